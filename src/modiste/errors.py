@@ -1,0 +1,69 @@
+"""Every error that a user can mend, as one tree.
+
+    ModisteError                 what was given, what was expected, what would do
+    |-- SpecError                a key, value or name in a spec, a study file or `--set`
+    |-- DataError                data that is missing, damaged, or not what it says it is
+    |-- SealError                the test set asked for without a reason, or a broken ledger
+    |-- StoreError               a run, study or model folder that cannot be read or written
+    |   `-- ResumeError          unfinished work that does not belong to this spec or machine
+    `-- Interrupted              Ctrl-C, after everything finished was saved
+
+They do not derive from `ValueError`: pydantic swallows those into its own report. The command
+line prints the message alone and leaves with `exit_status`; anything else that escapes is a bug
+of ours, and leaves with 1. `assert` stays for "we made a mistake".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ModisteError(Exception):
+    """Something the user can mend; the message says how."""
+
+    exit_status = 2
+
+
+class SpecError(ModisteError):
+    """A key, value or name that makes no sense."""
+
+
+class DataError(ModisteError):
+    """Data that is missing, damaged, or not what it says it is."""
+
+
+class SealError(ModisteError):
+    """The test set asked for without a reason, or with a ledger that does not add up."""
+
+
+class StoreError(ModisteError):
+    """A run, study or model folder that cannot be read or written."""
+
+
+class ResumeError(StoreError):
+    """Unfinished work that belongs to another spec, data set, machine or version."""
+
+
+class Interrupted(ModisteError):
+    """Ctrl-C: finished work is saved, and the message holds the command that goes on."""
+
+    exit_status = 130
+
+
+def unknown_name(what: str, given: str, known: Iterable[str]) -> str:
+    """One line for a name that is not there: the nearest known name, then all of them.
+
+    Example:
+        >>> unknown_name("model family", "mpl", ["mlp", "cnn"])
+        "no model family is named 'mpl'. Did you mean 'mlp'? Known: cnn, mlp."
+    """
+    return f"no {what} is named {given!r}.{did_you_mean(given, known)}"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'? Known: x, y.`` with a leading space, or less where nothing is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(given, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{hint} Known: {', '.join(names) or 'none'}."

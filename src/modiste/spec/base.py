@@ -1,0 +1,113 @@
+"""The base of every spec: frozen, strict about keys, and clear about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+
+from modiste.errors import SpecError, did_you_mean
+
+
+class Spec(BaseModel):
+    """A frozen set of named values; unknown keys, wrong types and NaN are errors.
+
+    Use `parse` for anything that a person wrote: its errors name the key.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    # Defaults that depend on the preset: {"keras": {"epsilon": 1e-7}, "torch": ...}.
+    preset_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @classmethod
+    def parse(cls, values: object, where: str = "") -> Self:
+        """Validate what a person wrote.
+
+        Args:
+            values: A mapping of keys to values, from YAML, JSON or Python.
+            where: Where it stands, such as ``model.params``; begins every message.
+
+        Raises:
+            SpecError: One line for each key that is wrong.
+        """
+        if isinstance(values, cls):
+            return values
+        if not isinstance(values, Mapping):
+            raise SpecError(f"{where or cls.__name__}: expected keys and values, got {values!r}.")
+        try:
+            return cls.model_validate(dict(values))
+        except pydantic.ValidationError as error:
+            lines = [_explain(cls, problem, where) for problem in error.errors()]
+            raise SpecError("\n".join(lines)) from None
+        except SpecError as error:  # from a part inside, which knows its own path only
+            lines = [join(where, line) for line in str(error).splitlines()]
+            raise SpecError("\n".join(lines)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, every default written out."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def join(where: str, key: str) -> str:
+    """`model` and `params` make ``model.params``."""
+    return f"{where}.{key}" if where and key else where or key
+
+
+def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
+    location: Sequence[int | str] = problem["loc"]
+    path = where
+    for part in location:
+        path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(cls, location[:-1])
+        hint = did_you_mean(str(location[-1]), known) if known else ""
+        return f"{path}: no such key.{hint}"
+    if kind == "missing":
+        return f"{path}: this key is needed and is not there."
+    message = str(problem["msg"])
+    message = message[0].lower() + message[1:]
+    hint = ""
+    if kind == "literal_error" and isinstance(problem["input"], str):
+        options = [o.strip(" '") for o in _expected(problem).split(",")]
+        hint = did_you_mean(problem["input"], [o for o in options if o])
+        return f"{path}: {problem['input']!r} is none of the known words.{hint}"
+    if isinstance(problem["input"], str) and kind.startswith(("float", "int")):
+        hint = " In YAML a number such as 1e-3 needs a point: 1.0e-3." if "e" in problem[
+            "input"
+        ].lower() else ""
+    return f"{path}: {message}; got {problem['input']!r}.{hint}"
+
+
+def _expected(problem: Any) -> str:
+    return str(problem.get("ctx", {}).get("expected", "")).replace(" or ", ", ")
+
+
+def _keys_at(cls: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Known keys of the spec that a location inside `cls` points into."""
+    current: Any = cls
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        current = _spec_in(field.annotation)
+        if current is None:
+            return []
+    return sorted(current.model_fields)
+
+
+def _spec_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _spec_in(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,109 @@
+"""What a person writes, read: study files in YAML, and ``--set`` on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modiste.errors import SpecError
+from modiste.spec.study import Override, StudySpec, check
+
+LIMIT_BYTES = 1 << 20
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses what would surprise: a key twice, or an alias."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} stands here twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not read; write the value out",
+                problem_mark=event.start_mark,
+            )
+        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Keys and values from a YAML file of at most 1 MiB.
+
+    Raises:
+        SpecError: If it cannot be read; names the file, and the line where there is one.
+    """
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            raise SpecError(f"{path}: larger than {LIMIT_BYTES} bytes; no study file is.")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: there is no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read ({error}).") from None
+    try:
+        values = yaml.load(text, _Loader)  # noqa: S506 (derives from SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise SpecError(f"{path}{line}: {error.problem or 'no valid YAML'}.") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: no valid YAML ({error}).") from None
+    if not isinstance(values, dict):
+        raise SpecError(f"{path}: expected keys and values, such as `stages: [...]`.")
+    return values
+
+
+def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
+    """A study file and the published figures beside it, if it names any; both checked.
+
+    Raises:
+        SpecError: If anything in it makes no sense; begins with the file's name.
+    """
+    try:
+        study = StudySpec.parse(read_yaml(path))
+        check(study)
+    except SpecError as error:
+        if str(error).startswith(str(path)):
+            raise
+        lines = [f"{path}: {line}" for line in str(error).splitlines()]
+        raise SpecError("\n".join(lines)) from None
+    published = read_yaml(path.parent / study.published) if study.published else None
+    return study, published
+
+
+def parse_override(text: str) -> Override:
+    """``[STAGE:]KEY=VALUE``, the value as YAML: ``mlp-grid:train.epochs=5``.
+
+    Raises:
+        SpecError: If there is no ``=``, no key, or the value is no YAML.
+
+    Example:
+        >>> parse_override("model.params.hidden=[768]")
+        Override(stage='', key='model.params.hidden', value=[768])
+    """
+    left, equals, right = text.partition("=")
+    stage, colon, key = left.rpartition(":")
+    if not equals or not key.strip() or (colon and not stage.strip()):
+        raise SpecError(f"--set {text}: expected [STAGE:]KEY=VALUE, such as train.epochs=5.")
+    try:
+        value = yaml.safe_load(right)
+    except yaml.YAMLError:
+        raise SpecError(f"--set {text}: the value {right!r} is no valid YAML.") from None
+    if isinstance(value, str):
+        try:  # YAML reads 1e-3 as a word
+            value = float(value) if "e" in value.lower() else value
+        except ValueError:
+            pass
+    return Override(stage.strip(), key.strip(), value)

@@ -1,0 +1,132 @@
+"""The parts that a run is put together from: what each kind promises, and where it is found.
+
+Each kind is an abstract spec; each thing of that kind is one file in the registry's package.
+These classes load without torch: their hyperparameters can be read, checked, hashed and shown
+by code that never trains. What computes imports torch inside the method that does so.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from modiste.spec.base import Spec
+from modiste.spec.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from modiste.models.layers import Layer
+
+Preset = Literal["keras", "torch"]
+Initialisation = Literal["glorot_uniform", "kaiming_uniform", "he_normal"]
+Shape = tuple[int, ...]
+State = dict[str, "Tensor"]
+Counters = dict[str, float]
+
+
+class ModelFamily(Spec):
+    """The hyperparameters of a family of nets, and the list of layers they stand for.
+
+    Attributes:
+        initialisation: How kernels and biases start; see `modiste.models.build.initialise`.
+    """
+
+    initialisation: Initialisation = "glorot_uniform"
+
+    @abstractmethod
+    def layers(self, shape_CHW: Shape, num_classes: int) -> Sequence[Layer]:
+        """The net from the image to one output for each class.
+
+        Raises:
+            SpecError: If these hyperparameters make no net for images of that shape.
+        """
+
+
+class Optimizer(Spec):
+    """The hyperparameters of one optimizer, and its update rule on flat vectors.
+
+    All trainable weights of a net lie in one vector, so a rule is a handful of tensor
+    operations, each one pass over memory, and needs no list of parameters. Defaults that differ
+    between Keras and PyTorch stand in `preset_defaults`; every such choice is a field of its
+    own, so a rule never asks which preset it serves.
+    """
+
+    name: str
+    learning_rate: float = Field(gt=0)
+
+    @abstractmethod
+    def start(self, weights: Tensor) -> State:
+        """The state before the first update: vectors like `weights`, by name."""
+
+    @abstractmethod
+    def update(
+        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+    ) -> None:
+        """Move `weights` and `state` in place by one update.
+
+        Args:
+            weights: All trainable weights, one vector.
+            grads: Their gradients, same shape; left as they were.
+            state: What `start` returned, as later updates left it.
+            step: 1 for the first update.
+            learning_rate: The rate now; a schedule may have moved it from `self.learning_rate`.
+        """
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands: counted from 0, totals as planned."""
+
+    update: int
+    updates_per_epoch: int
+    epochs: int
+
+
+class Schedule(Spec):
+    """How the learning rate moves: within an epoch, and after one by what was measured."""
+
+    name: str
+
+    @abstractmethod
+    def start(self, learning_rate: float) -> Counters:
+        """The counters before the first epoch: plain numbers, kept in checkpoints."""
+
+    @abstractmethod
+    def rate(self, learning_rate: float, counters: Counters, moment: Moment) -> float:
+        """The rate for the update at `moment`; `learning_rate` is the optimizer's own."""
+
+    @abstractmethod
+    def after_epoch(self, counters: Counters, measured: Mapping[str, float]) -> Counters:
+        """New counters, given an epoch's row of the history (``val_loss`` and so on)."""
+
+
+class Augmentation(Spec):
+    """A random change of training images, drawn from a generator of its own."""
+
+    name: str
+
+    @abstractmethod
+    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+        """A changed copy of a batch.
+
+        Args:
+            images: N x C x H x W, any dtype, any device.
+            chance: This augmentation's stream for this batch; all its randomness.
+        """
+
+
+MODELS: Registry[type[ModelFamily]] = Registry("model family", "modiste.models.families")
+OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer", "modiste.optim.rules")
+SCHEDULES: Registry[type[Schedule]] = Registry("schedule", "modiste.train.schedules")
+AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", "modiste.data.augment")
+
+
+def with_preset(cls: type[Spec], values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """`values`, and under them what this preset says where they are silent."""
+    return {**cls.preset_defaults.get(preset, {}), **values}

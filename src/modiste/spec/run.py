@@ -1,0 +1,171 @@
+"""One run, described completely: equal fingerprint means equal work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from modiste.errors import SpecError
+from modiste.spec.base import Spec, join
+from modiste.spec.early_stopping import EarlyStopping
+from modiste.spec.parts import (
+    AUGMENTATIONS,
+    MODELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    Augmentation,
+    ModelFamily,
+    Optimizer,
+    Preset,
+    Schedule,
+    with_preset,
+)
+from modiste.spec.registry import Registry
+
+# Raised by every commit that changes the numbers a run gives; part of each fingerprint.
+NUMERICS_VERSION = 1
+
+
+class DataSpec(Spec):
+    """Which images, and how they are divided and scaled.
+
+    Attributes:
+        name: A data source.
+        num_val: Images kept for validation, the same number of each class.
+        num_train: Images to train on, the same share of each class; all that remain if not given.
+        split_seed: Seed of the division alone.
+        scaling: ``unit`` is x / 255; ``standard`` then subtracts the training images' mean and
+            divides by their standard deviation, for each channel.
+    """
+
+    name: str = "fashion-mnist"
+    num_val: int = Field(12_000, ge=1)
+    num_train: int | None = Field(None, ge=1)
+    split_seed: int = Field(0, ge=0)
+    scaling: Literal["unit", "standard"] = "unit"
+
+
+class ModelSpec(Spec):
+    """A model family and its hyperparameters."""
+
+    family: str
+    params: SerializeAsAny[ModelFamily]
+
+
+class TrainSpec(Spec):
+    """How a model is fitted.
+
+    Attributes:
+        epochs: The limit; early stopping may end before it.
+        batch_size: Images in one update.
+        optimizer: A part chosen by its `name`, with its own hyperparameters.
+        schedule: How the learning rate moves.
+        early_stopping: When to stop before the limit; never if not given.
+        label_smoothing: Share of each label spread evenly over all classes.
+        augment: Random changes of the training images, in this order.
+    """
+
+    epochs: int = Field(300, ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: SerializeAsAny[Optimizer]
+    schedule: SerializeAsAny[Schedule]
+    early_stopping: EarlyStopping | None = None
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augment: tuple[SerializeAsAny[Augmentation], ...] = ()
+
+
+class RunSpec(Spec):
+    """Data, model, training, seed and threads: all that decides what a run computes.
+
+    Attributes:
+        preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
+        seed: Of weights, order, dropout and augmentation; not of the split.
+        threads: Of this one run; never measured, because it changes the last bits.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    preset: Preset = "keras"
+    data: DataSpec = DataSpec()
+    model: ModelSpec
+    train: TrainSpec
+    seed: int = Field(0, ge=0)
+    threads: int = Field(1, ge=1, le=1024)
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_parts(cls, values: Any) -> Any:
+        """Turn each part chosen by name into its own class, filled from the preset."""
+        if not isinstance(values, Mapping):
+            return values
+        preset = str(values.get("preset", "keras"))
+        filled = dict(values)
+        if isinstance(filled.get("model"), Mapping):
+            filled["model"] = _model(filled["model"], preset)
+        if isinstance(filled.get("train", {}), Mapping):
+            filled["train"] = _train(filled.get("train", {}), preset)
+        return filled
+
+    def fingerprint(self, data_digest: str) -> str:
+        """SHA-256 of everything that decides the numbers, in hexadecimal.
+
+        Args:
+            data_digest: Of the decoded images and labels the run trains on.
+        """
+        identity = {
+            "spec": self.to_dict(),
+            "data_digest": data_digest,
+            "numerics_version": NUMERICS_VERSION,
+            "torch": version("torch").split("+")[0],
+        }
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _model(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    filled = dict(values)
+    if "family" not in filled:
+        raise SpecError(f"model.family: a name is needed. Known: {', '.join(MODELS.names())}.")
+    family = _named(MODELS, filled["family"], "model.family")
+    params = filled.get("params") or {}
+    if isinstance(params, Mapping):
+        params = family.parse(with_preset(family, params, preset), "model.params")
+    return {**filled, "params": params}
+
+
+def _train(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    filled = {"optimizer": {"name": "adam"}, "schedule": {"name": "constant"}, **values}
+    for key, registry in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        filled[key] = _part(registry, filled[key], f"train.{key}", preset)
+    augment = filled.get("augment") or ()
+    if isinstance(augment, list | tuple):
+        filled["augment"] = tuple(
+            _part(AUGMENTATIONS, item, f"train.augment[{i}]", preset)
+            for i, item in enumerate(augment)
+        )
+    return filled
+
+
+def _part(registry: Registry[Any], values: Any, where: str, preset: str) -> Any:
+    """A part chosen by name: ``adam`` alone, or ``{name: adam, learning_rate: 0.001}``."""
+    if isinstance(values, str):
+        values = {"name": values}
+    if not isinstance(values, Mapping):
+        return values
+    if "name" not in values:
+        known = ", ".join(registry.names())
+        raise SpecError(f"{where}.name: a name is needed. Known: {known}.")
+    cls = _named(registry, values["name"], join(where, "name"))
+    return cls.parse(with_preset(cls, values, preset), where)
+
+
+def _named(registry: Registry[Any], name: Any, where: str) -> Any:
+    try:
+        return registry.get(str(name))
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from None

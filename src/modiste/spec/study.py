@@ -1,0 +1,318 @@
+"""A study as a file: stages of points, each point a run, and how they refer to one another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from modiste.errors import SpecError, did_you_mean
+from modiste.spec.base import Spec
+from modiste.spec.run import RunSpec
+
+Profile = Literal["quick", "full"]
+Settings = dict[str, Any]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+# A part that is chosen by one of these keys is replaced by a setting, never mixed into.
+CHOICES = ("name", "family")
+
+
+class StageProfile(Spec):
+    """What a profile changes in a stage.
+
+    Attributes:
+        only: Settings (or `label`) of the points to run; all of them if not given.
+        set: Keys to set in every point that is run, above anything else.
+        skip: Why nothing is run in this profile; the report prints it.
+        repeats: Seeds of each point.
+    """
+
+    only: tuple[Settings, ...] | None = None
+    set: Settings = {}
+    skip: str | None = None
+    repeats: int | None = Field(None, ge=1)
+
+
+class StageSpec(Spec):
+    """One table of a study: a base, and what is varied over it.
+
+    Attributes:
+        name: Lower-case words and hyphens.
+        title: The heading in the report.
+        about: What the stage asks, in a sentence or two.
+        preset, threads, data, model, train: Merged over those of the study.
+        grid: Keys and the values each takes; every combination is a point, the last key fastest.
+        points: Settings of single points, each with an optional `label`; after those of the grid.
+        from_: Stages (key ``from``) whose winners' settings are taken over, in this order.
+        repeats: Seeds of each point: S, S + 1, ...
+        assumed: Keys that the published study does not state; the report marks them.
+        keep_weights: Points, best first, that keep their weights on disk.
+        profiles: What `quick` or `full` change.
+    """
+
+    name: Name
+    title: str = ""
+    about: str = ""
+    preset: str | None = None
+    threads: int | None = None
+    data: Settings = {}
+    model: Settings = {}
+    train: Settings = {}
+    grid: dict[str, tuple[Any, ...]] = {}
+    points: tuple[Settings, ...] = ()
+    from_: tuple[Name, ...] = Field((), alias="from")
+    repeats: int = Field(1, ge=1)
+    assumed: tuple[str, ...] = ()
+    keep_weights: int = Field(3, ge=0)
+    profiles: dict[Profile, StageProfile] = {}
+
+    def profile(self, name: str) -> StageProfile:
+        """What that profile changes here; nothing, if the stage is silent."""
+        return self.profiles.get(name, StageProfile())  # type: ignore[call-overload]
+
+    def settings(self) -> list[tuple[str, Settings]]:
+        """Label and settings of every point, in order; one point without any if none is given."""
+        points = []
+        for values in itertools.product(*self.grid.values()) if self.grid else ():
+            settings = dict(zip(self.grid, values, strict=True))
+            points.append((label(settings), settings))
+        for given in self.points:
+            settings = {key: value for key, value in given.items() if key != "label"}
+            points.append((str(given.get("label") or label(settings)), settings))
+        return points or [(self.name, {})]
+
+
+class StudySpec(Spec):
+    """A study: what all stages share, and the stages in their order.
+
+    Attributes:
+        name: Lower-case words and hyphens; names the folder.
+        title, about: Heading and first paragraph of the report.
+        seed: Of every point, so that points are paired; ``--seed`` overrides it.
+        rank_epoch: Which epoch's validation accuracy chooses: ``last`` or ``best`` (lowest
+            validation loss).
+        preset, threads, data, model, train: What every stage begins with.
+        published: A file beside the study's, with the figures to compare with.
+        profiles: Keys to set in every point of a profile.
+        stages: In order.
+    """
+
+    name: Name
+    title: str = ""
+    about: str = ""
+    seed: int = Field(0, ge=0)
+    rank_epoch: Literal["last", "best"] = "last"
+    preset: str = "keras"
+    threads: int = 1
+    data: Settings = {}
+    model: Settings = {}
+    train: Settings = {}
+    published: str | None = None
+    profiles: dict[Profile, Settings] = {}
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+
+    def stage(self, name: str) -> StageSpec:
+        """The stage of that name.
+
+        Raises:
+            SpecError: If there is none; the message holds the nearest name.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        known = [stage.name for stage in self.stages]
+        raise SpecError(f"no stage is named {name!r}.{did_you_mean(name, known)}")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a stage's table: a label, what it sets, and its runs, one for each seed.
+
+    Attributes:
+        is_chosen: Whether the profile runs it.
+    """
+
+    label: str
+    settings: Settings
+    specs: tuple[RunSpec, ...]
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``--set [STAGE:]KEY=VALUE``; `stage` is empty for all stages."""
+
+    stage: str
+    key: str
+    value: Any
+
+
+def points(
+    study: StudySpec,
+    stage: StageSpec,
+    profile: str,
+    seed: int,
+    winners: Mapping[str, Settings],
+    overrides: Iterable[Override] = (),
+) -> list[Point]:
+    """Every point of a stage, as the profile would run it.
+
+    Args:
+        study, stage: The stage belongs to the study.
+        profile: ``quick`` or ``full``.
+        seed: Of the first repeat of each point.
+        winners: Settings of the winner of every stage that this one refers to.
+        overrides: Applied last.
+
+    Raises:
+        SpecError: If a point makes no sense; names the stage, the point and the key.
+    """
+    changes = stage.profile(profile)
+    base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
+    for key in ("data", "model", "train"):
+        base[key] = merge(getattr(study, key), getattr(stage, key))
+    for key in ("preset", "threads"):
+        if getattr(stage, key) is not None:
+            base[key] = getattr(stage, key)
+    for name in stage.from_:
+        base = assign(base, winners[name])
+    answer = []
+    rows = stage.settings()
+    _check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
+    for text, settings in rows:
+        where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
+        values = base
+        for more in (settings, study.profiles.get(profile, {}), changes.set):  # type: ignore[call-overload]
+            values = assign(values, more, where)
+        for override in overrides:
+            if override.stage in ("", stage.name):
+                values = assign(values, {override.key: override.value}, where)
+        repeats = changes.repeats or stage.repeats
+        specs = tuple(
+            RunSpec.parse({"seed": seed + r, **values}, where) for r in range(repeats)
+        )
+        is_chosen = _is_chosen(changes, {**settings, "label": text})
+        answer.append(Point(text, settings, specs, is_chosen))
+    return answer
+
+
+def check(study: StudySpec) -> None:
+    """Everything about a study that can be known before it runs.
+
+    Raises:
+        SpecError: For two stages of one name, a stage that refers to none or to a later one, or
+            a point that makes no sense in either profile.
+    """
+    seen: dict[str, Settings] = {}
+    for stage in study.stages:
+        if stage.name in seen:
+            raise SpecError(f"stages: two are named {stage.name!r}; each needs a name of its own.")
+        for name in stage.from_:
+            if name not in seen:
+                later = name in {other.name for other in study.stages}
+                hint = " That stage comes later: move it up." if later else did_you_mean(name, seen)
+                raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
+        for profile in ("quick", "full"):
+            points(study, stage, profile, study.seed, seen)
+        seen[stage.name] = stage.settings()[0][1]
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mapping by mapping; a part chosen by name replaces the old one.
+
+    Example:
+        >>> merge({"optimizer": {"name": "sgd", "momentum": 0.9}}, {"optimizer": {"name": "adam"}})
+        {'optimizer': {'name': 'adam'}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        is_new_part = isinstance(value, Mapping) and any(word in value for word in CHOICES)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and not is_new_part:
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> dict[str, Any]:
+    """Nested values with dotted keys set, such as ``train.optimizer.learning_rate``.
+
+    Raises:
+        SpecError: If a key leads through something that holds no keys.
+    """
+    answer = dict(values)
+    for dotted, value in settings.items():
+        node: Any = value
+        for key in reversed(dotted.split(".")):
+            node = {key: node}
+        _check_path(answer, dotted, where)
+        answer = merge(answer, node)
+    return answer
+
+
+def label(settings: Settings) -> str:
+    """A short name of a point: the last word of each key, and its value.
+
+    Example:
+        >>> label({"model.params.hidden": [768, 512], "model.params.dropout": 0.3})
+        'hidden=[768, 512], dropout=0.3'
+    """
+    return ", ".join(_show(key, value) for key, value in settings.items())
+
+
+def _show(key: str, value: Any) -> str:
+    last = key.split(".")[-1]
+    if isinstance(value, Mapping):
+        head = [str(value[word]) for word in CHOICES if word in value]
+        rest = [f"{name}={_plain(item)}" for name, item in value.items() if name not in CHOICES]
+        return " ".join(head + rest)
+    return f"{last}={_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _show("", value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def matches(settings: Settings, wanted: Settings) -> bool:
+    """Whether a point sets every key of `wanted` to that value."""
+    return all(
+        key in settings and _same(settings[key], value) for key, value in wanted.items()
+    )
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
+        return list(one) == list(two)
+    return bool(one == two)
+
+
+def _is_chosen(changes: StageProfile, settings: Settings) -> bool:
+    if changes.skip is not None:
+        return False
+    return changes.only is None or any(matches(settings, wanted) for wanted in changes.only)
+
+
+def _check_only(stage: StageSpec, changes: StageProfile, rows: Sequence[Settings]) -> None:
+    for wanted in changes.only or ():
+        if not any(matches(row, wanted) for row in rows):
+            raise SpecError(
+                f"stages[{stage.name}].profiles: only {wanted} names no point of this stage. "
+                f"Its points: {'; '.join(row['label'] for row in rows)}."
+            )
+
+
+def _check_path(values: Mapping[str, Any], dotted: str, where: str) -> None:
+    node: Any = values
+    for key in dotted.split(".")[:-1]:
+        node = node.get(key, {})
+        if not isinstance(node, Mapping):
+            raise SpecError(f"{where}: {dotted}: {key!r} holds {node!r}, which has no keys inside.")
