@@ -1,0 +1,311 @@
+"""From a list of layer descriptions to a net that computes.
+
+All trainable weights lie in one flat vector (`Network.weights`), all moving statistics in
+another; the layers hold views of them. One update then touches one vector, and a checkpoint is
+two. Convolution kernels lie in memory as O x kH x kW x I, so that nets in channels-last layout
+need no reordering; by name they are always O x I x kH x kW.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modiste import seeds
+from modiste.models.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool,
+    Shape,
+    same_padding,
+)
+from modiste.spec.parts import Initialisation
+
+
+class Noise(Protocol):
+    """Where dropout's chance comes from; nothing in a net draws for itself."""
+
+    def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
+        """Zeros, and one over the share that is kept, for each of `values`."""
+
+
+Step = Callable[[Tensor, Noise | None], Tensor]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "elu": F.elu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda values: values,
+    # The last layer gives logits: softmax belongs to the loss, where it is stable.
+    "softmax": lambda values: values,
+}
+
+
+class Network:
+    """A net whose weights are one vector.
+
+    Args:
+        layers: From the image to the logits.
+        shape_CHW: Of one image.
+        initialisation: How kernels and biases start.
+        seed: Of the run; each tensor draws from a stream of its own.
+        dtype: float32, or float64 for comparisons.
+        device: Where it computes.
+
+    Attributes:
+        weights: All trainable weights; move it in place.
+        statistics: All moving means and variances.
+        parameters: Views of `weights`, one for each tensor, which gradients are taken for.
+        uses_channels_last: Whether images must come in that memory layout.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        shape_CHW: Shape,
+        initialisation: Initialisation = "glorot_uniform",
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+    ) -> None:
+        shapes = [shape_CHW]
+        for layer in layers:
+            shapes.append(layer.output_shape(shapes[-1]))
+        inputs = shapes[:-1]
+        sizes = list(zip(layers, inputs, strict=True))
+        self.weights = torch.zeros(
+            sum(layer.trainable(shape) for layer, shape in sizes), dtype=dtype, device=device
+        )
+        self.statistics = torch.zeros(
+            sum(layer.fixed(shape) for layer, shape in sizes), dtype=dtype, device=device
+        )
+        # Faster on CPU for every net of the reference study, most for the widest (LOG.md).
+        self.uses_channels_last = any(isinstance(layer, Conv) for layer in layers)
+        self.parameters: list[Tensor] = []
+        self.names: list[str] = []
+        self._statistics_by_name: dict[str, Tensor] = {}
+        self._steps: list[Step] = []
+        self._weights_used = 0
+        self._statistics_used = 0
+        counts: dict[str, int] = {}
+        for index, (layer, shape) in enumerate(sizes):
+            name = f"{layer.kind}_{counts.setdefault(layer.kind, 0)}"
+            counts[layer.kind] += 1
+            self._steps.append(self._step(layer, shape, name, index))
+        assert self._weights_used == len(self.weights), "layer table and net disagree"
+        assert self._statistics_used == len(self.statistics), "layer table and net disagree"
+        initialise(dict(self.named_weights()), initialisation, seed)
+
+    def __call__(self, images: Tensor, noise: Noise | None = None) -> Tensor:
+        """Logits, N x K.
+
+        Args:
+            images: N x C x H x W, scaled.
+            noise: Given in training: dropout acts, batch norm uses the batch and moves its
+                statistics. Without it the net only infers.
+        """
+        values = images
+        if self.uses_channels_last:
+            values = values.contiguous(memory_format=torch.channels_last)
+        for step in self._steps:
+            values = step(values, noise)
+        return values
+
+    def named_weights(self) -> list[tuple[str, Tensor]]:
+        """Views of the trainable weights by name, in the order of the layers."""
+        return list(zip(self.names, (p.detach() for p in self.parameters), strict=True))
+
+    def named_statistics(self) -> list[tuple[str, Tensor]]:
+        """Views of the moving statistics by name, in the order of the layers."""
+        return list(self._statistics_by_name.items())
+
+    def flatten_grads(self, grads: Sequence[Tensor], out: Tensor) -> Tensor:
+        """Write gradients of `parameters` into one vector laid out like `weights`."""
+        start = 0
+        for grad, parameter in zip(grads, self.parameters, strict=True):
+            stop = start + parameter.numel()
+            _as_kernel(out[start:stop], parameter.shape).copy_(grad)
+            start = stop
+        return out
+
+    def _weight(self, name: str, *shape: int) -> Tensor:
+        stop = self._weights_used + math.prod(shape)
+        flat = self.weights[self._weights_used : stop]
+        self._weights_used = stop
+        parameter = _as_kernel(flat, shape).detach().requires_grad_()
+        self.parameters.append(parameter)
+        self.names.append(name)
+        return parameter
+
+    def _statistic(self, name: str, size: int, value: float) -> Tensor:
+        stop = self._statistics_used + size
+        view = self.statistics[self._statistics_used : stop].fill_(value)
+        self._statistics_used = stop
+        self._statistics_by_name[name] = view
+        return view
+
+    def _step(self, layer: Layer, shape: Shape, name: str, index: int) -> Step:
+        match layer:
+            case Flatten():
+                return _flatten
+            case Dropout(rate):
+                return lambda x, noise: (
+                    x * noise.multiplier(index, x, rate) if noise is not None else x
+                )
+            case Dense(units, activation):
+                return _dense(
+                    self._weight(f"{name}.weight", units, shape[0]),
+                    self._weight(f"{name}.bias", units),
+                    ACTIVATIONS[activation],
+                )
+            case Conv(filters, kernel):
+                return _conv(
+                    layer,
+                    shape,
+                    self._weight(f"{name}.weight", filters, shape[0], kernel, kernel),
+                    self._weight(f"{name}.bias", filters),
+                )
+            case MaxPool():
+                return _max_pool(layer, shape)
+            case BatchNorm():
+                return _batch_norm(
+                    layer,
+                    self._weight(f"{name}.scale", shape[0]),
+                    self._weight(f"{name}.shift", shape[0]),
+                    self._statistic(f"{name}.moving_mean", shape[0], 0.0),
+                    self._statistic(f"{name}.moving_variance", shape[0], 1.0),
+                )
+        raise AssertionError(f"no way to compute {layer!r}")
+
+
+def initialise(named: dict[str, Tensor], initialisation: Initialisation, seed: int) -> None:
+    """Fill kernels, biases, scales and shifts in place, each from a stream of its own.
+
+    Args:
+        named: Kernels end in ``.weight`` and are (units, inputs) or O x I x kH x kW.
+        initialisation: ``glorot_uniform``: within sqrt(6 / (fan in + fan out)), biases 0.
+            ``kaiming_uniform``: kernels and biases within 1 / sqrt(fan in), as PyTorch's layers
+            start. ``he_normal``: deviation sqrt(2 / fan in), biases 0.
+        seed: Of the run.
+
+    Source:
+        Glorot and Bengio, AISTATS 2010, eq. 16; He et al., arXiv:1502.01852, eq. 10.
+    """
+    fan_in = 1
+    for index, (name, tensor) in enumerate(named.items()):
+        chance = seeds.generator(seed, "init", index)
+        shape = tuple(tensor.shape)
+        if name.endswith(".weight"):
+            area = math.prod(shape[2:])
+            fan_in, fan_out = shape[1] * area, shape[0] * area
+            if initialisation == "glorot_uniform":
+                limit = math.sqrt(6.0 / (fan_in + fan_out))
+                values = chance.uniform(-limit, limit, shape)
+            elif initialisation == "he_normal":
+                values = chance.normal(0.0, math.sqrt(2.0 / fan_in), shape)
+            else:
+                limit = 1.0 / math.sqrt(fan_in)
+                values = chance.uniform(-limit, limit, shape)
+        elif name.endswith(".bias") and initialisation == "kaiming_uniform":
+            limit = 1.0 / math.sqrt(fan_in)
+            values = chance.uniform(-limit, limit, shape)
+        else:
+            values = np.full(shape, 1.0 if name.endswith(".scale") else 0.0)
+        tensor.copy_(torch.from_numpy(values))
+
+
+def _as_kernel(flat: Tensor, shape: Sequence[int]) -> Tensor:
+    """A view of a flat vector by this shape; kernels lie as O x kH x kW x I in memory."""
+    if len(shape) != 4:
+        return flat.view(tuple(shape))
+    outputs, inputs, height, width = shape
+    return flat.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+
+
+def _flatten(values: Tensor, noise: Noise | None) -> Tensor:
+    """H x W x C order, as Keras flattens; free where the layout is channels-last."""
+    return values.permute(0, 2, 3, 1).flatten(1)
+
+
+def _dense(weight: Tensor, bias: Tensor, activate: Callable[[Tensor], Tensor]) -> Step:
+    return lambda values, noise: activate(F.linear(values, weight, bias))
+
+
+def _conv(layer: Conv, shape: Shape, weight: Tensor, bias: Tensor) -> Step:
+    activate = ACTIVATIONS[layer.activation]
+    span = (layer.kernel - 1) * layer.dilation + 1
+    pads = [(0, 0), (0, 0)]
+    if layer.padding == "same":
+        pads = [same_padding(size, span, layer.stride) for size in shape[1:]]
+    (top, bottom), (left, right) = pads
+    is_even = top == bottom and left == right
+    stride, dilation = layer.stride, layer.dilation
+
+    def step(values: Tensor, noise: Noise | None) -> Tensor:
+        if layer.kernel == 1 and stride > 1:
+            # oneDNN issue 6035: strided 1x1 convolutions of few channels give wrong gradients
+            # in this layout. Taking every stride-th pixel first is the same arithmetic.
+            values = values[:, :, ::stride, ::stride]
+            return activate(F.conv2d(values, weight, bias))
+        if is_even:
+            return activate(
+                F.conv2d(values, weight, bias, stride, (top, left), dilation)
+            )
+        values = F.pad(values, (left, right, top, bottom))
+        return activate(F.conv2d(values, weight, bias, stride, 0, dilation))
+
+    return step
+
+
+def _max_pool(layer: MaxPool, shape: Shape) -> Step:
+    size, stride = layer.size, layer.stride
+    if layer.padding == "valid" or size == stride:
+        # Windows that do not overlap: 'same' is rounding up, with nothing to pad before.
+        is_same = layer.padding == "same" and all(
+            same_padding(length, size, stride)[0] == 0 for length in shape[1:]
+        )
+        if is_same or layer.padding == "valid":
+            return lambda values, noise: F.max_pool2d(values, size, stride, ceil_mode=is_same)
+    (top, bottom), (left, right) = (same_padding(n, size, stride) for n in shape[1:])
+
+    def step(values: Tensor, noise: Noise | None) -> Tensor:
+        padded = F.pad(values, (left, right, top, bottom), value=-math.inf)
+        return F.max_pool2d(padded, size, stride)
+
+    return step
+
+
+def _batch_norm(
+    layer: BatchNorm, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
+) -> Step:
+    share = 1.0 - layer.momentum
+
+    def step(values: Tensor, noise: Noise | None) -> Tensor:
+        if noise is None:
+            return F.batch_norm(values, mean, variance, scale, shift, False, 0.0, layer.epsilon)
+        # With momentum 1 these two receive the batch's own statistics. torch gives the unbiased
+        # variance there; Keras moves the biased one, which is also what normalises the batch.
+        batch_mean, batch_variance = torch.zeros_like(mean), torch.zeros_like(variance)
+        out = F.batch_norm(
+            values, batch_mean, batch_variance, scale, shift, True, 1.0, layer.epsilon
+        )
+        count = values.numel() // values.shape[1]
+        with torch.no_grad():
+            mean.lerp_(batch_mean, share)
+            variance.lerp_(batch_variance * ((count - 1) / count), share)
+        return out
+
+    return step
