@@ -1,0 +1,60 @@
+"""Random erasing: a rectangle of each image is overwritten with noise or with zeros."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from modiste.spec.parts import AUGMENTATIONS, Augmentation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+@AUGMENTATIONS.register("erase")
+class Erase(Augmentation):
+    """Overwrites a rectangle of random size, shape and place.
+
+    Attributes:
+        probability: Share of images that lose a rectangle.
+        area: Smallest and largest share of the image's area.
+        aspect: Smallest height over width; the largest is its inverse.
+        fill: ``noise`` (each pixel drawn evenly from the whole range) or ``zero``.
+
+    Source:
+        Zhong et al., Random Erasing Data Augmentation, arXiv:1708.04896, algorithm 1. Sides that
+        do not fit are cut to the image instead of drawn again.
+    """
+
+    name: Literal["erase"] = "erase"
+    probability: float = Field(0.5, ge=0, le=1)
+    area: tuple[float, float] = (0.02, 0.4)
+    aspect: float = Field(0.3, gt=0, le=1)
+    fill: Literal["noise", "zero"] = "noise"
+
+    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+        import numpy as np
+        import torch
+
+        count, channels, height, width = images.shape
+        is_erased = chance.random(count) < self.probability
+        area = chance.uniform(*self.area, count) * height * width
+        aspect = np.exp(chance.uniform(np.log(self.aspect), -np.log(self.aspect), count))
+        tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, height)
+        wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width)
+        top = np.floor(chance.random(count) * (height - tall + 1))
+        left = np.floor(chance.random(count) * (width - wide + 1))
+        rows, columns = np.arange(height), np.arange(width)
+        in_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
+        in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
+        mask = (in_rows[:, :, None] & in_columns[:, None, :] & is_erased[:, None, None])[:, None]
+        if self.fill == "noise":
+            pixels = chance.integers(0, 256, (count, channels, height, width), np.uint8)
+        else:
+            pixels = np.zeros((1, 1, 1, 1), np.uint8)
+        noise = torch.from_numpy(pixels).to(images.device)
+        if images.is_floating_point():
+            noise = noise.to(images.dtype) / 255
+        return torch.where(torch.from_numpy(mask).to(images.device), noise, images)

@@ -1,0 +1,151 @@
+"""Files that appear whole or not at all, and are noticed when they change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modiste.errors import StoreError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: temporary file, fsync, rename, fsync the folder.
+
+    Raises:
+        StoreError: If the folder is read-only, full or gone; the old file is untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a JSON file in one step; NaN and infinity are mistakes of ours."""
+    write_bytes(path, to_json(value))
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """Readable JSON, keys in the order given."""
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of ours.
+
+    Raises:
+        StoreError: If it is not there, cannot be read, or is no JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file.") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}).") from None
+    if not isinstance(value, dict):
+        raise StoreError(f"{path}: expected a JSON object.")
+    return value
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Publish a folder of files with their SHA-256 in `manifest.json`: whole, or not at all.
+
+    An existing folder of that name is an error: what is written is written once.
+    """
+    manifest = {
+        "schema": 1,
+        "files": {
+            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+            for name, content in files.items()
+        },
+    }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            for name, content in {**files, "manifest.json": to_json(manifest)}.items():
+                with (temporary / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.chmod(0o755)
+            sync_folder(temporary)
+            os.rename(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def read_checked(folder: Path, name: str) -> bytes:
+    """A file of a published folder, if it still is what the manifest says.
+
+    Raises:
+        StoreError: If it is missing, dropped, cut or changed; names the file and the remedy.
+    """
+    entry = read_json(folder / "manifest.json").get("files", {}).get(name)
+    path = folder / name
+    if entry is None:
+        raise StoreError(f"{path}: the manifest beside it knows no such file.")
+    if entry.get("dropped"):
+        raise StoreError(f"{path}: {entry['dropped']}.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise StoreError(
+            f"{path}: {len(content)} bytes that are not what was written "
+            f"({entry['bytes']} bytes, SHA-256 {entry['sha256'][:12]}...). The disk or somebody "
+            "changed it: restore it from a copy, or move the folder away and run again."
+        )
+    return content
+
+
+def drop_file(folder: Path, name: str, reason: str) -> None:
+    """Delete a file of a published folder, and say so in its manifest first."""
+    manifest = read_json(folder / "manifest.json")
+    entry = manifest["files"].get(name)
+    if entry is None or entry.get("dropped"):
+        return
+    entry["dropped"] = reason
+    write_json(folder / "manifest.json", manifest)
+    (folder / name).unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder survive a loss of power."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cannot_write(path: Path, error: OSError) -> StoreError:
+    """One line for a full, read-only or missing place."""
+    what = error.strerror or str(error)
+    return StoreError(f"{path}: cannot be written ({what}). Free some space or choose --out DIR.")

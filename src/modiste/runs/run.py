@@ -1,0 +1,169 @@
+"""A run on disk: one folder, written once, readable by anyone with NumPy and a text editor."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from modiste.errors import StoreError
+from modiste.runs import files
+from modiste.spec.run import RunSpec
+
+Epoch = Literal["best", "last"]
+Arrays = dict[str, npt.NDArray[np.float32]]
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that a run leaves behind, before it is written.
+
+    Attributes:
+        fingerprint: Of spec, data and versions.
+        spec: As JSON values, every default written out.
+        environment: Where it was computed.
+        history: One mapping for each epoch, keys as in `COLUMNS`.
+        metrics: Status, epochs, and for the best and the last epoch loss and accuracy on train
+            and validation images, inferred with that epoch's weights.
+        layers: The layer table.
+        predictions: ``logits_best_NK``, ``logits_last_NK``, ``labels``, ``image_ids``.
+        weights: ``best/NAME`` and ``last/NAME``; empty for a run that diverged.
+    """
+
+    fingerprint: str
+    spec: dict[str, Any]
+    environment: dict[str, Any]
+    history: Sequence[dict[str, Any]]
+    metrics: dict[str, Any]
+    layers: dict[str, Any]
+    predictions: dict[str, npt.NDArray[Any]]
+    weights: Arrays
+
+
+def write_run(record: RunRecord, folder: Path) -> None:
+    """Publish a run folder, whole or not at all."""
+    content = {
+        "spec.json": files.to_json(
+            {"schema": 1, "fingerprint": record.fingerprint, "spec": record.spec}
+        ),
+        "environment.json": files.to_json(record.environment),
+        "history.csv": _csv(record.history),
+        "metrics.json": files.to_json(record.metrics),
+        "layers.json": files.to_json(record.layers),
+    }
+    if record.predictions:
+        content["predictions-val.npz"] = _npz(record.predictions)
+    if record.weights:
+        content["model.safetensors"] = safetensors.numpy.save(record.weights)
+    files.write_folder(folder, content)
+
+
+class Run:
+    """A run folder, read when asked and checked against its manifest each time.
+
+    Args:
+        folder: Holds `manifest.json`.
+
+    Raises:
+        StoreError: If it is no run folder, or any file asked for is not what was written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / "manifest.json").is_file():
+            raise StoreError(f"{folder}: no run folder (it holds no manifest.json).")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return str(self._json("spec.json")["fingerprint"])
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        return RunSpec.parse(self._json("spec.json")["spec"], str(self.folder / "spec.json"))
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        return self._json("environment.json")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return self._json("metrics.json")
+
+    @cached_property
+    def layers(self) -> dict[str, Any]:
+        return self._json("layers.json")
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """One mapping for each epoch; see `COLUMNS`."""
+        text = files.read_checked(self.folder, "history.csv").decode()
+        return [
+            {name: int(v) if name == "epoch" else float(v) for name, v in row.items()}
+            for row in csv.DictReader(io.StringIO(text))
+        ]
+
+    @cached_property
+    def predictions(self) -> dict[str, npt.NDArray[Any]]:
+        """Validation logits of both epochs, labels and image ids."""
+        content = files.read_checked(self.folder, "predictions-val.npz")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def weights(self, epoch: Epoch) -> Arrays:
+        """Trainable weights and moving statistics by name, after the best or the last epoch."""
+        content = files.read_checked(self.folder, "model.safetensors")
+        arrays = safetensors.numpy.load(content)
+        prefix = f"{epoch}/"
+        return {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    @property
+    def has_weights(self) -> bool:
+        return (self.folder / "model.safetensors").is_file()
+
+    def drop_weights(self, reason: str) -> None:
+        """Free the disk of this run's weights; logits and history stay."""
+        files.drop_file(self.folder, "model.safetensors", reason)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(files.read_checked(self.folder, name))
+        return value
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, "seconds": f"{row['seconds']:.3f}"})
+    return text.getvalue().encode()
+
+
+def _npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()

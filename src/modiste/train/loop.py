@@ -1,0 +1,147 @@
+"""The training loop, on one page."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from modiste.data.batches import Batches
+from modiste.models.build import Network
+from modiste.spec.parts import Moment
+from modiste.spec.run import TrainSpec
+from modiste.train.noise import ByteNoise
+from modiste.train.state import EpochRow, TrainState
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Something was done: a safe place to save, show progress, or stop."""
+
+    phase: str
+    done: int
+    total: int
+
+
+def fit(
+    spec: TrainSpec, seed: int, net: Network, train: Batches, val: Batches, state: TrainState
+) -> Iterator[Tick]:
+    """Train until the limit, early stopping or divergence, moving `state` in place.
+
+    Yields after every update and every inferred batch. Whoever iterates may stop at any of them
+    and save the state; going on from it gives the same bits as never having stopped.
+    """
+    num_steps = train.num_batches(spec.batch_size)
+    grads = torch.empty_like(net.weights)
+    clock = time.perf_counter()
+    while state.status == "running":
+        order = train.order(seed, state.epoch)
+        while state.step < num_steps:
+            start = state.step * spec.batch_size
+            which = order[start : start + spec.batch_size]
+            images, labels = train.take(which, spec.augment, seed, state.update)
+
+            logits = net(images, ByteNoise(seed, state.update))
+            loss = F.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
+            net.flatten_grads(torch.autograd.grad(loss, net.parameters), out=grads)
+
+            moment = Moment(state.update, num_steps, spec.epochs)
+            rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
+            spec.optimizer.update(net.weights, grads, state.optimizer, state.update + 1, rate)
+
+            with torch.no_grad():
+                state.sums[0] += loss * len(which)
+                state.sums[1] += (logits.argmax(1) == labels).sum()
+            state.step += 1
+            state.update += 1
+            now = time.perf_counter()
+            state.seconds, clock = state.seconds + now - clock, now
+            # Asking a GPU for a number makes it wait, so there the whole epoch is asked at once.
+            is_asked = not images.is_cuda or state.step == num_steps
+            if is_asked and not math.isfinite(float(state.sums[0])):
+                _diverge(state, rate, "training loss")
+                return
+            yield Tick("train", state.step, num_steps)
+
+        logits_NK = yield from infer(net, val)
+        loss_sum, correct = state.sums.tolist()
+        val_loss, val_accuracy = score(logits_NK, val.labels.cpu().numpy())
+        now = time.perf_counter()
+        row = EpochRow(
+            epoch=state.epoch + 1,
+            train_loss=loss_sum / len(train),
+            train_accuracy=correct / len(train),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=rate_of(spec, state, num_steps),
+            seconds=state.seconds + now - clock,
+        )
+        clock = now
+        if not math.isfinite(val_loss):
+            _diverge(state, row.learning_rate, "validation loss")
+            return
+        end_epoch(spec, net, state, row)
+
+
+def infer(net: Network, batches: Batches) -> Iterator[Tick]:
+    """Logits of all images in inference mode; a generator that returns N x K float32."""
+    logits = []
+    total = batches.num_batches(256)
+    for done, (images, _) in enumerate(batches.in_order(), start=1):
+        with torch.inference_mode():
+            logits.append(net(images))
+        yield Tick("infer", done, total)
+    return torch.cat(logits).float().cpu().numpy()
+
+
+def score(logits_NK: npt.NDArray[np.float32], labels_N: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy of logits, computed in float64."""
+    logits = logits_NK.astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(logits).sum(axis=1))
+    losses = log_total - logits[np.arange(len(labels_N)), labels_N]
+    return float(losses.mean()), float((logits_NK.argmax(axis=1) == labels_N).mean())
+
+
+def end_epoch(spec: TrainSpec, net: Network, state: TrainState, row: EpochRow) -> None:
+    """Count the epoch, keep the best weights, move the schedule, and stop where due."""
+    state.history.append(row)
+    if row.val_loss < state.best_val_loss:
+        state.best_epoch, state.best_val_loss = row.epoch, row.val_loss
+        state.best_weights.copy_(net.weights)
+        state.best_statistics.copy_(net.statistics)
+    state.epoch, state.step, state.seconds = row.epoch, 0, 0.0
+    state.sums.zero_()
+    measured = vars(row)
+    state.schedule = spec.schedule.after_epoch(state.schedule, measured)
+    if spec.early_stopping is not None and state.stopping is not None:
+        state.stopping = spec.early_stopping.after_epoch(state.stopping, row.epoch, measured)
+        if state.stopping.should_stop:
+            state.status = "finished"
+            state.reason = (
+                f"early stopping: no better {spec.early_stopping.monitor} for "
+                f"{spec.early_stopping.patience} epochs"
+            )
+    if state.status == "running" and state.epoch >= spec.epochs:
+        state.status, state.reason = "finished", f"epoch limit of {spec.epochs}"
+
+
+def rate_of(spec: TrainSpec, state: TrainState, num_steps: int) -> float:
+    """The learning rate of the epoch's last update."""
+    moment = Moment(state.update - 1, num_steps, spec.epochs)
+    return spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
+
+
+def _diverge(state: TrainState, rate: float, what: str) -> None:
+    last = state.history[-1].train_loss if state.history else None
+    state.status = "diverged"
+    state.reason = (
+        f"{what} no longer finite at epoch {state.epoch + 1}, update {state.update}, learning "
+        f"rate {rate:g}; last finite training loss: {'none' if last is None else f'{last:.4f}'}"
+    )

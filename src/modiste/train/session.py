@@ -1,0 +1,179 @@
+"""A run under way in this process: made from a spec and data, moved on, saved, finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from modiste.data.batches import Batches
+from modiste.data.load import TrainingData
+from modiste.data.types import ImageSet
+from modiste.models.build import Network
+from modiste.models.layers import Dropout, table
+from modiste.runs.environment import environment
+from modiste.runs.run import RunRecord
+from modiste.spec.run import RunSpec
+from modiste.train.loop import Tick, fit, infer, score
+from modiste.train.noise import kept_share
+from modiste.train.state import TrainState
+
+Logits = npt.NDArray[np.float32]
+
+
+class Session:
+    """One run, in memory.
+
+    Args:
+        spec: What to compute.
+        data: What to compute it on.
+        checkpoint: Where to go on from, as `save` gave it; from the start if not given.
+
+    Raises:
+        ResumeError: If the checkpoint belongs to another run.
+        SpecError: If the spec makes no net for these images.
+    """
+
+    def __init__(self, spec: RunSpec, data: TrainingData, checkpoint: bytes | None = None) -> None:
+        torch.set_num_threads(spec.threads)
+        # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
+        torch.set_flush_denormal(True)
+        self.spec = spec
+        self.fingerprint = spec.fingerprint(data.digest)
+        self.net = network(spec, data.train)
+        self._data = data
+        self._train, self._val = (
+            Batches(images, data.preprocess, spec.device) for images in (data.train, data.val)
+        )
+        self.state = start(spec, self.net)
+        if checkpoint is not None:
+            self.state.load(checkpoint, self.fingerprint)
+
+    def save(self) -> bytes:
+        """A checkpoint to go on from, bit for bit."""
+        return self.state.dump(self.fingerprint)
+
+    def advance(self) -> Iterator[Tick]:
+        """Train on; stop iterating at any tick, and `save` or `advance` again."""
+        return fit(
+            self.spec.train, self.spec.seed, self.net, self._train, self._val, self.state
+        )
+
+    def finish(self) -> Iterator[Tick]:
+        """Infer with the best and the last weights; a generator that returns the `RunRecord`."""
+        state = self.state
+        predictions: dict[str, Any] = {}
+        weights: dict[str, Any] = {}
+        epochs: dict[str, Any] = {}
+        if state.history:
+            last = state.weights.clone(), state.statistics.clone()
+            best = state.best_weights, state.best_statistics
+            vectors = [("best", state.best_epoch, best)]
+            if state.status == "finished":
+                vectors.append(("last", state.epoch, last))
+            for name, epoch, (vector, statistics) in vectors:
+                self.net.weights.copy_(vector)
+                self.net.statistics.copy_(statistics)
+                train_NK = yield from infer(self.net, self._train)
+                val_NK = yield from infer(self.net, self._val)
+                epochs[name] = {
+                    "epoch": epoch,
+                    "train": _measured(train_NK, self._data.train),
+                    "val": _measured(val_NK, self._data.val),
+                }
+                predictions[f"logits_{name}_NK"] = val_NK
+                for key, tensor in self.net.named_weights() + self.net.named_statistics():
+                    weights[f"{name}/{key}"] = tensor.cpu().contiguous().numpy().copy()
+            predictions["labels"] = self._data.val.labels_N
+            predictions["image_ids"] = self._data.val.ids_N
+        found = record(self.spec, self._data, state.status, state.reason)
+        return replace(
+            found,
+            history=[asdict(row) for row in state.history],
+            metrics={
+                **found.metrics,
+                "epochs": state.epoch,
+                "updates": state.update,
+                "seconds": round(sum(row.seconds for row in state.history), 3),
+                **epochs,
+            },
+            predictions=predictions,
+            weights=weights if state.status == "finished" else {},
+        )
+
+
+def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRecord:
+    """What a run leaves behind that has computed nothing, or nothing yet."""
+    shape_CHW, num_classes = data.train.shape_CHW, data.train.num_classes
+    layers = spec.model.params.layers(shape_CHW, num_classes)
+    rates = {layer.rate for layer in layers if isinstance(layer, Dropout)}
+    return RunRecord(
+        fingerprint=spec.fingerprint(data.digest),
+        spec=spec.to_dict(),
+        environment={**environment(), "threads": spec.threads, "device": spec.device},
+        history=[],
+        metrics={
+            "schema": 1,
+            "status": status,
+            "reason": reason,
+            "epochs": 0,
+            "updates": 0,
+            "seconds": 0.0,
+            "restored": _restored(spec),
+            "dropout_really": {f"{rate:g}": 1.0 - kept_share(rate) for rate in sorted(rates)},
+            "data_digest": data.digest,
+            "split_digest": data.split.digest,
+            "num_train": len(data.train),
+            "num_val": len(data.val),
+        },
+        layers={
+            **table(layers, shape_CHW),
+            "class_names": list(data.train.class_names),
+            "preprocess": data.preprocess.to_dict(),
+        },
+        predictions={},
+        weights={},
+    )
+
+
+def _restored(spec: RunSpec) -> str:
+    """Whose weights are the model's where nobody says otherwise."""
+    stopping = spec.train.early_stopping
+    return "best" if stopping is not None and stopping.restore_best else "last"
+
+
+def network(spec: RunSpec, images: ImageSet) -> Network:
+    """The net of a spec with its starting weights, for images of that shape and those classes."""
+    params = spec.model.params
+    return Network(
+        params.layers(images.shape_CHW, images.num_classes),
+        images.shape_CHW,
+        params.initialisation,
+        spec.seed,
+        device=spec.device,
+    )
+
+
+def start(spec: RunSpec, net: Network) -> TrainState:
+    """Training before its first update; the state shares its two vectors with the net."""
+    train = spec.train
+    return TrainState(
+        weights=net.weights,
+        statistics=net.statistics,
+        optimizer=train.optimizer.start(net.weights),
+        best_weights=net.weights.clone(),
+        best_statistics=net.statistics.clone(),
+        sums=torch.zeros(2, dtype=torch.float64, device=net.weights.device),
+        schedule=train.schedule.start(train.optimizer.learning_rate),
+        stopping=train.early_stopping.start() if train.early_stopping else None,
+    )
+
+
+def _measured(logits_NK: Logits, images: ImageSet) -> dict[str, float]:
+    loss, accuracy = score(logits_NK, images.labels_N)
+    correct = int((logits_NK.argmax(axis=1) == images.labels_N).sum())
+    return {"loss": loss, "accuracy": accuracy, "correct": correct, "total": len(images)}

@@ -1,0 +1,134 @@
+"""Where training stands: everything needed to go on, bit for bit, from any batch."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from modiste.errors import ResumeError
+from modiste.spec.early_stopping import Stopping
+
+Status = Literal["running", "finished", "diverged", "out_of_memory"]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of the history. Training figures are as seen in training, dropout and all."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class TrainState:
+    """What the loop moves; epochs and updates that are done are counted, the rest follows.
+
+    Attributes:
+        weights, statistics: The net's two vectors, which it computes with.
+        optimizer: The optimizer's vectors.
+        best_weights, best_statistics: Of the epoch with the lowest validation loss.
+        epoch: Epochs finished.
+        step: Updates done in the epoch under way.
+        update: Updates done in all.
+        sums: Loss and right answers summed over the images of the epoch under way.
+        seconds: Time spent in the epoch under way.
+        schedule, stopping: Counters of the schedule and of early stopping.
+        best_epoch, best_val_loss: From 1; 0 before the first epoch has ended.
+        history: One row for each epoch finished.
+        status: Why it runs no more, or "running".
+        reason: The same in words.
+    """
+
+    weights: Tensor
+    statistics: Tensor
+    optimizer: dict[str, Tensor]
+    best_weights: Tensor
+    best_statistics: Tensor
+    sums: Tensor
+    schedule: dict[str, float]
+    stopping: Stopping | None
+    epoch: int = 0
+    step: int = 0
+    update: int = 0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best_val_loss: float = math.inf
+    history: list[EpochRow] = field(default_factory=list)
+    status: Status = "running"
+    reason: str = ""
+
+    def dump(self, fingerprint: str) -> bytes:
+        """The checkpoint: safetensors, with the counters as JSON in its header."""
+        tensors = {
+            "weights": self.weights,
+            "statistics": self.statistics,
+            "best_weights": self.best_weights,
+            "best_statistics": self.best_statistics,
+            "sums": self.sums,
+            **{f"optimizer.{name}": tensor for name, tensor in self.optimizer.items()},
+        }
+        counters = {
+            "schema": SCHEMA,
+            "fingerprint": fingerprint,
+            **{
+                name: getattr(self, name)
+                for name in (
+                    "schedule epoch step update seconds best_epoch status reason"
+                ).split()
+            },
+            # JSON has no infinity.
+            "best_val_loss": None if math.isinf(self.best_val_loss) else self.best_val_loss,
+            "stopping": asdict(self.stopping) if self.stopping else None,
+            "history": [asdict(row) for row in self.history],
+        }
+        return bytes(
+            safetensors.torch.save(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+                {"state": json.dumps(counters)},
+            )
+        )
+
+    def load(self, checkpoint: bytes, fingerprint: str) -> None:
+        """Take over a checkpoint, tensor by tensor, into the vectors that the net computes with.
+
+        Raises:
+            ResumeError: If it belongs to another run, or is no checkpoint of ours.
+        """
+        try:
+            tensors = safetensors.torch.load(checkpoint)
+            size = int.from_bytes(checkpoint[:8], "little")
+            counters = json.loads(json.loads(checkpoint[8 : 8 + size])["__metadata__"]["state"])
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
+            raise ResumeError(f"this checkpoint cannot be read ({error}).") from None
+        if counters.pop("schema") != SCHEMA or counters.pop("fingerprint") != fingerprint:
+            raise ResumeError(
+                f"this checkpoint belongs to another run than {fingerprint[:12]}: another spec, "
+                "data set, torch version or numerics_version."
+            )
+        counters["history"] = [EpochRow(**row) for row in counters["history"]]
+        if counters["stopping"] is not None:
+            counters["stopping"] = Stopping(**counters["stopping"])
+        if counters["best_val_loss"] is None:
+            counters["best_val_loss"] = math.inf
+        for name, value in counters.items():
+            setattr(self, name, value)
+        for name, tensor in tensors.items():
+            place = (
+                self.optimizer[name.removeprefix("optimizer.")]
+                if name.startswith("optimizer.")
+                else getattr(self, name)
+            )
+            with torch.no_grad():
+                place.copy_(tensor)

@@ -1,0 +1,158 @@
+"""The worker: a pure function from a task to an outcome. It writes no file and keeps no secret.
+
+    (RunSpec, checkpoint or none, how far) -> outcome
+
+The same function runs in this process, in a child process and on a cluster; any of them may die
+at any moment, because whoever asked holds the checkpoint and asks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modiste.data.load import TrainingData
+from modiste.runs.run import RunRecord
+from modiste.spec.run import RunSpec
+from modiste.train.loop import Tick
+from modiste.train.session import Session, record
+
+# How often a long step is asked whether to stop, and how often progress is told, in seconds.
+PATIENCE_SECONDS = 0.05
+TELL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done.
+
+    Attributes:
+        spec: The run.
+        fingerprint: Of the run; an answer carries it.
+        checkpoint: Where to go on from, or none.
+        seconds: How far: the worker comes back with a checkpoint after about so long.
+    """
+
+    spec: RunSpec
+    fingerprint: str
+    checkpoint: bytes | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run stands, in numbers that a person wants to see.
+
+    Attributes:
+        epoch: Epochs finished.
+        epochs: The limit.
+        phase: ``train`` or ``infer``; `done` of `total` batches of it.
+        val_accuracy: After the last epoch finished, or none.
+    """
+
+    fingerprint: str
+    epoch: int
+    epochs: int
+    phase: str
+    done: int
+    total: int
+    val_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that goes on from a checkpoint, or its record; just one of the two."""
+
+    fingerprint: str
+    checkpoint: bytes | None = None
+    record: RunRecord | None = None
+
+
+class Worker:
+    """Does tasks, one after another, and remembers the last run only to save time.
+
+    Args:
+        load: Gives the data for a spec.
+    """
+
+    def __init__(self, load: Callable[[RunSpec], TrainingData]) -> None:
+        self._load = load
+        self._last: tuple[bytes, Session] | None = None
+
+    def work(
+        self,
+        task: Task,
+        tell: Callable[[Progress], Any] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Do a task until it is finished, the time is up, or somebody wants to stop.
+
+        Args:
+            task: What is to be done.
+            tell: Called now and then with how the run stands.
+            should_stop: Asked now and then; the checkpoint then comes back at once.
+
+        Raises:
+            ModisteError: If the spec, data and checkpoint do not belong together.
+        """
+        began = asked = told = time.monotonic()
+        try:
+            session = self._session(task)
+            steps = _to_the_end(session)
+            while True:
+                try:
+                    tick = next(steps)
+                except StopIteration as end:
+                    self._last = None
+                    return Outcome(task.fingerprint, record=end.value)
+                now = time.monotonic()
+                if now - told >= TELL_SECONDS:
+                    told = now
+                    tell(_progress(task, session, tick))
+                if now - asked >= PATIENCE_SECONDS:
+                    asked = now
+                    if now - began >= task.seconds or should_stop():
+                        checkpoint = session.save()
+                        self._last = checkpoint, session
+                        return Outcome(task.fingerprint, checkpoint=checkpoint)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._last = None
+            return Outcome(
+                task.fingerprint,
+                record=record(task.spec, self._load(task.spec), "out_of_memory", str(error)),
+            )
+
+    def _session(self, task: Task) -> Session:
+        if self._last is not None:
+            checkpoint, session = self._last
+            if session.fingerprint == task.fingerprint and checkpoint == task.checkpoint:
+                return session
+            self._last = None
+        return Session(task.spec, self._load(task.spec), task.checkpoint)
+
+
+def _to_the_end(session: Session) -> Iterator[Tick]:
+    yield from session.advance()
+    return (yield from session.finish())
+
+
+def _progress(task: Task, session: Session, tick: Tick) -> Progress:
+    history = session.state.history
+    return Progress(
+        task.fingerprint,
+        session.state.epoch,
+        task.spec.train.epochs,
+        tick.phase,
+        tick.done,
+        tick.total,
+        history[-1].val_accuracy if history else None,
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text
