@@ -1,0 +1,261 @@
+"""The driver of a study: hands out runs, stores what comes back, and only then counts it done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from modiste.data.load import divide, save_arrays
+from modiste.data.types import ImageSet
+from modiste.errors import StoreError
+from modiste.runs import files
+from modiste.runs.run import Run, write_run
+from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
+from modiste.search.study import Row, Stage, Study
+from modiste.search.work_folder import Lock, WorkFolder
+from modiste.spec.run import DataSpec, RunSpec
+from modiste.train.session import record
+from modiste.train.work import Outcome, Progress, Task
+
+# A worker comes back with a checkpoint this often: what a crash can cost, in seconds.
+SLICE_SECONDS = 15.0
+# Deaths of workers on one run, with no checkpoint between them, before it is given up.
+DEATHS_ALLOWED = 3
+WAIT_SECONDS = 0.2
+
+
+class Watcher(Protocol):
+    """Somebody who wants to see a study go on, such as a progress display."""
+
+    def planned(self, stages: Sequence[Stage]) -> None:
+        """What there is to do, and what of it is finished; told at every change."""
+
+    def progress(self, progress: Progress) -> None:
+        """How a run under way stands."""
+
+    def finished(self, stage: Stage, row: Row, run: Run) -> None:
+        """A run has ended and is stored."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know, such as a worker that died."""
+
+
+@dataclass(frozen=True)
+class _Todo:
+    stage: str
+    row: Row
+    spec: RunSpec
+    fingerprint: str
+
+
+class Driver:
+    """Drives one study from one process.
+
+    Args:
+        study: Where results go.
+        images: All images that may be trained on.
+        num_workers: Threads in all: runs go on side by side as long as theirs fit.
+        watcher: Is told what happens.
+        should_stop: Asked all the time; work under way is then saved and the driver returns.
+        slice_seconds: How often a run is saved.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        images: ImageSet,
+        num_workers: int,
+        watcher: Watcher,
+        should_stop: Callable[[], bool] = lambda: False,
+        slice_seconds: float = SLICE_SECONDS,
+    ) -> None:
+        self._study = study
+        self._images = images
+        self._num_workers = num_workers
+        self._watcher = watcher
+        self._should_stop = should_stop
+        self._slice_seconds = slice_seconds
+        self._work = WorkFolder(study.folder / "work")
+        self._under_way: dict[str, _Todo] = {}
+        self._checkpoints: dict[str, bytes | None] = {}
+        self._deaths: dict[str, int] = {}
+
+    def run(self, stages: Iterable[str] | None = None) -> bool:
+        """Run what is not finished of these stages (all, if not given) and of those they need.
+
+        Returns:
+            True if everything is finished, False if somebody stopped it.
+
+        Raises:
+            StoreError: If another process drives this study, or the folder cannot be written.
+        """
+        wanted = self._with_needed(stages)
+        with Lock(self._work.folder / "lock"):
+            arrays = self._work.folder / "data"
+            try:
+                save_arrays(self._images, arrays)
+            except OSError as error:
+                raise files.cannot_write(arrays, error) from None
+            self._save_split()
+            with Pool(arrays, self._study.data_digest) as pool:
+                is_stopping = False
+                while True:
+                    found = self._study.stages()
+                    self._decide(found, wanted)
+                    self._watcher.planned([s for s in found if s.spec.name in wanted])
+                    todo = self._todo(found, wanted)
+                    if not todo and not pool.running:
+                        return not is_stopping
+                    is_changed = False
+                    while not is_changed:
+                        if self._should_stop() and not is_stopping:
+                            is_stopping = True
+                            pool.stop()
+                        if not is_stopping:
+                            self._fill(pool, todo)
+                        if not pool.running:
+                            return False
+                        for event in pool.events(WAIT_SECONDS):
+                            is_changed |= self._handle(event, pool, is_stopping)
+
+    def _with_needed(self, names: Iterable[str] | None) -> set[str]:
+        if names is None:
+            return {stage.name for stage in self._study.spec.stages}
+        wanted: set[str] = set()
+        queue = list(names)
+        while queue:
+            stage = self._study.spec.stage(queue.pop())
+            wanted.add(stage.name)
+            queue += [name for name in stage.from_ if name not in wanted]
+        return wanted
+
+    def _save_split(self) -> None:
+        """The indices of the division, for whoever wants to check it; once for each of them."""
+        for stage in self._study.spec.stages:
+            values = {**self._study.spec.data, **stage.data}
+            spec = DataSpec.parse(values, "data")
+            path = self._study.folder / f"split-{spec.num_val}-{spec.split_seed}.json"
+            if not path.exists():
+                divide(self._images, spec, self._study.data_digest).split.save(path)
+
+    def _todo(self, stages: Sequence[Stage], wanted: set[str]) -> list[_Todo]:
+        """Runs that nobody works on, in the order of the study; each fingerprint once."""
+        todo: dict[str, _Todo] = {}
+        for stage in stages:
+            if stage.spec.name not in wanted:
+                continue
+            for row in stage.chosen:
+                done = {run.fingerprint for run in row.runs}
+                for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
+                    if fingerprint not in done and fingerprint not in self._under_way:
+                        todo.setdefault(
+                            fingerprint, _Todo(stage.spec.name, row, spec, fingerprint)
+                        )
+        return list(todo.values())
+
+    def _fill(self, pool: Pool, todo: list[_Todo]) -> None:
+        """Start runs, in order, as long as their threads fit; one run always does."""
+        while todo:
+            used = sum(self._under_way[name].spec.threads for name in pool.running)
+            if pool.running and used + todo[0].spec.threads > self._num_workers:
+                return
+            item = todo.pop(0)
+            self._under_way[item.fingerprint] = item
+            self._checkpoints[item.fingerprint] = self._work.load(item.fingerprint)
+            self._submit(pool, item)
+
+    def _submit(self, pool: Pool, item: _Todo) -> None:
+        checkpoint = self._checkpoints[item.fingerprint]
+        pool.submit(Task(item.spec, item.fingerprint, checkpoint, self._slice_seconds))
+
+    def _handle(self, event: Event, pool: Pool, is_stopping: bool) -> bool:
+        """Take in what a worker says; True if a run has ended."""
+        if isinstance(event, Progress):
+            self._watcher.progress(event)
+            return False
+        item = self._under_way[event.fingerprint]
+        if isinstance(event, Trouble):
+            raise_trouble(event)
+        if isinstance(event, Outcome) and event.checkpoint is not None:
+            self._work.save(item.fingerprint, event.checkpoint)
+            self._checkpoints[item.fingerprint] = event.checkpoint
+            self._deaths.pop(item.fingerprint, None)
+            if not is_stopping:
+                self._submit(pool, item)
+            return False
+        if isinstance(event, Death):
+            deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
+            self._watcher.note(f"{item.stage}, {item.row.label}: {event}.")
+            if is_stopping:
+                return False
+            if deaths < DEATHS_ALLOWED:
+                self._submit(pool, item)
+                return False
+            data = divide(self._images, item.spec.data, self._study.data_digest)
+            reason = f"{event}, {deaths} times with no checkpoint between"
+            self._store(item, Outcome("", record=record(item.spec, data, "failed", reason)))
+            return True
+        assert isinstance(event, Outcome)
+        self._store(item, event)
+        return True
+
+    def _store(self, item: _Todo, outcome: Outcome) -> None:
+        assert outcome.record is not None
+        folder = self._study.run_folder(item.fingerprint)
+        write_run(outcome.record, folder)
+        self._work.forget(item.fingerprint)
+        del self._under_way[item.fingerprint]
+        del self._checkpoints[item.fingerprint]
+        self._watcher.finished(self._study.stage(item.stage), item.row, Run(folder))
+
+    def _decide(self, stages: Sequence[Stage], wanted: set[str]) -> None:
+        """Write down what finished stages decided, and drop the weights nobody will ask for."""
+        needed: set[str] = set()
+        for stage in stages:
+            epoch = self._study.spec.rank_epoch
+            rows = stage.ranked(epoch)[: stage.spec.keep_weights] if stage.is_done else stage.rows
+            needed.update(name for row in rows for name in row.fingerprints)
+        for stage in stages:
+            if stage.spec.name not in wanted or not stage.is_done or not stage.chosen:
+                continue
+            path = self._study.folder / "stages" / f"{stage.spec.name}.json"
+            value = self._decision(stage)
+            if not path.exists() or files.read_json(path) != value:
+                files.write_json(path, value)
+            for row in stage.chosen:
+                for run in row.runs:
+                    if run.fingerprint not in needed and run.has_weights:
+                        run.drop_weights("dropped: not among the best of its stage")
+
+    def _decision(self, stage: Stage) -> dict[str, object]:
+        epoch = self._study.spec.rank_epoch
+        best = self._study.winner(stage)
+        return {
+            "schema": 1,
+            "stage": stage.spec.name,
+            "ranked_by": f"validation accuracy at the {epoch} epoch, mean of the seeds",
+            "winner": best.label if best else None,
+            "rows": [
+                {"label": row.label, "settings": row.settings, "fingerprints": [*row.fingerprints]}
+                for row in stage.ranked(epoch)
+            ],
+        }
+
+
+def need_writable(folder: Path) -> None:
+    """Find out before training whether a folder can be written.
+
+    Raises:
+        StoreError: If it cannot; says why.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise files.cannot_write(folder, error) from None
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: is no folder. Choose another with --out DIR.")

@@ -1,0 +1,173 @@
+"""Child processes that work: started, fed, watched, and replaced when they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from modiste.data.load import TrainingData, divide, map_arrays
+from modiste.errors import ModisteError, SpecError
+from modiste.spec.run import DataSpec, RunSpec
+from modiste.train.work import Outcome, Progress, Task, Worker
+
+
+@dataclass(frozen=True)
+class Death:
+    """A child that ended in the middle of a task: killed, out of memory, or a broken library."""
+
+    fingerprint: str
+    exit_code: int | None
+
+    def __str__(self) -> str:
+        code = self.exit_code
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
+            return f"the worker process was ended by {name}{hint}"
+        return f"the worker process ended with status {code}"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An exception in a child: a mistake in the spec (`is_ours` false), or a bug."""
+
+    fingerprint: str
+    text: str
+    is_ours: bool
+
+
+Event = Progress | Outcome | Death | Trouble
+
+
+class Pool:
+    """Child processes, each of which works on one task at a time.
+
+    Args:
+        arrays: A folder written by `save_arrays`; children map it, so images exist once.
+        data_digest: Of those images.
+    """
+
+    def __init__(self, arrays: Path, data_digest: str) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._arrays = arrays
+        self._digest = data_digest
+        self._idle: list[_Child] = []
+        self._busy: dict[Connection, tuple[_Child, str]] = {}
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for child in [*self._idle, *(child for child, _ in self._busy.values())]:
+            child.connection.close()
+            child.process.join(timeout=2)
+            if child.process.is_alive():
+                child.process.kill()
+                child.process.join()
+
+    @property
+    def running(self) -> list[str]:
+        """Fingerprints of the runs under way."""
+        return [fingerprint for _, fingerprint in self._busy.values()]
+
+    def submit(self, task: Task) -> None:
+        """Hand a task to an idle child, or to a new one."""
+        while True:
+            child = self._idle.pop() if self._idle else self._start()
+            try:
+                child.connection.send(task)
+            except OSError:  # it died while it had nothing to do
+                child.process.join()
+                continue
+            self._busy[child.connection] = child, task.fingerprint
+            return
+
+    def stop(self) -> None:
+        """Ask every child to come back with a checkpoint at once."""
+        for connection in self._busy:
+            try:
+                connection.send("stop")
+            except OSError:
+                pass  # its death is the next event
+
+    def events(self, timeout_seconds: float) -> Iterator[Event]:
+        """What the children have to say, waiting at most so long for the first word."""
+        for ready in wait(list(self._busy), timeout_seconds):
+            assert isinstance(ready, Connection)
+            child, fingerprint = self._busy[ready]
+            try:
+                event: Event = ready.recv()
+            except (EOFError, OSError):
+                del self._busy[ready]
+                child.process.join(timeout=5)
+                yield Death(fingerprint, child.process.exitcode)
+                continue
+            if not isinstance(event, Progress):
+                del self._busy[ready]
+                self._idle.append(child)
+            yield event
+
+    def _start(self) -> _Child:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_serve, args=(theirs, self._arrays, self._digest), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Child(process, ours)
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: SpawnProcess
+    connection: Connection
+
+
+def _serve(connection: Connection, arrays: Path, data_digest: str) -> None:
+    """A child's life: take a task, work, answer; end when the driver is gone."""
+    # Ctrl-C reaches the whole group; the driver alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    images = map_arrays(arrays)
+    divided: dict[DataSpec, TrainingData] = {}
+
+    def load(spec: RunSpec) -> TrainingData:
+        if spec.data not in divided:
+            divided.clear()
+            divided[spec.data] = divide(images, spec.data, data_digest)
+        return divided[spec.data]
+
+    worker = Worker(load)
+    try:
+        while True:
+            task = connection.recv()
+            if isinstance(task, Task):
+                connection.send(_answer(worker, task, connection))
+    except (EOFError, OSError):
+        return
+
+
+def _answer(worker: Worker, task: Task, connection: Connection) -> Outcome | Trouble:
+    def should_stop() -> bool:
+        return connection.poll() and connection.recv() == "stop"
+
+    try:
+        return worker.work(task, connection.send, should_stop)
+    except (EOFError, OSError):
+        raise
+    except ModisteError as error:
+        return Trouble(task.fingerprint, str(error), is_ours=False)
+    except Exception:
+        return Trouble(task.fingerprint, traceback.format_exc(), is_ours=True)
+
+
+def raise_trouble(trouble: Trouble) -> None:
+    """Turn a child's exception into one of this process."""
+    if trouble.is_ours:
+        raise RuntimeError(f"in the worker process of run {trouble.fingerprint[:16]}:\n{trouble.text}")
+    raise SpecError(trouble.text)

@@ -1,0 +1,251 @@
+"""A study on disk: what was asked, which runs belong to it, and what they decided.
+
+    STUDY/
+      study.json        the study as it was read, profile, seed, overrides, published figures
+      stages/NAME.json  the points of a stage with the fingerprints of their runs; its winner
+      runs/ID/          run folders, shared by all stages: ID begins the fingerprint
+      final/ID/         what the test set said of a frozen list of runs, once opened
+      models/NAME/      the models of the stages that a study ends with
+      work/             unfinished work; nothing in it is needed to read results
+      report.html, report.md
+
+Everything but the runs can be made again from them and `study.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from modiste.errors import ResumeError, StoreError
+from modiste.runs import files
+from modiste.runs.run import Epoch, Run
+from modiste.spec.run import RunSpec
+from modiste.spec.study import Override, Point, Settings, StageSpec, StudySpec, points
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point of a stage with the runs it has so far.
+
+    Attributes:
+        label, settings: Of the point.
+        specs, fingerprints: One for each seed.
+        is_chosen: Whether this profile runs it.
+        runs: Finished ones, in the order of the seeds.
+    """
+
+    label: str
+    settings: Settings
+    specs: tuple[RunSpec, ...]
+    fingerprints: tuple[str, ...]
+    is_chosen: bool
+    runs: tuple[Run, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.runs) == len(self.specs)
+
+    def mean(self, epoch: Epoch, part: str, figure: str) -> float:
+        """Mean over the seeds, such as ``mean("last", "val", "accuracy")``; NaN if any run
+        is missing or did not finish."""
+        if not self.is_done or any(run.metrics["status"] != "finished" for run in self.runs):
+            return float("nan")
+        return fmean(run.metrics[epoch][part][figure] for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage with its rows.
+
+    Attributes:
+        spec: As the study file has it.
+        rows: Every point of the published protocol, run or not; empty while the stage waits for
+            the winner of another.
+        skipped: Why this profile runs nothing of it; empty if it does.
+        waits_for: Stages whose winners it needs and that are not finished.
+    """
+
+    spec: StageSpec
+    rows: tuple[Row, ...]
+    skipped: str = ""
+    waits_for: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> list[Row]:
+        return [row for row in self.rows if row.is_chosen]
+
+    @property
+    def is_done(self) -> bool:
+        return not self.waits_for and all(row.is_done for row in self.chosen)
+
+    def ranked(self, epoch: Epoch) -> list[Row]:
+        """Finished rows, best first: more right answers on validation images at that epoch, then
+        fewer parameters, then the earlier point. Runs that diverged come last."""
+
+        def key(item: tuple[int, Row]) -> tuple[float, int, int]:
+            position, row = item
+            correct = row.mean(epoch, "val", "correct")
+            parameters = row.runs[0].layers["parameters"]["total"]
+            return (-correct if correct == correct else float("inf"), parameters, position)
+
+        done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
+        return [row for _, row in sorted(done, key=key)]
+
+
+class Study:
+    """A study folder.
+
+    Args:
+        folder: Holds `study.json`.
+
+    Raises:
+        StoreError: If it does not, or its `study.json` cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / "study.json").is_file():
+            raise StoreError(f"{folder}: no study folder (it holds no study.json).")
+        value = files.read_json(folder / "study.json")
+        if value.get("schema") != SCHEMA:
+            raise StoreError(f"{folder}/study.json: schema {value.get('schema')}, not {SCHEMA}.")
+        self.spec = StudySpec.parse(value["spec"], f"{folder}/study.json")
+        self.profile: str = value["profile"]
+        self.seed: int = value["seed"]
+        self.data_digest: str = value["data_digest"]
+        self.published: dict[str, Any] = value.get("published") or {}
+        self.command: str = value.get("command", "")
+        self._runs: dict[str, Run] = {}
+        self.overrides = [Override(**override) for override in value.get("overrides", [])]
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        spec: StudySpec,
+        *,
+        profile: str,
+        seed: int,
+        data_digest: str,
+        overrides: Sequence[Override] = (),
+        published: dict[str, Any] | None = None,
+        command: str = "",
+    ) -> Study:
+        """Make the folder, or open it if it holds this very study.
+
+        Raises:
+            ResumeError: If the folder holds another study, profile, seed, data or overrides;
+                names what differs.
+        """
+        value = {
+            "schema": SCHEMA,
+            "profile": profile,
+            "seed": seed,
+            "data_digest": data_digest,
+            "overrides": [vars(override) for override in overrides],
+            "command": command,
+            "spec": spec.to_dict(),
+            "published": published,
+        }
+        path = folder / "study.json"
+        if path.exists():
+            there = files.read_json(path)
+            same = ("profile", "seed", "data_digest", "overrides")
+            differs = [key for key in same if there.get(key) != value[key]]
+            differs += _changed_work(there.get("spec", {}), spec.to_dict())
+            if differs:
+                raise ResumeError(
+                    f"{folder} holds a study that differs in: {', '.join(differs)}. "
+                    "Choose another folder with --out DIR, or move that one away."
+                )
+        if not path.exists() or there != value:
+            files.write_json(path, value)
+        return cls(folder)
+
+    @cached_property
+    def name(self) -> str:
+        return self.spec.name
+
+    def run_folder(self, fingerprint: str) -> Path:
+        """Where the run of that fingerprint lies, or will."""
+        return self.folder / "runs" / fingerprint[:16]
+
+    def find_run(self, fingerprint: str) -> Run | None:
+        """The finished run of that fingerprint, if there is one."""
+        if fingerprint in self._runs:
+            return self._runs[fingerprint]
+        folder = self.run_folder(fingerprint)
+        if not (folder / "manifest.json").is_file():
+            return None
+        run = Run(folder)
+        if run.fingerprint != fingerprint:
+            raise StoreError(f"{folder}: holds another run ({run.fingerprint[:16]}); move it away.")
+        self._runs[fingerprint] = run
+        return run
+
+    def stages(self) -> list[Stage]:
+        """Every stage, in order, with what is finished of it."""
+        answer: list[Stage] = []
+        for spec in self.spec.stages:
+            answer.append(self._stage(spec, answer))
+        return answer
+
+    def stage(self, name: str) -> Stage:
+        """One stage, with what is finished of it."""
+        self.spec.stage(name)
+        return next(stage for stage in self.stages() if stage.spec.name == name)
+
+    def winner(self, stage: Stage) -> Row | None:
+        """The best row of a finished stage: what ``from`` takes over."""
+        ranked = stage.ranked(self.spec.rank_epoch) if stage.is_done else []
+        return ranked[0] if ranked else None
+
+    def _stage(self, spec: StageSpec, earlier: Sequence[Stage]) -> Stage:
+        winners: dict[str, Settings] = {}
+        waits = []
+        for name in spec.from_:
+            origin = next(stage for stage in earlier if stage.spec.name == name)
+            best = self.winner(origin)
+            if best is None:
+                waits.append(name)
+            else:
+                winners[name] = best.settings
+        skipped = spec.profile(self.profile).skip or ""
+        if waits:
+            return Stage(spec, (), skipped, tuple(waits))
+        found = points(self.spec, spec, self.profile, self.seed, winners, self.overrides)
+        return Stage(spec, tuple(self._row(point) for point in found), skipped)
+
+    def _row(self, point: Point) -> Row:
+        fingerprints = tuple(spec.fingerprint(self.data_digest) for spec in point.specs)
+        found = [self.find_run(fingerprint) for fingerprint in fingerprints]
+        runs = tuple(run for run in found if run is not None)
+        return Row(
+            point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs
+        )
+
+
+def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
+    """Keys of two studies that differ in what they compute; words may change freely."""
+    words = {"title", "about", "published"}
+    keys = [
+        key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)
+    ]
+    old = {stage["name"]: stage for stage in one.get("stages", [])}
+    for stage in two["stages"]:
+        before = old.get(stage["name"], {})
+        keys += [
+            f"stages[{stage['name']}].{key}"
+            for key in stage
+            if key not in words and before.get(key) != stage[key]
+        ]
+    return keys
+
+
