@@ -1,0 +1,108 @@
+"""How pixels become numbers: x / 255, or that less a mean and over a standard deviation.
+
+The constants are worked out once, on training images only, in whole numbers, and travel with
+the model. No torch here: whoever serves a model needs this, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.data.types import ImagesNCHW
+from modiste.errors import DataError, SpecError
+
+Scaling = Literal["unit", "standard"]
+
+# One step of 8 bits: a channel that varies by less carries nothing that division could bring out.
+STD_FLOOR = 1 / 255
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """``(x / 255 - mean) / std`` for each channel; for `unit` the mean is 0 and std is 1.
+
+    Attributes:
+        floored: Channels whose standard deviation was below `STD_FLOOR` and was raised to it.
+    """
+
+    scaling: Scaling
+    mean_C: tuple[float, ...]
+    std_C: tuple[float, ...]
+    floored: tuple[int, ...] = ()
+
+    def apply(self, images_NCHW: ImagesNCHW) -> npt.NDArray[np.float32]:
+        """The scaled images, float32, in one pass over memory for each operation."""
+        factor_C, offset_C = self.affine()
+        scaled = images_NCHW.astype(np.float32)
+        scaled *= factor_C[:, np.newaxis, np.newaxis]
+        scaled += offset_C[:, np.newaxis, np.newaxis]
+        return scaled
+
+    def affine(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Factor and offset for each channel: scaled = pixel x factor + offset."""
+        mean_C, std_C = np.array(self.mean_C), np.array(self.std_C)
+        return (1 / (255 * std_C)).astype(np.float32), (-mean_C / std_C).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "scaling": self.scaling,
+            "mean": list(self.mean_C),
+            "std": list(self.std_C),
+            "floored": list(self.floored),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """What `to_dict` gave."""
+        return cls(
+            values["scaling"],
+            tuple(values["mean"]),
+            tuple(values["std"]),
+            tuple(values["floored"]),
+        )
+
+
+def fit(images_NCHW: ImagesNCHW, scaling: Scaling) -> Preprocess:
+    """The constants for these training images.
+
+    Raises:
+        SpecError: If there is no such scaling.
+        DataError: If there are no images.
+    """
+    if scaling not in get_args(Scaling):
+        raise SpecError(f"data.scaling: {scaling!r} is none of {', '.join(get_args(Scaling))}.")
+    num_channels = images_NCHW.shape[1]
+    if scaling == "unit":
+        return Preprocess("unit", (0.0,) * num_channels, (1.0,) * num_channels)
+    if images_NCHW.size == 0:
+        raise DataError("no images to take a mean of.")
+    moments = [_mean_and_std(images_NCHW[:, channel]) for channel in range(num_channels)]
+    return Preprocess(
+        "standard",
+        tuple(mean for mean, _ in moments),
+        tuple(max(std, STD_FLOOR) for _, std in moments),
+        tuple(channel for channel, (_, std) in enumerate(moments) if std < STD_FLOOR),
+    )
+
+
+def _mean_and_std(images_NHW: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and (population) standard deviation as proportions of 255.
+
+    Sums of bytes and of their squares are whole numbers, so nothing is lost before the last
+    division, and the order of the images does not matter.
+    """
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(images_NHW), 1000):  # bincount works on 8-byte copies: keep them few
+        counts += np.bincount(images_NHW[start : start + 1000].reshape(-1), minlength=256)
+    total = images_NHW.size
+    ones = sum(value * int(count) for value, count in enumerate(counts))
+    squares = sum(value * value * int(count) for value, count in enumerate(counts))
+    variance_numerator = squares * total - ones * ones
+    return ones / (total * 255), math.sqrt(variance_numerator) / (total * 255)

@@ -1,0 +1,111 @@
+"""The seal opens for a reason, after the look was written down, and not otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modiste.data.sealed import SealedTest
+from modiste.data.source import SOURCES, Source
+from modiste.errors import DataError, SealError
+from tests.synthetic import write_idx
+
+
+class Book:
+    """A ledger in memory that writes down what happens, in order."""
+
+    def __init__(self, happened: list[str], looks: int | None = 0, *, keeps: bool = True) -> None:
+        self.happened = happened
+        self.looks = looks
+        self.keeps = keeps
+
+    def count(self) -> int | None:
+        return self.looks
+
+    def record(self, reason: str) -> str:
+        self.happened.append(f"record {reason}")
+        if self.keeps and self.looks is not None:
+            self.looks += 1
+        return "entry"
+
+
+def watched(folder: Path, happened: list[str]) -> Source:
+    """The IDX source, writing down what is asked of it."""
+    real = SOURCES.get("idx")(folder)
+
+    def where(part):
+        happened.append(f"where {part}")
+        return real.where(part)
+
+    def load_part(part):
+        happened.append(f"load {part}")
+        return real.load_part(part)
+
+    return Source("small", where, load_part)
+
+
+def test_the_look_is_written_down_before_the_images_are_read(tmp_path):
+    happened: list[str] = []
+    sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened))
+    images = sealed.open("  final figures ")
+    assert images.role == "test"
+    assert len(images) == 200
+    assert happened == ["where test", "record final figures", "load test"]
+    assert sealed.looks == 1
+
+
+def test_every_opening_counts(tmp_path):
+    sealed = SealedTest(SOURCES.get("idx")(write_idx(tmp_path)), Book([]))
+    for number in (1, 2):
+        sealed.open("again")
+        assert sealed.looks == number
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+@pytest.mark.parametrize(("looks", "words"), [(0, "0"), (3, "3"), (None, "an unknown number of")])
+def test_without_a_reason_it_stays_closed_and_says_what_to_use(tmp_path, reason, looks, words):
+    happened: list[str] = []
+    sealed = SealedTest(watched(tmp_path, happened), Book(happened, looks))
+    with pytest.raises(SealError) as caught:
+        sealed.open(reason)
+    assert str(caught.value) == (
+        f"the test set of 'small' opens only for a stated reason. Opened {words} time(s) so far.\n"
+        "For choosing between models use the validation part instead."
+    )
+    assert happened == []
+
+
+def test_a_ledger_that_keeps_nothing_leaves_it_closed(tmp_path):
+    happened: list[str] = []
+    sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened, keeps=False))
+    with pytest.raises(SealError, match="stays closed: its ledger did not keep the entry"):
+        sealed.open("final figures")
+    assert "load test" not in happened
+
+
+def test_a_ledger_that_cannot_be_written_leaves_it_closed(tmp_path):
+    class Full(Book):
+        def record(self, reason: str) -> str:
+            raise SealError("no space left")
+
+    happened: list[str] = []
+    sealed = SealedTest(watched(write_idx(tmp_path), happened), Full(happened))
+    with pytest.raises(SealError, match="no space left"):
+        sealed.open("final figures")
+    assert happened == ["where test"]
+
+
+def test_missing_test_files_cost_no_look(tmp_path):
+    happened: list[str] = []
+    sealed = SealedTest(watched(tmp_path, happened), Book(happened))
+    with pytest.raises(DataError, match="t10k-images"):
+        sealed.open("final figures")
+    assert sealed.looks == 0
+
+
+def test_a_ledger_that_lost_count_still_gets_the_entry(tmp_path):
+    happened: list[str] = []
+    sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened, looks=None))
+    assert len(sealed.open("final figures")) == 200
+    assert "record final figures" in happened
