@@ -1,1 +1,51 @@
+"""Find, train, honestly evaluate, report on and ship small image classifiers.
 
+Load, look, fit, compare, evaluate, read the report:
+
+    import modiste
+
+    data = modiste.load("fashion-mnist")
+    run = modiste.fit(data, {"family": "mlp", "params": {"hidden": [256]}}, {"epochs": 5})
+    print(modiste.compare([run]))
+
+Names are imported when they are first used, so `import modiste` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modiste.api.evaluation import evaluate as evaluate
+    from modiste.api.fitting import compare as compare
+    from modiste.api.fitting import fit as fit
+    from modiste.api.fitting import load as load
+    from modiste.api.fitting import look as look
+    from modiste.api.study import run_study as run_study
+    from modiste.api.study import write_report as write_report
+    from modiste.runs.run import Run as Run
+    from modiste.search.study import Study as Study
+
+_HOMES = {
+    "load": "modiste.api.fitting",
+    "look": "modiste.api.fitting",
+    "fit": "modiste.api.fitting",
+    "compare": "modiste.api.fitting",
+    "evaluate": "modiste.api.evaluation",
+    "run_study": "modiste.api.study",
+    "write_report": "modiste.api.study",
+    "Run": "modiste.runs.run",
+    "Study": "modiste.search.study",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modiste' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -10,7 +10,7 @@ import numpy as np
 from modiste.data.preprocess import Preprocess, fit
 from modiste.data.source import SOURCES
 from modiste.data.split import Split, stratified
-from modiste.data.types import ImageSet, digest
+from modiste.data.types import ImageSet
 from modiste.spec.run import DataSpec
 
 
@@ -19,16 +19,20 @@ class TrainingData:
     """What a run may see: `train` fits, `val` chooses.
 
     Attributes:
+        spec: How they were divided.
         digest: Of all the decoded images and labels of the source's training part.
         split: Which of them are which.
         preprocess: How pixels become numbers; worked out on `train` alone.
+        source_images: All images that may be trained on, undivided.
     """
 
+    spec: DataSpec
     train: ImageSet
     val: ImageSet
     digest: str
     split: Split
     preprocess: Preprocess
+    source_images: ImageSet
 
 
 def load_source(name: str, folder: Path | None) -> ImageSet:
@@ -55,8 +59,9 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
         kept = split.train_indices[rest.val_indices]
         split = Split(kept, split.val_indices, spec.split_seed)
     train, val = split.apply(images)
-    known = data_digest or digest(images.images_NCHW, images.labels_N)
-    return TrainingData(train, val, known, split, fit(train.images_NCHW, spec.scaling))
+    known = data_digest or images.digest
+    preprocess = fit(train.images_NCHW, spec.scaling)
+    return TrainingData(spec, train, val, known, split, preprocess, images)
 
 
 def save_arrays(images: ImageSet, folder: Path) -> None:

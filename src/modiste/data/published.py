@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from modiste.data import fetch, files, idx, places, sniff
+from modiste import atomic
+from modiste.data import fetch, idx, places, sniff
 from modiste.data.source import Part, Source
 from modiste.data.types import ImageSet, LabelsN
 from modiste.errors import DataError
@@ -215,7 +216,7 @@ def _download(published: Published, url: str, cache: Path, is_alone: bool) -> No
                 raise
             # The beginning came from another host, or from before a change.
             _download_one(url, file, part)
-        files.place(part, cache / file.name)
+        atomic.place(part, cache / file.name)
 
 
 def _download_one(url: str, file: File, part: Path) -> None:
@@ -240,7 +241,7 @@ def _from_debian(published: Published, cache: Path) -> None:
             if not found.is_file():
                 raise DataError(f"the package holds no {file.name}")
             _check_bytes(found, file)
-            files.place(found, cache / file.name)
+            atomic.place(found, cache / file.name)
 
 
 class _Unlike(DataError):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from modiste import seeds
-from modiste.data.files import write_whole
+from modiste.atomic import write_whole
 from modiste.data.types import ImageSet, LabelsN
 from modiste.errors import DataError, SpecError
 

@@ -261,9 +261,7 @@ def _conv(layer: Conv, shape: Shape, weight: Tensor, bias: Tensor) -> Step:
             values = values[:, :, ::stride, ::stride]
             return activate(F.conv2d(values, weight, bias))
         if is_even:
-            return activate(
-                F.conv2d(values, weight, bias, stride, (top, left), dilation)
-            )
+            return activate(F.conv2d(values, weight, bias, stride, (top, left), dilation))
         values = F.pad(values, (left, right, top, bottom))
         return activate(F.conv2d(values, weight, bias, stride, 0, dilation))
 

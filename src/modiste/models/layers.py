@@ -116,7 +116,9 @@ class Conv(Layer):
 
     def name(self, index: int) -> str:
         k, s, d = self.kernel, self.stride, self.dilation
-        return f"conv_{index}_{self.filters}_{k}.{k}_{s}.{s}_{self.padding}_{d}.{d}_{self.activation}"
+        return (
+            f"conv_{index}_{self.filters}_{k}.{k}_{s}.{s}_{self.padding}_{d}.{d}_{self.activation}"
+        )
 
     def output_shape(self, shape: Shape) -> Shape:
         _, height, width = _need_image(shape, "a convolution")

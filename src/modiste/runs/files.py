@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from modiste.atomic import sync_folder, write_whole
 from modiste.errors import StoreError
 
 
@@ -21,19 +26,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         StoreError: If the folder is read-only, full or gone; the old file is untouched.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        write_whole(path, content)
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -47,6 +40,19 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     """Readable JSON, keys in the order given."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     return f"{text}\n".encode()
+
+
+def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Arrays by name as a compressed `.npz`, with no pickles in it."""
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def read_npz(content: bytes) -> dict[str, npt.NDArray[Any]]:
+    """What `to_npz` gave."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                     os.fsync(file.fileno())
             temporary.chmod(0o755)
             sync_folder(temporary)
-            os.rename(temporary, folder)
+            temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -132,17 +138,6 @@ def drop_file(folder: Path, name: str, reason: str) -> None:
     entry["dropped"] = reason
     write_json(folder / "manifest.json", manifest)
     (folder / name).unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a loss of power."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
@@ -20,7 +19,7 @@ from modiste.runs import files
 from modiste.spec.run import RunSpec
 
 Epoch = Literal["best", "last"]
-Arrays = dict[str, npt.NDArray[np.float32]]
+Arrays = dict[str, npt.NDArray[Any]]
 COLUMNS = (
     "epoch",
     "train_loss",
@@ -70,7 +69,7 @@ def write_run(record: RunRecord, folder: Path) -> None:
         "layers.json": files.to_json(record.layers),
     }
     if record.predictions:
-        content["predictions-val.npz"] = _npz(record.predictions)
+        content["predictions-val.npz"] = files.to_npz(record.predictions)
     if record.weights:
         content["model.safetensors"] = safetensors.numpy.save(record.weights)
     files.write_folder(folder, content)
@@ -127,8 +126,7 @@ class Run:
     def predictions(self) -> dict[str, npt.NDArray[Any]]:
         """Validation logits of both epochs, labels and image ids."""
         content = files.read_checked(self.folder, "predictions-val.npz")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return files.read_npz(content)
 
     def weights(self, epoch: Epoch) -> Arrays:
         """Trainable weights and moving statistics by name, after the best or the last epoch."""
@@ -161,9 +159,3 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     for row in rows:
         writer.writerow({**row, "seconds": f"{row['seconds']:.3f}"})
     return text.getvalue().encode()
-
-
-def _npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    return content.getvalue()

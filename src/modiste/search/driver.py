@@ -150,9 +150,7 @@ class Driver:
                 done = {run.fingerprint for run in row.runs}
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
                     if fingerprint not in done and fingerprint not in self._under_way:
-                        todo.setdefault(
-                            fingerprint, _Todo(stage.spec.name, row, spec, fingerprint)
-                        )
+                        todo.setdefault(fingerprint, _Todo(stage.spec.name, row, spec, fingerprint))
         return list(todo.values())
 
     def _fill(self, pool: Pool, todo: list[_Todo]) -> None:

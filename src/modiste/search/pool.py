@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import traceback
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.errors import ModisteError, SpecError
@@ -60,7 +62,7 @@ class Pool:
         self._idle: list[_Child] = []
         self._busy: dict[Connection, tuple[_Child, str]] = {}
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -91,10 +93,8 @@ class Pool:
     def stop(self) -> None:
         """Ask every child to come back with a checkpoint at once."""
         for connection in self._busy:
-            try:
+            with contextlib.suppress(OSError):  # its death is the next event
                 connection.send("stop")
-            except OSError:
-                pass  # its death is the next event
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         """What the children have to say, waiting at most so long for the first word."""
@@ -162,12 +162,14 @@ def _answer(worker: Worker, task: Task, connection: Connection) -> Outcome | Tro
         raise
     except ModisteError as error:
         return Trouble(task.fingerprint, str(error), is_ours=False)
-    except Exception:
+    except Exception:  # noqa: BLE001 (goes to the driver, which raises it)
         return Trouble(task.fingerprint, traceback.format_exc(), is_ours=True)
 
 
 def raise_trouble(trouble: Trouble) -> None:
     """Turn a child's exception into one of this process."""
     if trouble.is_ours:
-        raise RuntimeError(f"in the worker process of run {trouble.fingerprint[:16]}:\n{trouble.text}")
+        raise RuntimeError(
+            f"in the worker process of run {trouble.fingerprint[:16]}:\n{trouble.text}"
+        )
     raise SpecError(trouble.text)

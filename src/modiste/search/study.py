@@ -14,6 +14,7 @@ Everything but the runs can be made again from them and `study.json`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,8 +54,10 @@ class Row:
         return len(self.runs) == len(self.specs)
 
     def mean(self, epoch: Epoch, part: str, figure: str) -> float:
-        """Mean over the seeds, such as ``mean("last", "val", "accuracy")``; NaN if any run
-        is missing or did not finish."""
+        """Mean over the seeds, such as ``mean("last", "val", "accuracy")``.
+
+        NaN if any run is missing or did not finish.
+        """
         if not self.is_done or any(run.metrics["status"] != "finished" for run in self.runs):
             return float("nan")
         return fmean(run.metrics[epoch][part][figure] for run in self.runs)
@@ -86,14 +89,17 @@ class Stage:
         return not self.waits_for and all(row.is_done for row in self.chosen)
 
     def ranked(self, epoch: Epoch) -> list[Row]:
-        """Finished rows, best first: more right answers on validation images at that epoch, then
-        fewer parameters, then the earlier point. Runs that diverged come last."""
+        """Finished rows, best first.
+
+        More right answers on validation images at that epoch, then fewer parameters, then the
+        earlier point. Rows with a run that diverged come last.
+        """
 
         def key(item: tuple[int, Row]) -> tuple[float, int, int]:
             position, row = item
             correct = row.mean(epoch, "val", "correct")
             parameters = row.runs[0].layers["parameters"]["total"]
-            return (-correct if correct == correct else float("inf"), parameters, position)
+            return (float("inf") if math.isnan(correct) else -correct, parameters, position)
 
         done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
         return [row for _, row in sorted(done, key=key)]
@@ -227,17 +233,13 @@ class Study:
         fingerprints = tuple(spec.fingerprint(self.data_digest) for spec in point.specs)
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
-        return Row(
-            point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs
-        )
+        return Row(point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs)
 
 
 def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
     """Keys of two studies that differ in what they compute; words may change freely."""
     words = {"title", "about", "published"}
-    keys = [
-        key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)
-    ]
+    keys = [key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)]
     old = {stage["name"]: stage for stage in one.get("stages", [])}
     for stage in two["stages"]:
         before = old.get(stage["name"], {})
@@ -247,5 +249,3 @@ def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
             if key not in words and before.get(key) != stage[key]
         ]
     return keys
-
-

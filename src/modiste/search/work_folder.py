@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from modiste.errors import StoreError
 from modiste.runs import files
@@ -88,7 +88,7 @@ class Lock:
         self._file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
         self._file.flush()
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -78,9 +78,11 @@ def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
         hint = did_you_mean(problem["input"], [o for o in options if o])
         return f"{path}: {problem['input']!r} is none of the known words.{hint}"
     if isinstance(problem["input"], str) and kind.startswith(("float", "int")):
-        hint = " In YAML a number such as 1e-3 needs a point: 1.0e-3." if "e" in problem[
-            "input"
-        ].lower() else ""
+        hint = (
+            " In YAML a number such as 1e-3 needs a point: 1.0e-3."
+            if "e" in problem["input"].lower()
+            else ""
+        )
     return f"{path}: {message}; got {problem['input']!r}.{hint}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key!r} stands here twice", problem_mark=key_node.start_mark
@@ -29,13 +30,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(
                 problem="aliases (*name) are not read; write the value out",
                 problem_mark=event.start_mark,
             )
-        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -102,8 +103,6 @@ def parse_override(text: str) -> Override:
     except yaml.YAMLError:
         raise SpecError(f"--set {text}: the value {right!r} is no valid YAML.") from None
     if isinstance(value, str):
-        try:  # YAML reads 1e-3 as a word
+        with contextlib.suppress(ValueError):  # YAML reads 1e-3 as a word
             value = float(value) if "e" in value.lower() else value
-        except ValueError:
-            pass
     return Override(stage.strip(), key.strip(), value)

@@ -51,6 +51,8 @@ class StageSpec(Spec):
         repeats: Seeds of each point: S, S + 1, ...
         assumed: Keys that the published study does not state; the report marks them.
         keep_weights: Points, best first, that keep their weights on disk.
+        is_final: (key ``final``) Its winner is one of the study's answers: it is saved as a model,
+            and it is what may be measured on the test set.
         profiles: What `quick` or `full` change.
     """
 
@@ -68,11 +70,13 @@ class StageSpec(Spec):
     repeats: int = Field(1, ge=1)
     assumed: tuple[str, ...] = ()
     keep_weights: int = Field(3, ge=0)
+    is_final: bool = Field(False, alias="final")
     profiles: dict[Profile, StageProfile] = {}
 
     def profile(self, name: str) -> StageProfile:
         """What that profile changes here; nothing, if the stage is silent."""
-        return self.profiles.get(name, StageProfile())  # type: ignore[call-overload]
+        found = [changes for key, changes in self.profiles.items() if key == name]
+        return found[0] if found else StageProfile()
 
     def settings(self) -> list[tuple[str, Settings]]:
         """Label and settings of every point, in order; one point without any if none is given."""
@@ -162,7 +166,8 @@ def points(
     """Every point of a stage, as the profile would run it.
 
     Args:
-        study, stage: The stage belongs to the study.
+        study: The stages' common ground.
+        stage: One of its stages.
         profile: ``quick`` or ``full``.
         seed: Of the first repeat of each point.
         winners: Settings of the winner of every stage that this one refers to.
@@ -172,6 +177,7 @@ def points(
         SpecError: If a point makes no sense; names the stage, the point and the key.
     """
     changes = stage.profile(profile)
+    shared = next((s for key, s in study.profiles.items() if key == profile), {})
     base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
     for key in ("data", "model", "train"):
         base[key] = merge(getattr(study, key), getattr(stage, key))
@@ -186,15 +192,13 @@ def points(
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
         values = base
-        for more in (settings, study.profiles.get(profile, {}), changes.set):  # type: ignore[call-overload]
+        for more in (settings, shared, changes.set):
             values = assign(values, more, where)
         for override in overrides:
             if override.stage in ("", stage.name):
                 values = assign(values, {override.key: override.value}, where)
         repeats = changes.repeats or stage.repeats
-        specs = tuple(
-            RunSpec.parse({"seed": seed + r, **values}, where) for r in range(repeats)
-        )
+        specs = tuple(RunSpec.parse({"seed": seed + r, **values}, where) for r in range(repeats))
         is_chosen = _is_chosen(changes, {**settings, "label": text})
         answer.append(Point(text, settings, specs, is_chosen))
     return answer
@@ -266,7 +270,7 @@ def label(settings: Settings) -> str:
 
 
 def _show(key: str, value: Any) -> str:
-    last = key.split(".")[-1]
+    last = key.rsplit(".", maxsplit=1)[-1]
     if isinstance(value, Mapping):
         head = [str(value[word]) for word in CHOICES if word in value]
         rest = [f"{name}={_plain(item)}" for name, item in value.items() if name not in CHOICES]
@@ -284,9 +288,7 @@ def _plain(value: Any) -> str:
 
 def matches(settings: Settings, wanted: Settings) -> bool:
     """Whether a point sets every key of `wanted` to that value."""
-    return all(
-        key in settings and _same(settings[key], value) for key, value in wanted.items()
-    )
+    return all(key in settings and _same(settings[key], value) for key, value in wanted.items())
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
 from modiste.train.noise import ByteNoise
 from modiste.train.state import EpochRow, TrainState
+
+LogitsNK = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def fit(
         end_epoch(spec, net, state, row)
 
 
-def infer(net: Network, batches: Batches) -> Iterator[Tick]:
+def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
     """Logits of all images in inference mode; a generator that returns N x K float32."""
     logits = []
     total = batches.num_batches(256)
@@ -97,10 +99,13 @@ def infer(net: Network, batches: Batches) -> Iterator[Tick]:
         with torch.inference_mode():
             logits.append(net(images))
         yield Tick("infer", done, total)
-    return torch.cat(logits).float().cpu().numpy()
+    answer: LogitsNK = torch.cat(logits).float().cpu().numpy()
+    return answer
 
 
-def score(logits_NK: npt.NDArray[np.float32], labels_N: npt.NDArray[np.int64]) -> tuple[float, float]:
+def score(
+    logits_NK: npt.NDArray[np.float32], labels_N: npt.NDArray[np.int64]
+) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy of logits, computed in float64."""
     logits = logits_NK.astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)

@@ -45,9 +45,9 @@ class ByteNoise:
             return (draws >= _threshold(rate)).to(values.dtype).mul_(scale)
         source = np.random.SFC64(seeds.sequence(self._seed, "dropout", self._update, layer))
         count = values.numel()
-        draws = source.random_raw(-(-count // 8)).view(np.uint8)[:count]
+        raw = source.random_raw(-(-count // 8)).view(np.uint8)[:count]
         # NumPy compares bytes, and torch turns bytes (not booleans) into floats, at full speed.
-        is_kept = torch.from_numpy((draws >= _threshold(rate)).view(np.uint8))
+        is_kept = torch.from_numpy((raw >= _threshold(rate)).view(np.uint8))
         multiplier = is_kept.to(values.dtype).mul_(scale)
         if values.dim() == 4:
             batch, channels, height, width = values.shape

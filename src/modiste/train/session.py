@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -59,11 +59,9 @@ class Session:
 
     def advance(self) -> Iterator[Tick]:
         """Train on; stop iterating at any tick, and `save` or `advance` again."""
-        return fit(
-            self.spec.train, self.spec.seed, self.net, self._train, self._val, self.state
-        )
+        return fit(self.spec.train, self.spec.seed, self.net, self._train, self._val, self.state)
 
-    def finish(self) -> Iterator[Tick]:
+    def finish(self) -> Generator[Tick, None, RunRecord]:
         """Infer with the best and the last weights; a generator that returns the `RunRecord`."""
         state = self.state
         predictions: dict[str, Any] = {}

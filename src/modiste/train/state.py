@@ -84,9 +84,7 @@ class TrainState:
             "fingerprint": fingerprint,
             **{
                 name: getattr(self, name)
-                for name in (
-                    "schedule epoch step update seconds best_epoch status reason"
-                ).split()
+                for name in ("schedule epoch step update seconds best_epoch status reason").split()
             },
             # JSON has no infinity.
             "best_val_loss": None if math.isinf(self.best_val_loss) else self.best_val_loss,

@@ -9,7 +9,7 @@ at any moment, because whoever asked holds the checkpoint and asks again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,7 @@ class Worker:
         return Session(task.spec, self._load(task.spec), task.checkpoint)
 
 
-def _to_the_end(session: Session) -> Iterator[Tick]:
+def _to_the_end(session: Session) -> Generator[Tick, None, RunRecord]:
     yield from session.advance()
     return (yield from session.finish())
 

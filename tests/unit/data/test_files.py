@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from modiste.data.files import place, write_whole
+from modiste.atomic import place, write_whole
 
 
 def test_a_file_is_written_with_its_folders_and_nothing_beside_it(tmp_path):

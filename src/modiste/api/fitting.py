@@ -1,0 +1,131 @@
+"""Load, look, fit, compare: the heart of it, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modiste.data.load import TrainingData, divide
+from modiste.data.source import SOURCES
+from modiste.report.data_figures import render
+from modiste.runs.run import Run, write_run
+from modiste.spec.run import DataSpec, RunSpec
+from modiste.train.work import Task, Worker
+
+
+def load(
+    name: str = "fashion-mnist",
+    *,
+    folder: str | Path | None = None,
+    num_val: int = 12_000,
+    split_seed: int = 0,
+    scaling: str = "unit",
+    num_train: int | None = None,
+) -> TrainingData:
+    """Images to train on and images to choose by; the test set stays sealed.
+
+    Args:
+        name: A data source.
+        folder: Where it lies; looked for if not given.
+        num_val: Images kept for validation, the same share of each class.
+        split_seed: Seed of that division.
+        scaling: ``unit`` (x / 255) or ``standard``.
+        num_train: Train on so many only; on all that remain if not given.
+
+    Raises:
+        SpecError: If no source has that name, or the numbers do not fit the data.
+        DataError: If the images cannot be had.
+    """
+    source = SOURCES.get(name)(Path(folder) if folder is not None else None)
+    spec = DataSpec.parse(
+        {
+            "name": name,
+            "num_val": num_val,
+            "split_seed": split_seed,
+            "scaling": scaling,
+            "num_train": num_train,
+        },
+        "data",
+    )
+    return divide(source.load_train(), spec)
+
+
+def look(data: TrainingData, folder: str | Path) -> list[Path]:
+    """Draw the first images and the samples of each class into a folder; returns the files."""
+    test_counts = SOURCES.get(data.spec.name)(None).test_counts_K
+    return render(
+        data.source_images, data.split, Path(folder), name=data.spec.name, test_counts_K=test_counts
+    )
+
+
+def fit(
+    data: TrainingData,
+    model: Mapping[str, Any],
+    train: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    preset: str = "keras",
+    threads: int = 1,
+    folder: str | Path = "runs/fits",
+) -> Run:
+    """Train one model in this process, or open the run if this very one is there already.
+
+    Args:
+        data: From `load`.
+        model: ``{"family": "mlp", "params": {"hidden": [768], "dropout": 0.3}}``.
+        train: ``{"epochs": 5, "optimizer": {"name": "adam", "learning_rate": 0.001}}``.
+        seed: Of weights, order, dropout and augmentation.
+        preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
+        threads: To compute with.
+        folder: Holds one run folder for each fingerprint.
+
+    Raises:
+        SpecError: If a key or a value makes no sense; names it.
+    """
+    spec = RunSpec.parse(
+        {
+            "preset": preset,
+            "data": data.spec,
+            "model": dict(model),
+            "train": dict(train or {}),
+            "seed": seed,
+            "threads": threads,
+        }
+    )
+    fingerprint = spec.fingerprint(data.digest)
+    place = Path(folder) / fingerprint[:16]
+    if not (place / "manifest.json").is_file():
+        outcome = Worker(lambda _: data).work(Task(spec, fingerprint, None, float("inf")))
+        assert outcome.record is not None
+        write_run(outcome.record, place)
+    return Run(place)
+
+
+def compare(runs: Iterable[Run], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One mapping for each run, best last-epoch validation accuracy first.
+
+    Keys: name, parameters, epochs, val_accuracy and val_loss at the last epoch, val_accuracy_best
+    at the epoch of the lowest loss, standard_error (of the last, from the number of images),
+    seconds. Runs that diverged come last, with no figures.
+    """
+    rows = []
+    for index, run in enumerate(runs):
+        metrics = run.metrics
+        row: dict[str, Any] = {
+            "name": names[index] if index < len(names) else run.fingerprint[:8],
+            "parameters": run.layers["parameters"]["total"],
+            "epochs": metrics["epochs"],
+            "seconds": metrics["seconds"],
+        }
+        if metrics["status"] == "finished":
+            last = metrics["last"]["val"]
+            error = (last["accuracy"] * (1 - last["accuracy"]) / last["total"]) ** 0.5
+            row |= {
+                "val_accuracy": last["accuracy"],
+                "val_loss": last["loss"],
+                "val_accuracy_best": metrics["best"]["val"]["accuracy"],
+                "standard_error": error,
+            }
+        rows.append(row)
+    return sorted(rows, key=lambda row: -row.get("val_accuracy", -1.0))

@@ -1,0 +1,242 @@
+"""A study from Python: run it, read it, look at the test set, write its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modiste import report
+from modiste.data.load import divide
+from modiste.data.source import SOURCES, Source
+from modiste.data.types import ImageSet
+from modiste.errors import SpecError, StoreError
+from modiste.evaluate.errors import worst_errors
+from modiste.export.model import card, save_model
+from modiste.final.look import Candidate, known_heads, look
+from modiste.report.data_figures import render
+from modiste.runs import files
+from modiste.runs.environment import num_cores
+from modiste.runs.ledger import Ledger
+from modiste.runs.run import Run
+from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
+from modiste.search.study import Stage, Study
+from modiste.spec.files import parse_override, read_study
+from modiste.spec.run import DataSpec
+from modiste.spec.study import StudySpec, points
+
+NUM_ERRORS_SHOWN = 24
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def planned(self, stages: Sequence[Stage]) -> None: ...
+
+    def progress(self, progress: object) -> None: ...
+
+    def finished(self, stage: Stage, row: object, run: Run) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
+    file: str | Path,
+    *,
+    profile: str = "quick",
+    out: str | Path | None = None,
+    seed: int | None = None,
+    stages: Iterable[str] | None = None,
+    settings: Sequence[str] = (),
+    num_workers: int | None = None,
+    data_folder: str | Path | None = None,
+    watcher: Watcher | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    slice_seconds: float = SLICE_SECONDS,
+    command: str = "",
+) -> tuple[Study, bool]:
+    """Run what is not finished of a study, and write its report.
+
+    Args:
+        file: A study file.
+        profile: ``quick`` or ``full``.
+        out: The study folder; ``runs/NAME-PROFILE`` if not given.
+        seed: Of every point; the file's if not given.
+        stages: Run these and those they need; all if not given.
+        settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
+        num_workers: Runs side by side (threads in all); one for each core if not given.
+        data_folder: Where the data set lies; looked for if not given.
+        watcher: Is told what happens.
+        should_stop: Asked all the time; everything is then saved and the call returns.
+        slice_seconds: How often runs under way are saved.
+        command: What made the study, for its report.
+
+    Returns:
+        The study, and whether everything asked for is finished.
+
+    Raises:
+        SpecError: If the file, a setting or a stage makes no sense.
+        DataError: If the data cannot be had.
+        StoreError: If the folder cannot be written, or holds another study.
+    """
+    spec, published = read_study(Path(file))
+    if profile not in ("quick", "full"):
+        raise SpecError(f"--profile {profile}: expected quick or full.")
+    overrides = [parse_override(text) for text in settings]
+    for override in overrides:
+        if override.stage:
+            spec.stage(override.stage)
+    for name in stages or ():
+        spec.stage(name)
+    seed = spec.seed if seed is None else seed
+    _check_overrides(spec, profile, seed, overrides)
+    folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
+    need_writable(folder)
+    source = _source(spec, data_folder)
+    images = source.load_train()
+    study = Study.create(
+        folder,
+        spec,
+        profile=profile,
+        seed=seed,
+        data_digest=images.digest,
+        overrides=overrides,
+        published=published,
+        command=command,
+    )
+    driver = Driver(
+        study,
+        images,
+        num_workers or num_cores(),
+        watcher or Silent(),
+        should_stop,
+        slice_seconds,
+    )
+    is_finished = driver.run(stages)
+    _draw_data(study, images, source)
+    _save_finals(study, images)
+    write_report(study)
+    return study, is_finished
+
+
+def write_report(study: Study) -> Path:
+    """Write `report.html` and `report.md` into the study folder; returns the first."""
+    heads = known_heads(study.folder / "final")
+    looks = Ledger(study.data_digest, heads).count()
+    return report.write(study, looks=looks)
+
+
+def look_at_test(
+    study: Study,
+    reason: str,
+    stages: Iterable[str] | None = None,
+    data_folder: str | Path | None = None,
+) -> dict[str, Any]:
+    """Open the test set, once and counted, for the final models of a study.
+
+    Args:
+        study: Whose winners of its final stages are measured, all seeds of each.
+        reason: What the look is for; it stands in the ledger for good.
+        stages: These final stages only.
+        data_folder: Where the data set lies; looked for if not given.
+
+    Returns:
+        What `look.json` holds.
+
+    Raises:
+        SealError: Without a reason, or if the ledger cannot be written.
+        StoreError: If nothing is finished that could be measured.
+    """
+    candidates = winners(study, stages)
+    unique = {candidate.run.fingerprint: candidate for candidate in reversed(candidates)}
+    return look_at_runs(
+        list(reversed(unique.values())), reason, study.folder / "final", data_folder
+    )
+
+
+def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate]:
+    """All seeds of the winners of these stages (a study's final ones, if not given).
+
+    Raises:
+        SpecError: If the study has no stage of that name.
+        StoreError: If none of them is finished.
+    """
+    wanted = set(stages) if stages is not None else None
+    for name in wanted or ():
+        study.spec.stage(name)
+    candidates = []
+    for stage in study.stages():
+        if stage.spec.name in wanted if wanted is not None else stage.spec.is_final:
+            best = study.winner(stage)
+            if best is not None and stage.chosen:
+                candidates += [Candidate(stage.spec.name, best.label, run) for run in best.runs]
+    if not candidates:
+        raise StoreError(f"{study.folder}: none of these stages is finished yet.")
+    return candidates
+
+
+def look_at_runs(
+    candidates: Sequence[Candidate],
+    reason: str,
+    folder: Path,
+    data_folder: str | Path | None = None,
+) -> dict[str, Any]:
+    """Open the test set, once and counted, for a frozen list of runs of one data set."""
+    first = candidates[0].run
+    ledger = Ledger(first.metrics["data_digest"], known_heads(folder))
+    source = SOURCES.get(first.spec.data.name)(Path(data_folder) if data_folder else None)
+    stored = look(source, candidates, reason, ledger, folder)
+    return files.read_json(stored / "look.json")
+
+
+def _source(spec: StudySpec, folder: str | Path | None) -> Source:
+    names = {DataSpec.parse({**spec.data, **stage.data}, "data").name for stage in spec.stages}
+    if len(names) > 1:
+        raise SpecError(f"data.name: a study is of one data set; this one names {sorted(names)}.")
+    return SOURCES.get(names.pop())(Path(folder) if folder is not None else None)
+
+
+def _check_overrides(spec: StudySpec, profile: str, seed: int, overrides: Sequence[Any]) -> None:
+    if overrides:
+        for stage in spec.stages:
+            first = {name: spec.stage(name).settings()[0][1] for name in stage.from_}
+            points(spec, stage, profile, seed, first, overrides)
+
+
+def _draw_data(study: Study, images: ImageSet, source: Source) -> None:
+    folder = study.folder / "figures"
+    if not list(folder.glob("*.svg")):
+        data = divide(images, DataSpec.parse(study.spec.data, "data"), study.data_digest)
+        render(images, data.split, folder, name=source.name, test_counts_K=source.test_counts_K)
+
+
+def _save_finals(study: Study, images: ImageSet) -> None:
+    """The models of final stages as folders, and their worst errors on validation images."""
+    epoch = study.spec.rank_epoch
+    for stage in study.stages():
+        best = study.winner(stage) if stage.spec.is_final and stage.chosen else None
+        if best is None or best.runs[0].metrics["status"] != "finished":
+            continue
+        run = best.runs[0]
+        title = stage.spec.title or stage.spec.name
+        text = card(run, epoch, title, stored_look(study, run, epoch))
+        folder = study.folder / "models" / stage.spec.name
+        readme = folder / "README.md"
+        if run.has_weights and (not readme.exists() or readme.read_text("utf-8") != text):
+            save_model(run, epoch, folder, text)
+        errors = study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
+        if not errors.exists():
+            predictions = run.predictions
+            rows = images.take(predictions["image_ids"], "val")
+            logits = predictions[f"logits_{epoch}_NK"]
+            files.write_bytes(errors, files.to_npz(worst_errors(logits, rows, NUM_ERRORS_SHOWN)))
+
+
+def stored_look(study: Study, run: Run, epoch: str) -> dict[str, Any] | None:
+    """What a stored look at the test set said of a run, or none."""
+    for path in sorted((study.folder / "final").glob("*/look.json")):
+        value = files.read_json(path)
+        for row in value["runs"]:
+            if row["fingerprint"] == run.fingerprint:
+                return {**row[epoch], "reason": value["reason"], "looks": value["looks"]}
+    return None

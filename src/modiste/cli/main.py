@@ -1,0 +1,79 @@
+"""The command line: one thin file per verb, and one place where errors become messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from modiste.cli.verbs import data, describe, evaluate, predict, report, study
+from modiste.errors import ModisteError
+
+HELP = """Find, train, honestly evaluate, report on and ship small image classifiers.
+
+Begin with:  modiste study studies/fashion-mnist.yaml
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (study, report, describe, evaluate, predict):
+    app.command(verb.NAME, help=verb.HELP, short_help=verb.SHORT)(verb.command)
+app.add_typer(data.app, name="data", help=data.HELP, short_help=data.SHORT)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"modiste {version('modiste')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error as well.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and leave.")
+    ] = False,
+) -> None:
+    """Options of every verb."""
+    if debug:
+        os.environ["MODISTE_DEBUG"] = "1"
+
+
+def run() -> None:
+    """What the command `modiste` calls. Status 0: done; 2: you can fix this; 1: a bug of ours."""
+    try:
+        app()
+    except ModisteError as error:
+        if os.environ.get("MODISTE_DEBUG"):
+            traceback.print_exc()
+        print(f"modiste: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("modiste: stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as `modiste ... | head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 (the last place where it can become a message)
+        if os.environ.get("MODISTE_DEBUG"):
+            traceback.print_exc()
+        print(
+            f"modiste: this is a bug of ours, not yours: {type(error).__name__}: {error}\n"
+            "Run the same command with --debug before the verb for the traceback, and report it.",
+            file=sys.stderr,
+        )
+        sys.exit(1)

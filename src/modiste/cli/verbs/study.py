@@ -1,0 +1,91 @@
+"""`modiste study`: run a study file, and write its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "study"
+SHORT = "Run a study file, and write its report."
+HELP = """Run what is not finished of a study, and write its report.
+
+The same command goes on after Ctrl-C, a crash or a loss of power, and repeats nothing.
+
+Example:  modiste study studies/fashion-mnist.yaml --profile quick
+"""
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A study file in YAML.", metavar="FILE")],
+    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    stages: Annotated[
+        str | None, typer.Option(help="These stages and those they need.", metavar="NAME,...")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; default runs/NAME-PROFILE.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every point.", min=0)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="[STAGE:]KEY=VALUE", help="Over everything in the file."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
+) -> None:
+    from modiste.api.study import run_study
+    from modiste.cli.output import print_json, this_command
+    from modiste.cli.progress import Display, stop_on_interrupt
+    from modiste.errors import Interrupted
+
+    names = [name.strip() for name in stages.split(",") if name.strip()] if stages else None
+    with stop_on_interrupt() as should_stop, Display() as display:
+        study, is_finished = run_study(
+            file,
+            profile=profile,
+            out=out,
+            seed=seed,
+            stages=names,
+            settings=settings or (),
+            num_workers=workers,
+            data_folder=data,
+            watcher=display,
+            should_stop=should_stop,
+            command=this_command(),
+        )
+    if not is_finished:
+        raise Interrupted(f"stopped; everything done is saved. Go on with:\n  {this_command()}")
+    if json:
+        print_json(_summary(study))
+    else:
+        print(study.folder / "report.html")
+
+
+def _summary(study: object) -> dict[str, object]:
+    from modiste.search.study import Study
+
+    assert isinstance(study, Study)
+    epoch = study.spec.rank_epoch
+    stages = []
+    for stage in study.stages():
+        best = study.winner(stage)
+        stages.append(
+            {
+                "name": stage.spec.name,
+                "done": sum(row.is_done for row in stage.chosen),
+                "points": len(stage.chosen),
+                "winner": best.label if best else None,
+                "val_accuracy": best.mean(epoch, "val", "accuracy") if best else None,
+            }
+        )
+    return {
+        "study": str(study.folder),
+        "profile": study.profile,
+        "seed": study.seed,
+        "report": str(study.folder / "report.html"),
+        "stages": stages,
+    }

@@ -1,0 +1,40 @@
+"""Which images a model gets wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.data.types import ImageSet
+
+
+def worst_errors(
+    logits_NK: npt.NDArray[np.float32], images: ImageSet, count: int
+) -> dict[str, Any]:
+    """The images that are most surely wrong, worst first.
+
+    Args:
+        logits_NK: One row for each image.
+        images: With their true labels.
+        count: At most so many.
+
+    Returns:
+        ``images`` (uint8, N x H x W or N x H x W x 3), ``labels``, ``predicted``,
+        ``probabilities_NK`` and ``image_ids``.
+    """
+    shifted = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    predicted = logits_NK.argmax(axis=1)
+    given = probabilities[np.arange(len(images)), images.labels_N]
+    wrong = np.flatnonzero(predicted != images.labels_N)
+    worst = wrong[np.argsort(given[wrong], kind="stable")][:count]
+    pixels = images.images_NCHW[worst]
+    return {
+        "images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1),
+        "labels": images.labels_N[worst],
+        "predicted": predicted[worst],
+        "probabilities_NK": probabilities[worst].astype(np.float32),
+        "image_ids": images.ids_N[worst],
+    }

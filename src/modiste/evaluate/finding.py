@@ -1,0 +1,98 @@
+"""Remarks about a run: what a finding is, and where the checks that make them are found.
+
+Each check is one file in `modiste.evaluate.findings`. A finding is no error: the run is a result
+like any other, and somebody who reads it should know this about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from modiste.runs.run import Run
+from modiste.spec.registry import Registry
+
+History = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the checks look at.
+
+    Attributes:
+        status, reason: How the run ended, as its `metrics.json` says.
+        history: One mapping for each epoch; keys as in `modiste.runs.run.COLUMNS`.
+        epoch_limit: The epochs it was allowed.
+    """
+
+    status: str
+    reason: str
+    history: History
+    epoch_limit: int
+
+    def column(self, name: str) -> list[float]:
+        """One figure of every epoch, in order."""
+        return [row[name] for row in self.history]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the lowest validation loss, counted from 1; 0 without any epoch."""
+        losses = self.column("val_loss")
+        return losses.index(min(losses)) + 1 if losses else 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A coded remark.
+
+    Attributes:
+        code: Never changes its meaning: ``M001``.
+        title: A few words.
+        text: What was seen in this run, with its numbers.
+        advice: What one could do about it.
+    """
+
+    code: str
+    title: str
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look for in a run.
+
+    Attributes:
+        code, title, advice: Of the findings it makes.
+        about: When it fires, and why there; for the docs.
+        look: What was seen, as a sentence with its numbers; empty if there is nothing to remark.
+    """
+
+    code: str
+    title: str
+    about: str
+    advice: str
+    look: Callable[[RunFacts], str]
+
+
+FINDINGS: Registry[Check] = Registry("finding", "modiste.evaluate.findings")
+
+
+def facts(run: Run) -> RunFacts:
+    """What the checks look at, of a run folder."""
+    return RunFacts(
+        str(run.metrics["status"]),
+        str(run.metrics.get("reason", "")),
+        run.history,
+        run.spec.train.epochs,
+    )
+
+
+def findings(run: RunFacts) -> list[Finding]:
+    """Everything that the checks remark about a run, in the order of their codes."""
+    answer = []
+    for code in FINDINGS.names():
+        check = FINDINGS.get(code)
+        if text := check.look(run):
+            answer.append(Finding(check.code, check.title, text, check.advice))
+    return answer

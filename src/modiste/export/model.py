@@ -1,0 +1,173 @@
+"""A model as a folder of its own: weights, what they mean, and a card that says what to expect.
+
+MODEL/
+  model.safetensors   weights and moving statistics by name, float32
+  config.json         family, hyperparameters, classes, preprocessing, how images are decoded
+  README.md           the card
+  manifest.json       SHA-256 of each
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from modiste.data.decode import Rule
+from modiste.errors import StoreError
+from modiste.runs import files
+from modiste.runs.run import Epoch, Run
+from modiste.spec.run import RunSpec
+from modiste.train.predictor import Predictor
+
+SCHEMA = 1
+LIMIT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was saved, ready to answer.
+
+    Attributes:
+        folder: Where it lies.
+        config: `config.json`.
+        predictor: Gives logits for decoded images.
+        rule: How image files become its input.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    predictor: Predictor
+    rule: Rule
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.predictor.class_names
+
+    def probabilities(self, images_NCHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Softmax of the logits, N x K."""
+        logits = self.predictor.logits(images_NCHW).astype(np.float64)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        answer: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return answer
+
+
+def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
+    """Write a run's weights as a model folder; one that is there is replaced, whole.
+
+    Raises:
+        StoreError: If the run's weights were dropped, or the folder cannot be written.
+    """
+    layers = run.layers
+    height, width, channels = layers["input_shape"]
+    config = {
+        "schema": SCHEMA,
+        "kind": "modiste model",
+        "model": run.spec.model.to_dict(),
+        "preset": run.spec.preset,
+        "spec": run.spec.to_dict(),
+        "fingerprint": run.fingerprint,
+        "epoch": epoch,
+        "data_digest": run.metrics["data_digest"],
+        "validation": run.metrics[epoch]["val"],
+        "class_names": layers["class_names"],
+        "input_shape": layers["input_shape"],
+        "parameters": layers["parameters"],
+        "preprocess": layers["preprocess"],
+        "decode": Rule((height, width), channels).to_dict(),
+    }
+    content = {
+        "model.safetensors": safetensors.numpy.save(dict(run.weights(epoch))),
+        "config.json": files.to_json(config),
+        "README.md": card.encode(),
+    }
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    files.write_folder(folder, content)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model folder, or a run folder with the epoch its spec restores.
+
+    Raises:
+        StoreError: If it is neither, or any file is not what was written.
+    """
+    if (folder / "config.json").is_file():
+        config = json.loads(files.read_checked(folder, "config.json"))
+        if config.get("kind") != "modiste model" or config.get("schema") != SCHEMA:
+            raise StoreError(f"{folder}/config.json: no model of this version (schema {SCHEMA}).")
+        content = files.read_checked(folder, "model.safetensors")
+        if len(content) > LIMIT_BYTES:
+            raise StoreError(f"{folder}/model.safetensors: larger than {LIMIT_BYTES} bytes.")
+        try:
+            weights = safetensors.numpy.load(content)
+        except safetensors.SafetensorError as error:
+            raise StoreError(f"{folder}/model.safetensors: cannot be read ({error}).") from None
+        spec = RunSpec.parse(config["spec"], f"{folder}/config.json: spec")
+        return Model(
+            folder, config, Predictor(spec, config, weights), Rule.from_dict(config["decode"])
+        )
+    if (folder / "spec.json").is_file():
+        run = Run(folder)
+        epoch: Epoch = "best" if run.metrics.get("restored") == "best" else "last"
+        height, width, channels = run.layers["input_shape"]
+        config = {"fingerprint": run.fingerprint, "epoch": epoch, **run.layers}
+        predictor = Predictor(run.spec, run.layers, run.weights(epoch))
+        return Model(folder, config, predictor, Rule((height, width), channels))
+    raise StoreError(
+        f"{folder}: neither a model folder (config.json) nor a run folder (spec.json)."
+    )
+
+
+def card(run: Run, epoch: Epoch, title: str, looks: Mapping[str, Any] | None) -> str:
+    """The model card, in Markdown.
+
+    Args:
+        run: Whose weights.
+        epoch: Best or last.
+        title: What to call it.
+        looks: What the test set said of this run (`loss`, `accuracy`, `correct`, `total`,
+            `reason`, `looks`), or none if it was not asked.
+    """
+    val = run.metrics[epoch]["val"]
+    error = (val["accuracy"] * (1 - val["accuracy"]) / val["total"]) ** 0.5
+    spec, layers, metrics = run.spec, run.layers, run.metrics
+    test = "the test set was not opened for this model"
+    if looks:
+        test = (
+            f"{looks['accuracy']:.4f} ({looks['total']:,} images, one seed); looks at this test "
+            f"set so far: {looks['looks']}; reason: {looks['reason']}"
+        )
+    return f"""# {title}
+
+A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
+({layers["parameters"]["trainable"]:,} trainable), for images of
+{" x ".join(map(str, layers["input_shape"]))} (height, width, channels) in
+{len(layers["class_names"])} classes: {", ".join(layers["class_names"])}.
+
+| | |
+|---|---|
+| data | {spec.data.name}, digest {metrics["data_digest"][:16]} |
+| trained on | {metrics["num_train"]:,} images, seed {spec.seed} |
+| weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
+| validation accuracy | {val["accuracy"]:.4f}, standard error {error:.4f} ({val["total"]:,} images) |
+| test accuracy | {test} |
+| fingerprint | `{run.fingerprint}` |
+| commit | {run.environment.get("git_commit") or "unknown"} |
+
+The validation images chose when to stop, so their figure leans to the bright side. Images that
+look unlike the training data (photographs, light backgrounds) were never measured.
+
+    modiste predict . IMAGE.png
+"""

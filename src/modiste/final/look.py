@@ -1,0 +1,153 @@
+"""The one counted look at the test set, for a frozen list of runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.data.sealed import SealedTest
+from modiste.data.source import Source
+from modiste.data.types import ImageSet
+from modiste.errors import StoreError
+from modiste.evaluate.errors import worst_errors
+from modiste.runs import files
+from modiste.runs.ledger import Ledger
+from modiste.runs.run import Run
+from modiste.train.loop import score
+from modiste.train.predictor import Predictor
+
+NUM_ERRORS_KEPT = 48
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run that is to be measured, and where it comes from."""
+
+    stage: str
+    label: str
+    run: Run
+
+
+class LookLedger:
+    """The ledger as the seal sees it: the frozen list stands in every entry."""
+
+    def __init__(self, ledger: Ledger, candidates: Sequence[Candidate]) -> None:
+        self._ledger = ledger
+        self._runs = [candidate.run.fingerprint for candidate in candidates]
+
+    def count(self) -> int | None:
+        return self._ledger.count()
+
+    def record(self, reason: str) -> str:
+        return self._ledger.append("look", {"reason": reason, "runs": self._runs})
+
+
+def look(
+    source: Source, candidates: Sequence[Candidate], reason: str, ledger: Ledger, folder: Path
+) -> Path:
+    """Open the seal once, measure every candidate, and store what was seen.
+
+    Best and last weights of all runs together are one look. A list that was looked at before is
+    not looked at again: what was stored then is the answer.
+
+    Args:
+        source: Whose test set.
+        candidates: The frozen list.
+        reason: Stands in the ledger for good.
+        ledger: Of this data set.
+        folder: Holds one folder for each look, named after the list.
+
+    Returns:
+        The folder of the look: `look.json`, predictions and worst errors of each run.
+
+    Raises:
+        SealError: Without a reason, or if the ledger cannot be written.
+        StoreError: If a run has no weights any more; the seal then stays closed.
+        DataError: If the test images cannot be had.
+    """
+    runs = "".join(sorted(candidate.run.fingerprint for candidate in candidates))
+    target = folder / hashlib.sha256(runs.encode()).hexdigest()[:16]
+    if (target / "manifest.json").is_file():
+        return target
+    # Everything that can fail is done before the seal opens.
+    models = {candidate.run.fingerprint: _models(candidate.run) for candidate in candidates}
+    test = SealedTest(source, LookLedger(ledger, candidates)).open(reason)
+    content: dict[str, bytes] = {}
+    rows = []
+    for candidate in candidates:
+        run = candidate.run
+        logits = {
+            epoch: model.logits(test.images_NCHW)
+            for epoch, model in models[run.fingerprint].items()
+        }
+        short = run.fingerprint[:16]
+        content[f"predictions-{short}.npz"] = files.to_npz(
+            {
+                **{f"logits_{epoch}_NK": values for epoch, values in logits.items()},
+                "labels": test.labels_N,
+                "image_ids": test.ids_N,
+            }
+        )
+        content[f"errors-{short}.npz"] = files.to_npz(
+            worst_errors(logits["last"], test, NUM_ERRORS_KEPT)
+        )
+        rows.append(
+            {
+                "stage": candidate.stage,
+                "label": candidate.label,
+                "seed": run.spec.seed,
+                "fingerprint": run.fingerprint,
+                "parameters": run.layers["parameters"]["total"],
+                **{epoch: _measured(values, test) for epoch, values in logits.items()},
+            }
+        )
+    results = [
+        {
+            "run": row["fingerprint"][:16],
+            "correct": [row["best"]["correct"], row["last"]["correct"]],
+        }
+        for row in rows
+    ]
+    head = ledger.append("result", {"results": results, "total": len(test)})
+    entries = ledger.entries()
+    value = {
+        "schema": 1,
+        "reason": reason,
+        "opened_at": entries[-1]["at"] if entries else None,
+        "looks": ledger.count(),
+        "ledger_head": head,
+        "stages": sorted({candidate.stage for candidate in candidates}),
+        "runs": rows,
+    }
+    files.write_folder(target, {"look.json": files.to_json(value), **content})
+    return target
+
+
+def known_heads(folder: Path) -> list[str]:
+    """Ledger heads that stand in the looks stored in a folder."""
+    return [
+        str(files.read_json(path)["ledger_head"]) for path in sorted(folder.glob("*/look.json"))
+    ]
+
+
+def _models(run: Run) -> dict[str, Predictor]:
+    if not run.has_weights:
+        raise StoreError(
+            f"{run.folder}: its weights were dropped, so it cannot be measured. Raise keep_weights "
+            "in the stage and run it again in another folder."
+        )
+    return {
+        epoch: Predictor(run.spec, run.layers, run.weights(epoch)) for epoch in ("best", "last")
+    }
+
+
+def _measured(logits_NK: npt.NDArray[np.float32], images: ImageSet) -> dict[str, Any]:
+    loss, accuracy = score(logits_NK, images.labels_N)
+    correct = int((logits_NK.argmax(axis=1) == images.labels_N).sum())
+    return {"loss": loss, "accuracy": accuracy, "correct": correct, "total": len(images)}

@@ -1,0 +1,172 @@
+"""What every section of a report is written from."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+
+from modiste.report import looks as final
+from modiste.report import published as publication
+from modiste.report.cuts import Cut, cut_of
+from modiste.report.facts import RowFacts, StageFacts, stage_facts
+from modiste.report.looks import Look
+from modiste.runs.run import Epoch, Run
+from modiste.search.study import Row, Stage, Study
+from modiste.spec.published import PublishedRow, PublishedSpec
+
+
+@dataclass(frozen=True)
+class Context:
+    """A study, read once.
+
+    Attributes:
+        study: The folder.
+        stages: With the figures of their rows, in the order of the study.
+        published: Figures to compare with; empty if there are none.
+        looks: Openings of the test set for runs of this study.
+        num_looks: Openings of this test set in all, by the ledger; none if it cannot be known.
+    """
+
+    study: Study
+    stages: tuple[StageFacts, ...]
+    published: PublishedSpec
+    looks: tuple[Look, ...]
+    num_looks: int | None
+
+    @property
+    def epoch(self) -> Epoch:
+        """Which epoch's validation accuracy ranks."""
+        return self.study.spec.rank_epoch
+
+    @property
+    def cuts(self) -> dict[str, Cut]:
+        """By stage; those that wait for another are not in it."""
+        return {stage.name: stage.cut for stage in self.stages if stage.cut is not None}
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether any run of this study is another than its full profile's."""
+        return any(cut.touches_runs for cut in self.cuts.values())
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run of the study, each once, in the order of the stages."""
+        found = {
+            run.fingerprint: run
+            for stage in self.stages
+            for row in stage.rows
+            for run in row.row.runs
+        }
+        return list(found.values())
+
+    @property
+    def class_names(self) -> list[str]:
+        for run in self.runs:
+            return [str(name) for name in run.layers.get("class_names", [])]
+        return []
+
+    @property
+    def finals(self) -> list[tuple[StageFacts, RowFacts | None]]:
+        """The models that the study ends with, each with the row that stands for it.
+
+        These are the stages of a single point: pinned, or chosen by another stage. If the last
+        stage has several points, its winner is one of them, too.
+        """
+        answer: list[tuple[StageFacts, RowFacts | None]] = []
+        for stage in self.stages:
+            is_last = stage is self.stages[-1]
+            if len(stage.stage.spec.settings()) == 1 or is_last:
+                best = stage.ranked[0] if stage.ranked else None
+                single = stage.rows[0] if len(stage.rows) == 1 else None
+                answer.append((stage, best or single))
+        return answer
+
+    @property
+    def detailed(self) -> list[tuple[StageFacts, RowFacts]]:
+        """The models whose errors are shown one by one.
+
+        Those that the test set was opened for; before that, of each family the final model with
+        the most right answers on validation images.
+        """
+        done = [(stage, row) for stage, row in self.finals if row is not None and row.runs]
+        looked = {run.fingerprint for look in self.looks for run in look.runs}
+        chosen = [pair for pair in done if looked & set(pair[1].row.fingerprints)]
+        if chosen:
+            return chosen
+        best: dict[str, tuple[StageFacts, RowFacts]] = {}
+        for stage, row in done:
+            family = row.row.specs[0].model.family
+            before = best.get(family)
+            if before is None or self._accuracy(row) > self._accuracy(before[1]):
+                best[family] = (stage, row)
+        return list(best.values())
+
+    def _accuracy(self, row: RowFacts) -> float:
+        return row.mean(self.epoch, "val", "accuracy") or 0.0
+
+    def stage(self, name: str) -> StageFacts:
+        """A stage by its name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def fed_by(self, name: str) -> list[StageFacts]:
+        """Stages that take over the winner of this one."""
+        return [stage for stage in self.stages if name in stage.stage.spec.from_]
+
+    def command(self, *stages: str) -> str:
+        """The command that makes the numbers of these stages again; of all, if none is given."""
+        study = self.study
+        words = ["modiste", "study", self._file()]
+        if stages:
+            words += ["--stages", ",".join(stages)]
+        words += ["--profile", study.profile, "--seed", str(study.seed)]
+        for override in study.overrides:
+            where = f"{override.stage}:" if override.stage else ""
+            value = override.value if isinstance(override.value, str) else repr(override.value)
+            words += ["--set", f"{where}{override.key}={value}"]
+        return shlex.join(words)
+
+    def _file(self) -> str:
+        """The study file, as it was named when the study was run."""
+        try:
+            words = shlex.split(self.study.command)
+        except ValueError:
+            words = []
+        for word in words:
+            if word.endswith((".yaml", ".yml")):
+                return word
+        return f"studies/{self.study.name}.yaml"
+
+
+def gather(study: Study, num_looks: int | None = None) -> Context:
+    """Read a study folder.
+
+    Args:
+        study: The folder.
+        num_looks: Openings of this test set by the ledger; what the newest look of the study
+            says, if not given.
+
+    Raises:
+        StoreError: If a run or a look cannot be read, or is not what was written.
+        SpecError: If the published figures make no sense.
+    """
+    published = publication.read(study.published)
+    stages = study.stages()
+    winners = {}
+    for stage in stages:
+        winner = study.winner(stage)
+        if winner is not None:
+            winners[stage.spec.name] = winner.settings
+    looks = final.read(study.folder / "final")
+    if num_looks is None and looks:
+        num_looks = looks[-1].number
+
+    def facts(stage: Stage) -> StageFacts:
+        cut = None if stage.waits_for else cut_of(study, stage, winners)
+
+        def find(row: Row) -> PublishedRow | None:
+            return publication.find(published, stage.spec.name, row.specs[0])
+
+        return stage_facts(stage, cut, study.spec.rank_epoch, find)
+
+    return Context(study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks)

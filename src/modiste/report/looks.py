@@ -1,0 +1,104 @@
+"""What the test set said, as far as it was opened: the folders in STUDY/final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modiste.errors import StoreError
+from modiste.runs import files
+from modiste.runs.run import Epoch
+
+
+@dataclass(frozen=True)
+class Score:
+    """Loss in nats and accuracy on test images."""
+
+    loss: float
+    accuracy: float
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True)
+class LookRun:
+    """One run of a look, with its score at both epochs, as far as they are there."""
+
+    stage: str
+    label: str
+    seed: int
+    fingerprint: str
+    scores: Mapping[str, Score]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One opening of the test set for a frozen list of runs.
+
+    Attributes:
+        number: Openings in all, this one included, by the ledger; none if it cannot be known.
+    """
+
+    folder: Path
+    reason: str
+    opened_at: str
+    number: int | None
+    runs: tuple[LookRun, ...]
+    ledger_head: str
+
+    def file(self, kind: str, fingerprint: str) -> Path:
+        """Where predictions or errors of a run lie, if they were kept."""
+        return self.folder / f"{kind}-{fingerprint[:16]}.npz"
+
+
+def read(folder: Path) -> list[Look]:
+    """All looks of a study, the oldest first; none if it never opened the test set.
+
+    Raises:
+        StoreError: If a `look.json` cannot be read.
+    """
+    looks = [_look(path) for path in sorted(folder.glob("*/look.json"))]
+    return sorted(looks, key=lambda look: (look.opened_at, look.folder.name))
+
+
+def scores(looks: list[Look], fingerprints: tuple[str, ...], epoch: Epoch) -> list[Score]:
+    """Test scores of these runs at that epoch; of a run in several looks, the first one's."""
+    found: dict[str, Score] = {}
+    for look in looks:
+        for run in look.runs:
+            if run.fingerprint in fingerprints and epoch in run.scores:
+                found.setdefault(run.fingerprint, run.scores[epoch])
+    return [found[fingerprint] for fingerprint in fingerprints if fingerprint in found]
+
+
+def _look(path: Path) -> Look:
+    value = files.read_json(path)
+    try:
+        return Look(
+            folder=path.parent,
+            reason=str(value.get("reason", "")),
+            opened_at=str(value.get("opened_at", "")),
+            number=None if value.get("looks") is None else int(value["looks"]),
+            runs=tuple(_run(run) for run in value["runs"]),
+            ledger_head=str(value.get("ledger_head") or ""),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: not what a look at the test set leaves ({error!r}).") from None
+
+
+def _run(value: Mapping[str, Any]) -> LookRun:
+    return LookRun(
+        stage=str(value["stage"]),
+        label=str(value["label"]),
+        seed=int(value["seed"]),
+        fingerprint=str(value["fingerprint"]),
+        scores={epoch: _score(value[epoch]) for epoch in ("best", "last") if value.get(epoch)},
+    )
+
+
+def _score(value: Mapping[str, Any]) -> Score:
+    return Score(
+        float(value["loss"]), float(value["accuracy"]), int(value["correct"]), int(value["total"])
+    )

@@ -1,0 +1,133 @@
+"""The ledger of looks at a test set: one file for each data set, each entry chained to the last.
+
+It lies in the user's data folder (``~/.local/share/modiste/ledger``), or where the variable
+``MODISTE_LEDGER`` says. Each line is one JSON object with the SHA-256 of the line before it; the
+head and the count also stand in a file beside it and in everything that a look produced. So an
+entry that was edited, removed or cut off is noticed, and the number of looks then reads "unknown".
+What it cannot prevent: somebody who deletes the whole folder, works on another machine or
+account, or reads the test files with other software.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from modiste.errors import SealError
+from modiste.runs import files
+
+LEDGER_VARIABLE = "MODISTE_LEDGER"
+EMPTY = "0" * 64
+
+
+def ledger_folder() -> Path:
+    """Where ledgers are kept."""
+    if value := os.environ.get(LEDGER_VARIABLE):
+        return Path(value).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "modiste"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/modiste/ledger"
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return home / "modiste" / "ledger"
+
+
+class Ledger:
+    """The looks at the test set of one data set.
+
+    Args:
+        data_digest: Of the data set's training part, which names the set.
+        known_heads: Heads that stand in results somebody holds; each must be in the chain.
+    """
+
+    def __init__(self, data_digest: str, known_heads: Sequence[str] = ()) -> None:
+        self.path = ledger_folder() / f"{data_digest[:16]}.jsonl"
+        self._seal_path = self.path.with_suffix(".head.json")
+        self._known_heads = [head for head in known_heads if head]
+
+    def entries(self) -> list[dict[str, Any]] | None:
+        """All entries, oldest first; None if the ledger does not add up."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+            seal = json.loads(self._seal_path.read_bytes())
+        except FileNotFoundError:
+            is_fresh = not self.path.exists() and not self._seal_path.exists()
+            return [] if is_fresh and not self._known_heads else None
+        except (OSError, ValueError):
+            return None
+        found, heads = [], [EMPTY]
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                return None
+            if not isinstance(entry, dict) or entry.get("previous") != heads[-1]:
+                return None
+            heads.append(hashlib.sha256(line).hexdigest())
+            found.append(entry)
+        if seal != {"head": heads[-1], "count": len(found)}:
+            return None
+        return found if set(self._known_heads) <= set(heads) else None
+
+    def count(self) -> int | None:
+        """Looks so far; None if the ledger does not add up."""
+        entries = self.entries()
+        return None if entries is None else sum(entry["kind"] == "look" for entry in entries)
+
+    def head(self) -> str:
+        """SHA-256 of the last line, or zeros before the first."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except OSError:
+            return EMPTY
+        return hashlib.sha256(lines[-1]).hexdigest() if lines else EMPTY
+
+    def append(self, kind: str, content: Mapping[str, Any]) -> str:
+        """Write an entry down, durably; returns the new head.
+
+        Raises:
+            SealError: If it cannot be written.
+        """
+        try:
+            with self._locked():
+                head, count = self.head(), self._num_lines()
+                entry = {
+                    "kind": kind,
+                    "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                    **content,
+                    "previous": head,
+                }
+                line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+                with self.path.open("ab") as file:
+                    file.write(line + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                head = hashlib.sha256(line).hexdigest()
+                files.write_json(self._seal_path, {"head": head, "count": count + 1})
+        except OSError as error:
+            raise SealError(
+                f"{self.path}: the ledger of test looks cannot be written ({error.strerror}); "
+                f"the test set stays closed. {LEDGER_VARIABLE} names another folder for it."
+            ) from None
+        return head
+
+    def _num_lines(self) -> int:
+        try:
+            return len(self.path.read_bytes().splitlines())
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,72 @@
+"""A trained model that only infers: from weights by name to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from modiste.data.batches import Batches
+from modiste.data.preprocess import Preprocess
+from modiste.data.types import ImageSet
+from modiste.errors import StoreError
+from modiste.models.build import Network
+from modiste.spec.run import RunSpec
+from modiste.train.loop import infer
+
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+
+
+class Predictor:
+    """A net with given weights.
+
+    Args:
+        spec: Of the run that made them.
+        layers: The run's layer table, with class names and preprocessing.
+        weights: Trainable weights and moving statistics by name.
+
+    Raises:
+        StoreError: If a name, a shape or a value is not what the spec says.
+    """
+
+    def __init__(self, spec: RunSpec, layers: Mapping[str, Any], weights: Arrays) -> None:
+        height, width, channels = layers["input_shape"]
+        self.class_names = tuple(layers["class_names"])
+        self.shape_CHW = (channels, height, width)
+        self._preprocess = Preprocess.from_dict(layers["preprocess"])
+        params = spec.model.params
+        described = params.layers(self.shape_CHW, len(self.class_names))
+        self._net = Network(described, self.shape_CHW, params.initialisation)
+        places = dict(self._net.named_weights() + self._net.named_statistics())
+        if set(places) != set(weights):
+            wrong = ", ".join(sorted(set(places) ^ set(weights)))
+            raise StoreError(f"these weights are not those of the model: {wrong}.")
+        for name, place in places.items():
+            values = torch.from_numpy(np.ascontiguousarray(weights[name]))
+            if values.shape != place.shape or not bool(torch.isfinite(values).all()):
+                raise StoreError(
+                    f"weights {name}: expected finite numbers of shape {tuple(place.shape)}, got "
+                    f"{tuple(values.shape)}."
+                )
+            place.copy_(values)
+
+    def logits(self, images_NCHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """One row of logits for each image, N x K."""
+        count = len(images_NCHW)
+        images = ImageSet(
+            images_NCHW,
+            np.zeros(count, np.int64),
+            self.class_names,
+            np.arange(count),
+            "val",
+        )
+        steps = infer(self._net, Batches(images, self._preprocess))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                logits: npt.NDArray[np.float32] = end.value
+                return logits
