@@ -1,0 +1,42 @@
+# The two commands of the README, and what a developer types every day. `make` alone lists them.
+
+PYTHON  ?= python3
+PROFILE ?= quick
+VENV    := $(or $(MODISTE_VENV),.venv)
+BIN     := $(VENV)/bin
+# The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'
+MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; \
+             print('' if find_spec('keras') else 'not peers')")
+
+.PHONY: help setup study report test check lint fix bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## make or update the virtual environment; silent when there is nothing to do
+	@$(PYTHON) scripts/setup.py
+
+study: setup ## the reference study on Fashion-MNIST (PROFILE=quick or full), ends with its report
+	@$(BIN)/modiste study studies/fashion-mnist.yaml --profile $(PROFILE)
+
+report: setup ## write the report of the study again, from its run folders
+	@$(BIN)/modiste report runs/fashion-mnist-$(PROFILE)
+
+check: lint ## before a commit: style, types, layers, fast tests
+	@$(BIN)/python -m pytest -q -m "not slow and not peers"
+
+test: lint ## what CI runs: the same with every test
+	@$(BIN)/python -m pytest -q -m "$(MARKED)"
+
+lint: setup
+	@$(BIN)/ruff format --check --output-format concise . || { echo "'make fix' does it"; exit 1; }
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict src
+	@$(BIN)/lint-imports --no-logo
+
+fix: setup ## format, and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## speed against plain PyTorch, paired
+	@$(BIN)/python -m benchmarks
