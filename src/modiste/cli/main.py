@@ -12,13 +12,14 @@ import typer
 from modiste.cli.verbs import data, describe, evaluate, predict, report, study
 from modiste.errors import ModisteError
 
-HELP = """Find, train, honestly evaluate, report on and ship small image classifiers.
-
-Begin with:  modiste study studies/fashion-mnist.yaml
-"""
+VERBS = (study, report, describe, evaluate, predict, data)
+HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
+# The line with \b tells click to keep the lines after it as they are.
+EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
 
 app = typer.Typer(
     help=HELP,
+    epilog=EXAMPLES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 for verb in (study, report, describe, evaluate, predict):
     app.command(verb.NAME, help=verb.HELP, short_help=verb.SHORT)(verb.command)
-app.add_typer(data.app, name="data", help=data.HELP, short_help=data.SHORT)
+app.add_typer(data.app, name=data.NAME, help=data.HELP, short_help=data.SHORT)
 
 
 def _version(is_asked: bool) -> None:

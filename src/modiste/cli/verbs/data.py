@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+NAME = "data"
 SHORT = "Look at a data set."
-HELP = """Look at a data set.
+EXAMPLE = "modiste data show fashion-mnist --out figures"
+HELP = f"""Look at a data set.
 
-Example:  modiste data show fashion-mnist --out figures
+Example:  {EXAMPLE}
 """
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -25,8 +27,7 @@ def group() -> None:
     "show",
     short_help="First images and samples per class, as figures.",
     help="Draw the first 50 training images with their class names, and the samples of each class "
-    "in each split, as PNG and SVG. The test set is not opened for it.\n\n"
-    "Example:  modiste data show fashion-mnist --out figures",
+    f"in each split, as PNG and SVG. The test set is not opened for it.\n\nExample:  {EXAMPLE}",
 )
 def show(
     name: Annotated[str, typer.Argument(help="A data source, such as fashion-mnist.")],

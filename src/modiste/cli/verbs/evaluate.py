@@ -9,12 +9,13 @@ import typer
 
 NAME = "evaluate"
 SHORT = "How good a model is; with --final, on the sealed test set."
-HELP = """Evaluate a model, a run, or the final models of a study.
+EXAMPLE = "modiste evaluate runs/fashion-mnist-quick/models/mlp-final"
+HELP = f"""Evaluate a model, a run, or the final models of a study.
 
 Without --final: what the validation images said. With --final and --reason, the test set is opened
 once for all of them together, and the look is written into its ledger for good.
 
-Example:  modiste evaluate runs/fashion-mnist-quick/models/mlp-final
+Example:  {EXAMPLE}
 """
 
 

@@ -9,9 +9,10 @@ import typer
 
 NAME = "predict"
 SHORT = "Classify image files."
-HELP = """Classify image files (PNG, JPEG and others) with a saved model.
+EXAMPLE = "modiste predict runs/fashion-mnist-quick/models/mlp-final shoe.png"
+HELP = f"""Classify image files (PNG, JPEG and others) with a saved model.
 
-Example:  modiste predict runs/fashion-mnist-quick/models/mlp-final shoe.png
+Example:  {EXAMPLE}
 """
 
 

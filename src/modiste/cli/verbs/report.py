@@ -9,9 +9,10 @@ import typer
 
 NAME = "report"
 SHORT = "Write a study's report again."
-HELP = """Write a study's report again, from its run folders alone.
+EXAMPLE = "modiste report runs/fashion-mnist-quick"
+HELP = f"""Write a study's report again, from its run folders alone.
 
-Example:  modiste report runs/fashion-mnist-quick
+Example:  {EXAMPLE}
 """
 
 

@@ -9,11 +9,12 @@ import typer
 
 NAME = "study"
 SHORT = "Run a study file, and write its report."
-HELP = """Run what is not finished of a study, and write its report.
+EXAMPLE = "modiste study studies/fashion-mnist.yaml --profile quick"
+HELP = f"""Run what is not finished of a study, and write its report.
 
 The same command goes on after Ctrl-C, a crash or a loss of power, and repeats nothing.
 
-Example:  modiste study studies/fashion-mnist.yaml --profile quick
+Example:  {EXAMPLE}
 """
 
 
