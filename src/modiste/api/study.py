@@ -10,7 +10,7 @@ from modiste import report
 from modiste.data.load import divide
 from modiste.data.source import SOURCES, Source
 from modiste.data.types import ImageSet
-from modiste.errors import SpecError, StoreError
+from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.export.model import card, save_model
 from modiste.final.look import Candidate, known_heads, look
@@ -23,7 +23,7 @@ from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Stage, Study
 from modiste.spec.files import parse_override, read_study
 from modiste.spec.run import DataSpec
-from modiste.spec.study import StudySpec, points
+from modiste.spec.study import Point, check
 
 NUM_ERRORS_SHOWN = 24
 
@@ -86,14 +86,19 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     for override in overrides:
         if override.stage:
             spec.stage(override.stage)
-    for name in stages or ():
+    wanted = None if stages is None else list(stages)
+    for name in wanted or ():
         spec.stage(name)
     seed = spec.seed if seed is None else seed
-    _check_overrides(spec, profile, seed, overrides)
+    chosen = check(spec, (profile,), overrides)
+    if not chosen:
+        raise SpecError(f"--profile {profile}: every stage is skipped; there is nothing to run.")
+    data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     need_writable(folder)
-    source = _source(spec, data_folder)
+    source = _source(data_specs, data_folder)
     images = source.load_train()
+    _check_fit(images, data_specs, chosen)
     study = Study.create(
         folder,
         spec,
@@ -112,8 +117,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         should_stop,
         slice_seconds,
     )
-    is_finished = driver.run(stages)
-    _draw_data(study, images, source)
+    is_finished = driver.run(wanted)
+    _draw_data(study, images, source, data_specs[0])
     _save_finals(study, images)
     write_report(study)
     return study, is_finished
@@ -183,30 +188,41 @@ def look_at_runs(
 ) -> dict[str, Any]:
     """Open the test set, once and counted, for a frozen list of runs of one data set."""
     first = candidates[0].run
-    ledger = Ledger(first.metrics["data_digest"], known_heads(folder))
+    digest = str(first.metrics["data_digest"])
+    ledger = Ledger(digest, known_heads(folder))
     source = SOURCES.get(first.spec.data.name)(Path(data_folder) if data_folder else None)
+    # A published set is told by its own digests; any other folder could hold anything.
+    if source.test_counts_K is None and source.load_train().digest != digest:
+        raise DataError(
+            f"{source.where('train')} holds other images than those that {first.folder} was "
+            "trained on: its test part is not theirs. Name the right folder."
+        )
     stored = look(source, candidates, reason, ledger, folder)
     return files.read_json(stored / "look.json")
 
 
-def _source(spec: StudySpec, folder: str | Path | None) -> Source:
-    names = {DataSpec.parse({**spec.data, **stage.data}, "data").name for stage in spec.stages}
+def _source(specs: Sequence[DataSpec], folder: str | Path | None) -> Source:
+    names = sorted({spec.name for spec in specs})
     if len(names) > 1:
-        raise SpecError(f"data.name: a study is of one data set; this one names {sorted(names)}.")
-    return SOURCES.get(names.pop())(Path(folder) if folder is not None else None)
+        raise SpecError(f"data.name: a study is of one data set; this one names {names}.")
+    return SOURCES.get(names[0])(Path(folder) if folder is not None else None)
 
 
-def _check_overrides(spec: StudySpec, profile: str, seed: int, overrides: Sequence[Any]) -> None:
-    if overrides:
-        for stage in spec.stages:
-            first = {name: spec.stage(name).settings()[0][1] for name in stage.from_}
-            points(spec, stage, profile, seed, first, overrides)
+def _check_fit(images: ImageSet, specs: Iterable[DataSpec], chosen: Iterable[Point]) -> None:
+    """Say what does not fit the images before anything runs."""
+    for spec in specs:
+        divide(images, spec)
+    for point in chosen:
+        try:
+            point.specs[0].model.params.layers(images.shape_CHW, images.num_classes)
+        except SpecError as error:
+            raise SpecError(f"point {point.label!r}: {error}") from None
 
 
-def _draw_data(study: Study, images: ImageSet, source: Source) -> None:
+def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -> None:
     folder = study.folder / "figures"
     if not list(folder.glob("*.svg")):
-        data = divide(images, DataSpec.parse(study.spec.data, "data"), study.data_digest)
+        data = divide(images, spec, study.data_digest)
         render(images, data.split, folder, name=source.name, test_counts_K=source.test_counts_K)
 
 

@@ -11,6 +11,7 @@ from modiste.data.preprocess import Preprocess, fit
 from modiste.data.source import SOURCES
 from modiste.data.split import Split, stratified
 from modiste.data.types import ImageSet
+from modiste.errors import SpecError
 from modiste.spec.run import DataSpec
 
 
@@ -55,7 +56,14 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
     """
     split = stratified(images.labels_N, spec.num_val, spec.split_seed)
     if spec.num_train is not None and spec.num_train < len(split.train_indices):
-        rest = stratified(images.labels_N[split.train_indices], spec.num_train, spec.split_seed)
+        labels_N = images.labels_N[split.train_indices]
+        least, most = images.num_classes, len(labels_N) - images.num_classes
+        if not least <= spec.num_train <= most:
+            raise SpecError(
+                f"data.num_train: {spec.num_train:,} of the {len(labels_N):,} images that are left "
+                f"to train on; expected {least:,} to {most:,}, or all of them."
+            )
+        rest = stratified(labels_N, spec.num_train, spec.split_seed)
         kept = split.train_indices[rest.val_indices]
         split = Split(kept, split.val_indices, spec.split_seed)
     train, val = split.apply(images)

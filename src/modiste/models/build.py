@@ -42,7 +42,8 @@ class Noise(Protocol):
 Step = Callable[[Tensor, Noise | None], Tensor]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
+    # In place: what it overwrites is needed by no gradient, and fresh memory is slow.
+    "relu": torch.relu_,
     "gelu": F.gelu,
     "silu": F.silu,
     "elu": F.elu,
@@ -294,13 +295,19 @@ def _batch_norm(
     def step(values: Tensor, noise: Noise | None) -> Tensor:
         if noise is None:
             return F.batch_norm(values, mean, variance, scale, shift, False, 0.0, layer.epsilon)
+        count = values.numel() // values.shape[1]
+        if count == 1:
+            # One value is its own mean, and its variance is 0; torch refuses to say so.
+            with torch.no_grad():
+                mean.lerp_(values.reshape(-1), share)
+                variance.mul_(layer.momentum)
+            return (values - values) * scale.view(values.shape) + shift.view(values.shape)
         # With momentum 1 these two receive the batch's own statistics. torch gives the unbiased
         # variance there; Keras moves the biased one, which is also what normalises the batch.
         batch_mean, batch_variance = torch.zeros_like(mean), torch.zeros_like(variance)
         out = F.batch_norm(
             values, batch_mean, batch_variance, scale, shift, True, 1.0, layer.epsilon
         )
-        count = values.numel() // values.shape[1]
         with torch.no_grad():
             mean.lerp_(batch_mean, share)
             variance.lerp_(batch_variance * ((count - 1) / count), share)

@@ -99,6 +99,7 @@ class Cell:
         is_strong: The best of its column.
         mark: A footnote sign after the text.
         heat: Depth of its background, 0 to 1; none for a plain cell.
+        span: Columns that it fills.
     """
 
     text: str
@@ -108,6 +109,7 @@ class Cell:
     is_strong: bool = False
     mark: str = ""
     heat: float | None = None
+    span: int = 1
 
 
 @dataclass(frozen=True)
@@ -207,11 +209,12 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Remark:
-    """A finding, with the models it was made about."""
+    """A finding, with the models it was made about, `total` being all that were looked at."""
 
     code: str
     title: str
     advice: str
+    total: int
     about: Sequence[tuple[str, str]]
 
 
@@ -231,7 +234,15 @@ class CodeLine:
     text: str
 
 
-Block = Paragraph | Bullets | Heading | Facts | Table | Figure | Gallery | Remarks | CodeLine
+@dataclass(frozen=True)
+class Beside:
+    """Tables that stand side by side where there is room."""
+
+    kind: ClassVar = "beside"
+    tables: Sequence[Table]
+
+
+Block = Beside | Paragraph | Bullets | Heading | Facts | Table | Figure | Gallery | Remarks | CodeLine
 
 
 @dataclass(frozen=True)

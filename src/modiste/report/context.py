@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,13 +71,16 @@ class Context:
     def finals(self) -> list[tuple[StageFacts, RowFacts | None]]:
         """The models that the study ends with, each with the row that stands for it.
 
-        These are the stages of a single point: pinned, or chosen by another stage. If the last
-        stage has several points, its winner is one of them, too.
+        These are the winners of the stages that the study file calls final, and models whose
+        test accuracy was published. A study that calls none so ends with its last stage.
         """
         answer: list[tuple[StageFacts, RowFacts | None]] = []
+        has_finals = any(stage.stage.spec.is_final for stage in self.stages)
         for stage in self.stages:
-            is_last = stage is self.stages[-1]
-            if len(stage.stage.spec.settings()) == 1 or is_last:
+            published = self.published.stages.get(stage.name)
+            is_tested = published and any(row.test_accuracy is not None for row in published.rows)
+            is_last = stage is self.stages[-1] and not has_finals
+            if stage.stage.spec.is_final or is_tested or is_last:
                 best = stage.ranked[0] if stage.ranked else None
                 single = stage.rows[0] if len(stage.rows) == 1 else None
                 answer.append((stage, best or single))
@@ -90,6 +94,7 @@ class Context:
         the most right answers on validation images.
         """
         done = [(stage, row) for stage, row in self.finals if row is not None and row.runs]
+        done = [pair for pair in done if pair[0].stage.spec.is_final] or done
         looked = {run.fingerprint for look in self.looks for run in look.runs}
         chosen = [pair for pair in done if looked & set(pair[1].row.fingerprints)]
         if chosen:
@@ -122,7 +127,8 @@ class Context:
         words += ["--profile", study.profile, "--seed", str(study.seed)]
         for override in study.overrides:
             where = f"{override.stage}:" if override.stage else ""
-            value = override.value if isinstance(override.value, str) else repr(override.value)
+            value = override.value
+            value = value if isinstance(value, str) else json.dumps(value)
             words += ["--set", f"{where}{override.key}={value}"]
         return shlex.join(words)
 
@@ -154,9 +160,9 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
     stages = study.stages()
     winners = {}
     for stage in stages:
-        winner = study.winner(stage)
-        if winner is not None:
-            winners[stage.spec.name] = winner.settings
+        settings = study.hands_on(stage)
+        if settings is not None:
+            winners[stage.spec.name] = settings
     looks = final.read(study.folder / "final")
     if num_looks is None and looks:
         num_looks = looks[-1].number

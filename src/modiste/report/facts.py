@@ -11,6 +11,7 @@ import numpy as np
 
 from modiste.evaluate.intervals import BoolsSN, Difference, paired_difference, standard_error
 from modiste.report.cuts import Cut
+from modiste.report.labels import short_labels
 from modiste.runs.run import Epoch, Run
 from modiste.search.study import Row, Stage
 from modiste.spec.published import PublishedRow
@@ -22,6 +23,7 @@ class RowFacts:
 
     Attributes:
         row: Of the study.
+        label: Short, for tables and sentences.
         published: The published row for it, if there is one.
         rank: 1 for the best of those that are finished; none for those that do not compete.
         lead: Accuracy of the stage's first row less that of this one, on the same validation
@@ -29,13 +31,10 @@ class RowFacts:
     """
 
     row: Row
+    label: str
     published: PublishedRow | None
     rank: int | None = None
     lead: Difference | None = None
-
-    @property
-    def label(self) -> str:
-        return self.row.label
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -50,7 +49,8 @@ class RowFacts:
     @property
     def is_tied(self) -> bool:
         """Less than one standard error of the difference behind the first row."""
-        return self.lead is not None and self.lead.mean < self.lead.standard_error
+        lead = self.lead
+        return lead is not None and (lead.mean < lead.standard_error or lead.mean == 0)
 
     @property
     def status(self) -> str:
@@ -122,8 +122,14 @@ class StageFacts:
 
     @property
     def in_order(self) -> list[RowFacts]:
-        """Rows that compete, best first; then all others as the study has them."""
-        return self.ranked + [row for row in self.rows if row.rank is None]
+        """Rows that compete, best first; then others with runs; then published ones; then all."""
+        others = [row for row in self.rows if row.rank is None]
+
+        def key(row: RowFacts) -> tuple[bool, float]:
+            theirs = row.published.val_accuracy if row.published else None
+            return not row.row.runs, -(theirs or 0.0)
+
+        return self.ranked + sorted(others, key=key)
 
     @property
     def touches_runs(self) -> bool:
@@ -147,11 +153,11 @@ def stage_facts(
     ranks = {id(row): number for number, row in enumerate(ranked, start=1)}
     first = ranked[0] if ranked else None
     rows = []
-    for row in stage.rows:
+    for row, label in zip(stage.rows, short_labels(stage.rows), strict=True):
         lead = None
         if first is not None and row is not first and id(row) in ranks:
             lead = lead_over(first, row, epoch)
-        rows.append(RowFacts(row, find(row), ranks.get(id(row)), lead))
+        rows.append(RowFacts(row, label, find(row), ranks.get(id(row)), lead))
     return StageFacts(stage, rows, cut)
 
 

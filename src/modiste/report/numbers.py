@@ -100,12 +100,12 @@ def duration(seconds: float | None) -> str:
     """Hours and minutes, minutes and seconds, or seconds.
 
     Example:
-        >>> duration(7.4), duration(95), duration(3725), duration(0.4)
-        ('7 s', '1 min 35 s', '1 h 02 min', '0.4 s')
+        >>> duration(7.44), duration(95), duration(3725)
+        ('7.4 s', '1 min 35 s', '1 h 02 min')
     """
     if seconds is None or math.isnan(seconds):
         return NONE
-    if seconds < 1:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

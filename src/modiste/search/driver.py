@@ -10,12 +10,13 @@ from typing import Protocol
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import StoreError
+from modiste.models.layers import table
 from modiste.runs import files
 from modiste.runs.run import Run, write_run
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.study import Row, Stage, Study
 from modiste.search.work_folder import Lock, WorkFolder
-from modiste.spec.run import DataSpec, RunSpec
+from modiste.spec.run import RunSpec
 from modiste.train.session import record
 from modiste.train.work import Outcome, Progress, Task
 
@@ -98,11 +99,11 @@ class Driver:
                 save_arrays(self._images, arrays)
             except OSError as error:
                 raise files.cannot_write(arrays, error) from None
-            self._save_split()
             with Pool(arrays, self._study.data_digest) as pool:
                 is_stopping = False
                 while True:
                     found = self._study.stages()
+                    self._save_splits(found)
                     self._decide(found, wanted)
                     self._watcher.planned([s for s in found if s.spec.name in wanted])
                     todo = self._todo(found, wanted)
@@ -131,17 +132,25 @@ class Driver:
             queue += [name for name in stage.from_ if name not in wanted]
         return wanted
 
-    def _save_split(self) -> None:
-        """The indices of the division, for whoever wants to check it; once for each of them."""
-        for stage in self._study.spec.stages:
-            values = {**self._study.spec.data, **stage.data}
-            spec = DataSpec.parse(values, "data")
-            path = self._study.folder / f"split-{spec.num_val}-{spec.split_seed}.json"
-            if not path.exists():
+    def _save_splits(self, stages: Sequence[Stage]) -> None:
+        """The indices of each division, for whoever wants to check it."""
+        runs = [spec for stage in stages for row in stage.chosen for spec in row.specs]
+        for spec in dict.fromkeys(run.data.model_copy(update={"scaling": "unit"}) for run in runs):
+            words = [spec.num_val, spec.split_seed, *([spec.num_train] if spec.num_train else [])]
+            path = self._study.folder / f"split-{'-'.join(map(str, words))}.json"
+            if path.exists():
+                continue
+            try:
                 divide(self._images, spec, self._study.data_digest).split.save(path)
+            except OSError as error:
+                raise files.cannot_write(path, error) from None
 
     def _todo(self, stages: Sequence[Stage], wanted: set[str]) -> list[_Todo]:
-        """Runs that nobody works on, in the order of the study; each fingerprint once."""
+        """Runs that nobody works on, each fingerprint once, the longest first.
+
+        So no core idles at the end behind a long run that began late. Which run comes first
+        changes no result.
+        """
         todo: dict[str, _Todo] = {}
         for stage in stages:
             if stage.spec.name not in wanted:
@@ -151,7 +160,13 @@ class Driver:
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
                     if fingerprint not in done and fingerprint not in self._under_way:
                         todo.setdefault(fingerprint, _Todo(stage.spec.name, row, spec, fingerprint))
-        return list(todo.values())
+        return sorted(todo.values(), key=lambda item: -self._cost(item.spec))
+
+    def _cost(self, spec: RunSpec) -> int:
+        """FLOPs for one image and one pass, times the most epochs it may take."""
+        shape_CHW, num_classes = self._images.shape_CHW, self._images.num_classes
+        layers = spec.model.params.layers(shape_CHW, num_classes)
+        return int(table(layers, shape_CHW)["flops_forward"]) * spec.train.epochs
 
     def _fill(self, pool: Pool, todo: list[_Todo]) -> None:
         """Start runs, in order, as long as their threads fit; one run always does."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -25,8 +25,17 @@ from typing import Any
 from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
-from modiste.spec.run import RunSpec
-from modiste.spec.study import Override, Point, Settings, StageSpec, StudySpec, points
+from modiste.spec.run import RunSpec, versions_here
+from modiste.spec.study import (
+    Override,
+    Point,
+    Settings,
+    StageSpec,
+    StudySpec,
+    inherited,
+    layered,
+    points,
+)
 
 SCHEMA = 1
 
@@ -73,12 +82,14 @@ class Stage:
             the winner of another.
         skipped: Why this profile runs nothing of it; empty if it does.
         waits_for: Stages whose winners it needs and that are not finished.
+        inherited: What it took over from those winners.
     """
 
     spec: StageSpec
     rows: tuple[Row, ...]
     skipped: str = ""
     waits_for: tuple[str, ...] = ()
+    inherited: Settings = field(default_factory=dict)
 
     @property
     def chosen(self) -> list[Row]:
@@ -126,6 +137,7 @@ class Study:
         self.profile: str = value["profile"]
         self.seed: int = value["seed"]
         self.data_digest: str = value["data_digest"]
+        self.versions: dict[str, Any] = value["versions"]
         self.published: dict[str, Any] = value.get("published") or {}
         self.command: str = value.get("command", "")
         self._runs: dict[str, Run] = {}
@@ -155,6 +167,7 @@ class Study:
             "profile": profile,
             "seed": seed,
             "data_digest": data_digest,
+            "versions": dict(versions_here()),
             "overrides": [vars(override) for override in overrides],
             "command": command,
             "spec": spec.to_dict(),
@@ -163,7 +176,7 @@ class Study:
         path = folder / "study.json"
         if path.exists():
             there = files.read_json(path)
-            same = ("profile", "seed", "data_digest", "overrides")
+            same = ("profile", "seed", "data_digest", "versions", "overrides")
             differs = [key for key in same if there.get(key) != value[key]]
             differs += _changed_work(there.get("spec", {}), spec.to_dict())
             if differs:
@@ -209,28 +222,38 @@ class Study:
         return next(stage for stage in self.stages() if stage.spec.name == name)
 
     def winner(self, stage: Stage) -> Row | None:
-        """The best row of a finished stage: what ``from`` takes over."""
+        """The best row of a finished stage."""
         ranked = stage.ranked(self.spec.rank_epoch) if stage.is_done else []
         return ranked[0] if ranked else None
+
+    def hands_on(self, stage: Stage) -> Settings | None:
+        """What ``from`` takes over from a finished stage: all that made its winner what it is."""
+        best = self.winner(stage)
+        return None if best is None else layered(stage.inherited, best.settings)
 
     def _stage(self, spec: StageSpec, earlier: Sequence[Stage]) -> Stage:
         winners: dict[str, Settings] = {}
         waits = []
         for name in spec.from_:
             origin = next(stage for stage in earlier if stage.spec.name == name)
-            best = self.winner(origin)
-            if best is None:
+            found = self.hands_on(origin)
+            if found is None:
                 waits.append(name)
             else:
-                winners[name] = best.settings
+                winners[name] = found
         skipped = spec.profile(self.profile).skip or ""
         if waits:
             return Stage(spec, (), skipped, tuple(waits))
-        found = points(self.spec, spec, self.profile, self.seed, winners, self.overrides)
-        return Stage(spec, tuple(self._row(point) for point in found), skipped)
+        rows = tuple(
+            self._row(point)
+            for point in points(self.spec, spec, self.profile, self.seed, winners, self.overrides)
+        )
+        return Stage(spec, rows, skipped, inherited=inherited(spec, winners))
 
     def _row(self, point: Point) -> Row:
-        fingerprints = tuple(spec.fingerprint(self.data_digest) for spec in point.specs)
+        fingerprints = tuple(
+            spec.fingerprint(self.data_digest, self.versions) for spec in point.specs
+        )
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
         return Row(point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from modiste.errors import SpecError, did_you_mean
 
@@ -23,6 +24,15 @@ class Spec(BaseModel):
 
     # Defaults that depend on the preset: {"keras": {"epsilon": 1e-7}, "torch": ...}.
     preset_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads `yes` and `on` as true, which pydantic would take for 1."""
+        items = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(item, bool) for item in items) and not _takes_truth(cls, info.field_name):
+            raise ValueError("true, yes, on, false, no and off are truth values, and this is none")
+        return value
 
     @classmethod
     def parse(cls, values: object, where: str = "") -> Self:
@@ -52,6 +62,39 @@ class Spec(BaseModel):
         """Plain JSON values, every default written out."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def identity(self) -> dict[str, Any]:
+        """What makes this spec differ from one of defaults: the part of it that is hashed.
+
+        A field that is added later, with a default that changes nothing, leaves it as it was. A
+        default that is changed must raise `NUMERICS_VERSION`.
+        """
+        found = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            is_choice = name in ("name", "family")
+            if is_choice or isinstance(value, Spec) or value != field.get_default():
+                found[name] = _identity(value)
+        return found
+
+
+@functools.cache
+def _takes_truth(cls: type[BaseModel], name: str | None) -> bool:
+    return name is None or _has_truth(cls.model_fields[name].annotation)
+
+
+def _has_truth(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(_has_truth(part) for part in get_args(annotation))
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.identity()
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _identity(item) for key, item in value.items()}
+    return value
+
 
 def join(where: str, key: str) -> str:
     """`model` and `params` make ``model.params``."""
@@ -70,7 +113,7 @@ def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
         return f"{path}: no such key.{hint}"
     if kind == "missing":
         return f"{path}: this key is needed and is not there."
-    message = str(problem["msg"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     hint = ""
     if kind == "literal_error" and isinstance(problem["input"], str):

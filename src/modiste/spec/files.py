@@ -22,7 +22,11 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
+            if not isinstance(key, Hashable):
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key!r} cannot be a key", problem_mark=key_node.start_mark
+                )
+            if key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key!r} stands here twice", problem_mark=key_node.start_mark
                 )
@@ -59,8 +63,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = error.problem_mark
         line = f":{mark.line + 1}" if mark else ""
         raise SpecError(f"{path}{line}: {error.problem or 'no valid YAML'}.") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: no valid YAML ({error}).") from None
+    except (yaml.YAMLError, ValueError) as error:  # such as a date in the 13th month
+        raise SpecError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from None
+    except RecursionError:
+        raise SpecError(f"{path}: brackets are nested too deeply.") from None
     if not isinstance(values, dict):
         raise SpecError(f"{path}: expected keys and values, such as `stages: [...]`.")
     return values
@@ -99,8 +105,8 @@ def parse_override(text: str) -> Override:
     if not equals or not key.strip() or (colon and not stage.strip()):
         raise SpecError(f"--set {text}: expected [STAGE:]KEY=VALUE, such as train.epochs=5.")
     try:
-        value = yaml.safe_load(right)
-    except yaml.YAMLError:
+        value = yaml.load(right, _Loader)  # noqa: S506 (derives from SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise SpecError(f"--set {text}: the value {right!r} is no valid YAML.") from None
     if isinstance(value, str):
         with contextlib.suppress(ValueError):  # YAML reads 1e-3 as a word

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ Initialisation = Literal["glorot_uniform", "kaiming_uniform", "he_normal"]
 Shape = tuple[int, ...]
 State = dict[str, "Tensor"]
 Counters = dict[str, float]
+# The limit leaves room, in float32, for what rules multiply it by.
+LearningRate = Annotated[float, Field(gt=0, le=1e30)]
 
 
 class ModelFamily(Spec):
@@ -58,7 +60,7 @@ class Optimizer(Spec):
     """
 
     name: str
-    learning_rate: float = Field(gt=0)
+    learning_rate: LearningRate
 
     @abstractmethod
     def start(self, weights: Tensor) -> State:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from modiste.errors import SpecError
+from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec, join
 from modiste.spec.early_stopping import EarlyStopping
 from modiste.spec.parts import (
@@ -104,6 +105,9 @@ class RunSpec(Spec):
         if not isinstance(values, Mapping):
             return values
         preset = str(values.get("preset", "keras"))
+        if preset not in get_args(Preset):  # else what it should have filled would be missed first
+            hint = did_you_mean(preset, get_args(Preset))
+            raise SpecError(f"preset: {preset!r} is none of the known words.{hint}")
         filled = dict(values)
         if isinstance(filled.get("model"), Mapping):
             filled["model"] = _model(filled["model"], preset)
@@ -111,20 +115,27 @@ class RunSpec(Spec):
             filled["train"] = _train(filled.get("train", {}), preset)
         return filled
 
-    def fingerprint(self, data_digest: str) -> str:
+    def fingerprint(self, data_digest: str, versions: Mapping[str, Any] | None = None) -> str:
         """SHA-256 of everything that decides the numbers, in hexadecimal.
 
         Args:
             data_digest: Of the decoded images and labels the run trains on.
+            versions: Those the numbers were or will be made with; the ones at work here if not
+                given.
         """
         identity = {
-            "spec": self.to_dict(),
+            "spec": self.identity(),
             "data_digest": data_digest,
-            "numerics_version": NUMERICS_VERSION,
-            "torch": version("torch").split("+")[0],
+            "versions": dict(versions or versions_here()),
         }
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def versions_here() -> Mapping[str, Any]:
+    """The versions that decide numbers: of torch, and of our own arithmetic."""
+    return {"torch": version("torch").split("+")[0], "numerics_version": NUMERICS_VERSION}
 
 
 def _model(values: Mapping[str, Any], preset: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class StageSpec(Spec):
     data: Settings = {}
     model: Settings = {}
     train: Settings = {}
-    grid: dict[str, tuple[Any, ...]] = {}
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
     points: tuple[Settings, ...] = ()
     from_: tuple[Name, ...] = Field((), alias="from")
     repeats: int = Field(1, ge=1)
@@ -180,12 +180,11 @@ def points(
     shared = next((s for key, s in study.profiles.items() if key == profile), {})
     base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
     for key in ("data", "model", "train"):
-        base[key] = merge(getattr(study, key), getattr(stage, key))
+        base[key] = merge({key: getattr(study, key)}, {key: getattr(stage, key)})[key]
     for key in ("preset", "threads"):
         if getattr(stage, key) is not None:
             base[key] = getattr(stage, key)
-    for name in stage.from_:
-        base = assign(base, winners[name])
+    base = assign(base, inherited(stage, winners))
     answer = []
     rows = stage.settings()
     _check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
@@ -204,25 +203,75 @@ def points(
     return answer
 
 
-def check(study: StudySpec) -> None:
+def inherited(stage: StageSpec, winners: Mapping[str, Settings]) -> Settings:
+    """What a stage takes over from the winners that it refers to; later ones go above.
+
+    Args:
+        stage: Whose ``from`` is followed.
+        winners: What each winner stands for: its own settings, over those it inherited itself.
+    """
+    return layered(*(winners[name] for name in stage.from_))
+
+
+def layered(*layers: Settings) -> Settings:
+    """Settings upon settings: a key that comes again is set anew, after all before it.
+
+    Example:
+        >>> layered({"a": 1, "b": 2}, {"a": 3})
+        {'b': 2, 'a': 3}
+    """
+    answer: Settings = {}
+    for layer in layers:
+        for key, value in layer.items():
+            answer.pop(key, None)
+            answer[key] = value
+    return answer
+
+
+def check(
+    study: StudySpec,
+    profiles: Sequence[str] = ("quick", "full"),
+    overrides: Sequence[Override] = (),
+) -> list[Point]:
     """Everything about a study that can be known before it runs.
 
+    Returns:
+        The points of these profiles that are to be run. In place of a winner that is not known
+        yet stands the first point of its stage.
+
     Raises:
-        SpecError: For two stages of one name, a stage that refers to none or to a later one, or
-            a point that makes no sense in either profile.
+        SpecError: For two stages of one name, a stage that refers to none, to a later one or to
+            one that has no winner, or a point that makes no sense.
     """
-    seen: dict[str, Settings] = {}
-    for stage in study.stages:
-        if stage.name in seen:
+    names = [stage.name for stage in study.stages]
+    answer: list[Point] = []
+    for index, stage in enumerate(study.stages):
+        if stage.name in names[:index]:
             raise SpecError(f"stages: two are named {stage.name!r}; each needs a name of its own.")
         for name in stage.from_:
-            if name not in seen:
-                later = name in {other.name for other in study.stages}
-                hint = " That stage comes later: move it up." if later else did_you_mean(name, seen)
+            if name not in names[:index]:
+                hint = did_you_mean(name, names[:index])
+                if name in names:
+                    hint = " That stage comes later: move it up."
                 raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
-        for profile in ("quick", "full"):
-            points(study, stage, profile, study.seed, seen)
-        seen[stage.name] = stage.settings()[0][1]
+    for profile in profiles:
+        firsts: dict[str, Settings] = {}
+        idle: set[str] = set()
+        for stage in study.stages:
+            found = points(study, stage, profile, study.seed, firsts, overrides)
+            chosen = [point for point in found if point.is_chosen]
+            waits = [name for name in stage.from_ if name in idle]
+            if chosen and waits:
+                raise SpecError(
+                    f"stages[{stage.name}].from: {waits[0]!r} runs nothing in the profile "
+                    f"{profile}, so it has no winner there. Give this stage a `skip` in that "
+                    "profile, too, or let the other one run."
+                )
+            if not chosen:
+                idle.add(stage.name)
+            answer += chosen
+            firsts[stage.name] = layered(inherited(stage, firsts), found[0].settings)
+    return answer
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +284,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        is_new_part = isinstance(value, Mapping) and any(word in value for word in CHOICES)
+        # The name of a data set chooses no class: the keys beside it mean the same for all.
+        is_new_part = (
+            key != "data" and isinstance(value, Mapping) and any(word in value for word in CHOICES)
+        )
         if isinstance(old, Mapping) and isinstance(value, Mapping) and not is_new_part:
             merged[key] = merge(old, value)
         else:

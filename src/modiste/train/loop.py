@@ -108,7 +108,8 @@ def score(
 ) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy of logits, computed in float64."""
     logits = logits_NK.astype(np.float64)
-    logits -= logits.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # a net that diverged gives infinities; NaN is the answer
+        logits -= logits.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(logits).sum(axis=1))
     losses = log_total - logits[np.arange(len(labels_N)), labels_N]
     return float(losses.mean()), float((logits_NK.argmax(axis=1) == labels_N).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -64,31 +65,39 @@ class Session:
     def finish(self) -> Generator[Tick, None, RunRecord]:
         """Infer with the best and the last weights; a generator that returns the `RunRecord`."""
         state = self.state
+        status, reason = str(state.status), state.reason
         predictions: dict[str, Any] = {}
         weights: dict[str, Any] = {}
         epochs: dict[str, Any] = {}
         if state.history:
-            last = state.weights.clone(), state.statistics.clone()
+            # A net of its own: whoever saves between two ticks saves the trained one as it is.
+            net = network(self.spec, self._data.train)
             best = state.best_weights, state.best_statistics
             vectors = [("best", state.best_epoch, best)]
-            if state.status == "finished":
-                vectors.append(("last", state.epoch, last))
+            if state.status == "finished" and state.epoch != state.best_epoch:
+                vectors.append(("last", state.epoch, (state.weights, state.statistics)))
             for name, epoch, (vector, statistics) in vectors:
-                self.net.weights.copy_(vector)
-                self.net.statistics.copy_(statistics)
-                train_NK = yield from infer(self.net, self._train)
-                val_NK = yield from infer(self.net, self._val)
-                epochs[name] = {
-                    "epoch": epoch,
-                    "train": _measured(train_NK, self._data.train),
-                    "val": _measured(val_NK, self._data.val),
-                }
+                net.weights.copy_(vector)
+                net.statistics.copy_(statistics)
+                train_NK = yield from infer(net, self._train)
+                val_NK = yield from infer(net, self._val)
+                train = _measured(train_NK, self._data.train)
+                if not math.isfinite(train["loss"]):
+                    status = "diverged"
+                    reason = f"training loss no longer finite with the weights of epoch {epoch}"
+                    continue
+                val = _measured(val_NK, self._data.val)
+                epochs[name] = {"epoch": epoch, "train": train, "val": val}
                 predictions[f"logits_{name}_NK"] = val_NK
-                for key, tensor in self.net.named_weights() + self.net.named_statistics():
+                for key, tensor in net.named_weights() + net.named_statistics():
                     weights[f"{name}/{key}"] = tensor.cpu().contiguous().numpy().copy()
+            if status == "finished" and state.epoch == state.best_epoch:
+                epochs["last"] = epochs["best"]
+                predictions["logits_last_NK"] = predictions["logits_best_NK"]
+                weights |= {f"last/{key[5:]}": array for key, array in weights.items()}
             predictions["labels"] = self._data.val.labels_N
             predictions["image_ids"] = self._data.val.ids_N
-        found = record(self.spec, self._data, state.status, state.reason)
+        found = record(self.spec, self._data, status, reason)
         return replace(
             found,
             history=[asdict(row) for row in state.history],
@@ -100,7 +109,7 @@ class Session:
                 **epochs,
             },
             predictions=predictions,
-            weights=weights if state.status == "finished" else {},
+            weights=weights if status == "finished" else {},
         )
 
 

@@ -113,7 +113,10 @@ class Worker:
                     tell(_progress(task, session, tick))
                 if now - asked >= PATIENCE_SECONDS:
                     asked = now
-                    if now - began >= task.seconds or should_stop():
+                    # Inference begins anew after a cut, so only updates count as getting on: a
+                    # slice that could end anywhere else might never come past a long inference.
+                    is_time_up = tick.phase == "train" and now - began >= task.seconds
+                    if is_time_up or should_stop():
                         checkpoint = session.save()
                         self._last = checkpoint, session
                         return Outcome(task.fingerprint, checkpoint=checkpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from modiste.spec.parts import AUGMENTATIONS, Augmentation
 
@@ -34,6 +34,13 @@ class Erase(Augmentation):
     aspect: float = Field(0.3, gt=0, le=1)
     fill: Literal["noise", "zero"] = "noise"
 
+    @field_validator("area")
+    @classmethod
+    def _smallest_first(cls, area: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < area[0] <= area[1] <= 1:
+            raise ValueError("expected the smallest and the largest share, both above 0, up to 1")
+        return area
+
     def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
         import numpy as np
         import torch
@@ -41,7 +48,8 @@ class Erase(Augmentation):
         count, channels, height, width = images.shape
         is_erased = chance.random(count) < self.probability
         area = chance.uniform(*self.area, count) * height * width
-        aspect = np.exp(chance.uniform(np.log(self.aspect), -np.log(self.aspect), count))
+        limit = abs(np.log(self.aspect))
+        aspect = np.exp(chance.uniform(-limit, limit, count))
         tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, height)
         wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width)
         top = np.floor(chance.random(count) * (height - tall + 1))

@@ -22,7 +22,8 @@ from modiste.models.layers import (
 )
 from modiste.spec.parts import MODELS, ModelFamily
 
-Width = Annotated[int, Field(ge=1, le=8_192)]
+WIDEST = 8_192
+Width = Annotated[int, Field(ge=1, le=WIDEST)]
 
 
 @MODELS.register("cnn")
@@ -44,7 +45,7 @@ class Cnn(ModelFamily):
     """
 
     num_layers: int | None = Field(None, ge=1, le=64)
-    filters: Width | tuple[Width, ...] = 8
+    filters: Width | Annotated[tuple[Width, ...], Field(min_length=1)] = 8
     kernel: Literal[1, 3, 5, 7] = 3
     stride: int = Field(1, ge=1, le=8)
     dilation: int = Field(1, ge=1, le=8)
@@ -76,7 +77,13 @@ class Cnn(ModelFamily):
             SpecError: If `filters` is a list and `num_layers` says another length.
         """
         if isinstance(self.filters, int):
-            return tuple(self.filters * 2**i for i in range(self.num_layers or 1))
+            widths = tuple(self.filters * 2**i for i in range(self.num_layers or 1))
+            if widths[-1] > WIDEST:
+                raise SpecError(
+                    f"model.params: {self.filters} filters doubled in each of {self.num_layers} "
+                    f"layers end at {widths[-1]:,}; the limit is {WIDEST:,}."
+                )
+            return widths
         if self.num_layers not in (None, len(self.filters)):
             raise SpecError(
                 f"num_layers is {self.num_layers}, but filters lists {len(self.filters)}: "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from modiste.optim.adam_step import move, start_moments
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, LearningRate, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ class Adam(Optimizer):
     """
 
     name: Literal["adam"] = "adam"
-    learning_rate: float = Field(0.001, gt=0)
+    learning_rate: LearningRate = 0.001
     beta_1: float = Field(0.9, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
     epsilon: float = Field(gt=0)

@@ -1,0 +1,97 @@
+"""Stored errors of a model, as small pictures with their words."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from modiste.errors import StoreError
+from modiste.report.blocks import Picture
+
+NUM_SHOWN = 24
+_SIDE_PX = 96  # larger images are shown smaller, so that a report stays a few megabytes
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Wrong answers, the highest loss first, as `modiste.evaluate.errors` picks them.
+
+    Attributes:
+        images: uint8, N x H x W, or N x H x W x 3.
+        probabilities_NK: What the model gave each class.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    probabilities_NK: npt.NDArray[np.float32]
+
+    def pictures(self, class_names: Sequence[str]) -> list[Picture]:
+        """As small PNG files with their words."""
+        answer = []
+        for image, label, guess, chances_K in zip(
+            self.images, self.labels, self.predicted, self.probabilities_NK, strict=True
+        ):
+            true, taken = class_names[int(label)], class_names[int(guess)]
+            share, rest = float(chances_K[guess]), float(chances_K[label])
+            answer.append(
+                Picture(
+                    _png(image),
+                    f"Image of class {true}, taken for {taken}",
+                    (true, f"as {taken}, {share:.2f}", f"true class {_small(rest)}"),
+                )
+            )
+        return answer
+
+
+def read(path: Path, num_classes: int) -> Errors | None:
+    """Stored errors; none if there is no such file.
+
+    Raises:
+        StoreError: If it cannot be read, or its arrays do not belong together.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            errors = Errors(
+                arrays["images"][:NUM_SHOWN],
+                arrays["labels"][:NUM_SHOWN],
+                arrays["predicted"][:NUM_SHOWN],
+                arrays["probabilities_NK"][:NUM_SHOWN],
+            )
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: cannot be read ({error}). Remove it and try again.") from None
+    n = len(errors.labels)
+    fits = (
+        errors.images.dtype == np.uint8
+        and (errors.images.ndim == 3 or errors.images.shape[3:] == (3,))
+        and len(errors.images) == len(errors.predicted) == n
+        and errors.probabilities_NK.shape == (n, num_classes)
+        and all(
+            n == 0 or 0 <= int(part.min()) <= int(part.max()) < num_classes
+            for part in (errors.labels, errors.predicted)
+        )
+    )
+    if not fits:
+        raise StoreError(f"{path}: its arrays do not belong together. Remove it and try again.")
+    return errors
+
+
+def _png(image: npt.NDArray[np.uint8]) -> bytes:
+    picture = Image.fromarray(image)
+    picture.thumbnail((_SIDE_PX, _SIDE_PX))
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def _small(share: float) -> str:
+    return f"{share:.2f}" if share >= 0.005 else "< 0.01"

@@ -1,0 +1,121 @@
+"""The report as one HTML file that asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from modiste.report.blocks import (
+    Beside,
+    Block,
+    Figure,
+    Gallery,
+    Heading,
+    Picture,
+    Ref,
+    SectionText,
+    Table,
+)
+from modiste.report.figures import MARKERS
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the first section."""
+
+    title: str
+    kicker: str
+    byline: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What `Ref` points to, by ident: ``Table 3``, ``section 2.1``; and each block's own number."""
+
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, sections: Sequence[SectionText]) -> Numbers:
+        """Count sections, tables and figures in the order they are printed."""
+        names: dict[str, str] = {}
+        tables = figures = 0
+        for section in sections:
+            names[section.ident] = f"section {section.number}" if section.number else section.title
+            within = 0
+            for block in section.blocks:
+                for table in _tables(block):
+                    tables += 1
+                    _name(names, table.ident, f"Table {tables}")
+                if isinstance(block, Figure | Gallery):
+                    figures += 1
+                    _name(names, block.ident, f"Figure {figures}")
+                elif isinstance(block, Heading) and block.level == 3:
+                    within += 1
+                    _name(names, block.ident, f"section {section.number}.{within}")
+                elif isinstance(block, Heading):
+                    _name(names, block.ident, block.text)
+        return cls(names)
+
+    def __getitem__(self, ident: str) -> str:
+        return self.names[ident]
+
+    def text(self, ref: Ref) -> str:
+        """What a pointer prints."""
+        return ref.text or self.names[ref.ident]
+
+
+def render(head: Head, sections: Sequence[SectionText]) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=PackageLoader("modiste.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(svg=Markup, png=_data_uri, heat=_heat)
+    script = _file("report.js")
+    digest = hashlib.sha256(script.encode()).digest()
+    return environment.get_template("report.html").render(
+        head=head,
+        sections=sections,
+        numbers=Numbers.of(sections),
+        is_ref=lambda part: isinstance(part, Ref),
+        word_kind=lambda part: "text" if isinstance(part, str) else type(part).__name__.lower(),
+        markers=MARKERS,
+        style=Markup(_file("report.css")),  # noqa: S704 (our own file)
+        script=Markup(script),  # noqa: S704 (our own file)
+        script_digest=base64.b64encode(digest).decode(),
+    )
+
+
+def _tables(block: Block) -> Sequence[Table]:
+    if isinstance(block, Beside):
+        return block.tables
+    return [block] if isinstance(block, Table) else []
+
+
+def _name(names: dict[str, str], ident: str, name: str) -> None:
+    assert ident not in names, f"two blocks are called {ident}"
+    names[ident] = name
+
+
+def _file(name: str) -> str:
+    return resources.files("modiste.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+
+
+def _heat(depth: float) -> str:
+    """Per cent of the accent colour in a cell."""
+    return f"{100 * min(max(depth, 0.0), 1.0):.0f}%"
+

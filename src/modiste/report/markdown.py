@@ -1,0 +1,151 @@
+"""The report as Markdown: the same words, tables and numbers; drawings are named, not shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import assert_never
+
+from modiste.report.blocks import (
+    Beside,
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    CodeLine,
+    Facts,
+    Figure,
+    Gallery,
+    Heading,
+    Paragraph,
+    Ref,
+    Remarks,
+    SectionText,
+    Strong,
+    Table,
+    Words,
+)
+from modiste.report.html import Head, Numbers
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+
+
+def render(head: Head, sections: Sequence[SectionText]) -> str:
+    """The whole file."""
+    numbers = Numbers.of(sections)
+    parts = [f"# {escape(head.title)}", f"{escape(head.kicker)}. {escape(head.byline)}"]
+    for section in sections:
+        number = f"{section.number} " if section.number else ""
+        parts.append(f"## {number}{escape(section.title)}")
+        parts += [_block(block, numbers) for block in section.blocks]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text in which nothing is read as Markdown or HTML.
+
+    Example:
+        >>> escape("a|b <i>_c_")
+        'a\\\\|b \\\\<i\\\\>\\\\_c\\\\_'
+    """
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A code span that holds any text."""
+    text = " ".join(text.split()).replace("|", "\\|")
+    ticks = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _block(block: Block, numbers: Numbers) -> str:
+    match block:
+        case Paragraph():
+            return _words(block.words, numbers)
+        case Bullets():
+            return "\n".join(f"- {_words(item, numbers)}" for item in block.items)
+        case Heading():
+            number = numbers[block.ident].removeprefix("section ") if block.level == 3 else ""
+            return f"{'#' * block.level} {number} {escape(block.text)}".replace("  ", " ")
+        case Facts():
+            title = f"{escape(block.title)}: " if block.title else ""
+            return title + "; ".join(f"{escape(k)}: {escape(v)}" for k, v in block.pairs) + "."
+        case Beside():
+            return "\n\n".join(_table(table, numbers) for table in block.tables)
+        case Table():
+            return _table(block, numbers)
+        case Figure() | Gallery():
+            return (
+                f"**{numbers[block.ident]}.** {_words(block.caption, numbers)} "
+                "(Drawn in report.html.)"
+            )
+        case Remarks():
+            return "\n".join(
+                f"- **{remark.code} {remark.title}.** "
+                + "; ".join(f"{escape(name)}: {escape(text)}" for name, text in remark.about)
+                + f". {escape(remark.advice)}"
+                for remark in block.remarks
+            )
+        case CodeLine():
+            return f"```sh\n{block.text}\n```"
+        case _:
+            assert_never(block)
+
+
+def _table(table: Table, numbers: Numbers) -> str:
+    heads = [
+        f"{column.group}: {column.title}" if column.group else column.title
+        for column in table.columns
+    ]
+    lines = [
+        _line([escape(head) for head in heads]),
+        _line(["---:" if column.is_number else "---" for column in table.columns]),
+    ]
+    for row in table.rows:
+        cells = []
+        for cell in row.cells:
+            cells += [_cell(cell)] + [""] * (cell.span - 1)
+        lines.append(_line(cells))
+    parts = [
+        f"**{numbers[table.ident]}.** {_words(table.caption, numbers)}",
+        "\n".join(lines),
+        *(_words(note, numbers) for note in table.notes),
+    ]
+    if table.command:
+        parts.append(f"```sh\n{table.command}\n```")
+    return "\n\n".join(parts)
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text) + cell.mark
+    text = f"**{text}**" if cell.is_strong else text
+    return f"{text} ({escape(cell.note)})" if cell.note else text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _words(words: Words, numbers: Numbers) -> str:
+    answer = ""
+    for part in words:
+        match part:
+            case str():
+                answer += escape(part) if part.strip() == part else _spaced(part)
+            case Strong():
+                answer += f"**{escape(part.text)}**"
+            case Code():
+                answer += code(part.text)
+            case Ref():
+                answer += escape(numbers.text(part))
+            case _:
+                assert_never(part)
+    return answer
+
+
+def _spaced(text: str) -> str:
+    """Escaped, with the spaces at its ends."""
+    left = " " if text[:1].isspace() else ""
+    right = " " if text[-1:].isspace() and text.strip() else ""
+    return f"{left}{escape(text)}{right}"

@@ -1,0 +1,233 @@
+"""Sentences written from the numbers of a stage: what was tried, what was seen, what it decides.
+
+Each says only what its numbers carry, for one point or many, finished or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from modiste.evaluate.intervals import Difference
+from modiste.report.blocks import Code, Inline, Ref, Strong, Words
+from modiste.report.context import Context
+from modiste.report.facts import RowFacts, StageFacts, deviation, lead_over
+from modiste.report.numbers import count, listing, plural, proportion, size
+from modiste.report.numbers import points as signed
+from modiste.runs.run import Epoch
+
+
+def tried(context: Context, stage: StageFacts) -> list[Inline]:
+    """What was asked, and which part of it was run."""
+    about = stage.stage.spec.about.strip()
+    words: list[Inline] = [about] if about else []
+    profile = context.study.profile
+    if stage.stage.skipped:
+        reason = stage.stage.skipped.rstrip(".")
+        return [*words, f" Not run in the {profile} profile: {reason}."]
+    if stage.stage.waits_for:
+        refs: list[Inline] = []
+        for number, name in enumerate(stage.stage.waits_for):
+            refs += [" and " if number else "", stage_ref(context, name)]
+        return [*words, " It waits for the winner of ", *refs, " and has no points yet."]
+    chosen = [row for row in stage.rows if row.row.is_chosen]
+    done = [row for row in chosen if row.row.is_done]
+    total = len(stage.rows)
+    seeds = stage.cut.repeats if stage.cut else 1
+    each = f", {plural(seeds, 'seed')} each" if total > 1 else f", {plural(seeds, 'seed')}"
+    if not done:
+        return words
+    if len(done) < len(chosen):
+        return [*words, f" So far {len(done)} of {len(chosen)} points are finished."]
+    if total == 1:
+        return words if seeds == 1 else [*words, f" It was trained with {plural(seeds, 'seed')}."]
+    if len(chosen) < total:
+        return [*words, f" The {profile} profile ran {len(chosen)} of its {total} points{each}."]
+    return [*words, f" All {total} points were run{each}."]
+
+
+def seen(context: Context, stage: StageFacts) -> list[Inline]:
+    """What came out, with its doubt."""
+    ranked = [row for row in stage.ranked if row.runs and not row.broken]
+    if not ranked:
+        competing = any(row.row.is_chosen for row in stage.rows)
+        return ["Nothing of it has finished yet."] if competing else []
+    epoch = context.epoch
+    words = _single(ranked[0], epoch) if len(ranked) == 1 else _many(ranked, epoch)
+    broken = [row.label for row in stage.rows if row.broken]
+    if broken:
+        words += [f" {listing(broken)} did not end well; see the remarks."]
+    return words
+
+
+def decided(context: Context, stage: StageFacts) -> list[Inline]:
+    """What follows from it: which settings go where, and how it compares with what was published."""
+    words: list[Inline] = []
+    heirs = context.fed_by(stage.name)
+    ranked = stage.ranked
+    if heirs and ranked and stage.stage.is_done:
+        words += ["Decided: ", Strong(ranked[0].label), " goes on to "]
+        for number, heir in enumerate(heirs):
+            words += [" and " if number else "", stage_ref(context, heir.name)]
+        words += [_by_rule(context, ranked), ". "]
+    elif heirs and stage.stage.is_done and not ranked:
+        words += ["Nothing is decided, so what builds on it waits. "]
+    return [*words, *compared(context, stage)]
+
+
+def compared(context: Context, stage: StageFacts) -> list[Inline]:
+    """How the rows stand beside the published ones; says nothing of runs that were cut."""
+    pairs = published_pairs(context, stage)
+    if not pairs:
+        return []
+    if stage.touches_runs and stage.cut is not None:
+        cut = "; ".join(text for text in stage.cut.phrases())
+        return [
+            "The published figures stand in the table for orientation only: these runs were cut "
+            f"({cut}), so the differences do not say whether the published figures come out again."
+        ]
+    inside = [pair for pair in pairs if abs(pair.mean) <= 2 * pair.standard_error]
+    differences = [pair.mean for pair in pairs]
+    if len(pairs) == 1:
+        where = "within" if inside else "outside"
+        return [
+            f"The difference to the published validation accuracy is {signed(differences[0])} "
+            f"points, {where} two standard errors of such a difference "
+            f"({size(2 * pairs[0].standard_error)} points; two sets of validation images, seeds "
+            "not counted)."
+        ]
+    return [
+        f"Of {len(pairs)} published rows run here, {len(inside)} came out within two standard "
+        f"errors of the published validation accuracy (about "
+        f"{size(2 * max(pair.standard_error for pair in pairs))} points; two sets of validation "
+        f"images, seeds not counted); the differences run from {signed(min(differences))} to "
+        f"{signed(max(differences))} points."
+    ]
+
+
+def published_pairs(context: Context, stage: StageFacts) -> list[Difference]:
+    """Ours less the published validation accuracy of every row that has both.
+
+    The standard error is that of two accuracies on two samples of as many images as ours.
+    """
+    answer = []
+    for row in stage.rows:
+        ours = row.mean(context.published.epoch, "val", "accuracy")
+        theirs = row.published.val_accuracy if row.published else None
+        error = row.standard_error(context.published.epoch)
+        if ours is not None and theirs is not None and error is not None:
+            answer.append(Difference(ours - theirs, math.sqrt(2) * error))
+    return answer
+
+
+def stage_ref(context: Context, name: str) -> Ref:
+    """A pointer to a stage, by its title."""
+    return Ref(f"stage-{name}", context.stage(name).title)
+
+
+def by_best_epoch(epoch: Epoch) -> str:
+    """Which epoch a figure belongs to, in words."""
+    return "at the last epoch" if epoch == "last" else "at the best epoch"
+
+
+def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
+    accuracies = {name: row.values(name, "val", "accuracy") for name in ("last", "best")}
+    lasts = [int(run.metrics["last"]["epoch"]) for run in row.runs]
+    bests = [int(run.metrics["best"]["epoch"]) for run in row.runs]
+    spread = deviation(accuracies["last"])
+    mean = row.mean("last", "val", "accuracy")
+    doubt = f"standard error {size(row.standard_error('last') or 0)} points"
+    if spread is not None:
+        doubt += f"; {len(row.runs)} seeds, standard deviation {size(spread)} points"
+    words: list[Inline] = [
+        "At its last epoch" + (f", {lasts[0]}," if len(lasts) == 1 else ""),
+        " the validation accuracy is ",
+        Strong(proportion(mean)),
+        f" ({doubt})",
+    ]
+    if bests == lasts:
+        return [*words, "; validation loss was lowest there, too."]
+    best = proportion(row.mean("best", "val", "accuracy"))
+    where = f"epoch {bests[0]}" if len(bests) == 1 else f"epochs {listing([str(b) for b in bests])}"
+    return [*words, f"; where validation loss was lowest, at {where}, it is {best}."]
+
+
+def _many(ranked: Sequence[RowFacts], epoch: Epoch) -> list[Inline]:
+    first, last = ranked[0], ranked[-1]
+    words: list[Inline] = [
+        Strong(first.label),
+        f" has the highest validation accuracy {by_best_epoch(epoch)}, ",
+        Strong(proportion(first.mean(epoch, "val", "accuracy"))),
+        f" (standard error {size(first.standard_error(epoch) or 0)} points), with "
+        f"{plural(first.parameters or 0, 'parameter')}; {last.label} has the lowest, "
+        f"{proportion(last.mean(epoch, 'val', 'accuracy'))}. ",
+    ]
+    words += _tie(ranked)
+    leader = min(ranked, key=lambda row: row.mean("best", "val", "loss") or math.inf)
+    if leader is not first:
+        words += [
+            f" By its lowest validation loss {leader.label} would stand first "
+            f"({proportion(leader.mean('best', 'val', 'loss'))} against "
+            f"{proportion(first.mean('best', 'val', 'loss'))})."
+        ]
+    return words
+
+
+def _tie(ranked: Sequence[RowFacts]) -> list[Inline]:
+    """Whether the first row really leads the second, as far as these images can say."""
+    second = ranked[1]
+    if second.lead is None:
+        return []
+    lead, error = second.lead
+    num_more = len([row for row in ranked[2:] if row.is_tied])
+    if lead == 0:
+        more = f"; {plural(num_more, 'more point')} lie within one standard error of the first"
+        more = more.replace("point lie", "point lies") if num_more == 1 else more
+        return [f"{second.label} gets exactly as many right{more if num_more else ''}: these "
+                "images cannot tell them apart."]
+    words = f"{second.label} follows {size(lead)} points behind"
+    if second.is_tied:
+        more = {0: "", 1: ", and so does one more"}.get(
+            num_more, f", and so do {count(num_more)} more"
+        )
+        return [f"{words}, less than one standard error of that difference ({size(error)} points)"
+                f"{more}: these images cannot tell them apart."]
+    times = lead / error if error else math.inf
+    if times < 2:
+        return [f"{words}, {times:.1f} standard errors of that difference: a lead that these "
+                "images do not settle."]
+    return [f"{words}, {times:.1f} standard errors of that difference, more than these images "
+            "alone explain; how much the seed adds is not counted."]
+
+
+def _by_rule(context: Context, ranked: Sequence[RowFacts]) -> str:
+    """How the winner of a tie was found."""
+    if len(ranked) < 2 or not ranked[1].is_tied:
+        return ""
+    if ranked[1].lead is not None and ranked[1].lead.mean == 0:
+        return ", by the rule for equal counts: fewer parameters, then the earlier point"
+    return ", by the count of right answers, although it is tied"
+
+
+def gap(one: RowFacts, two: RowFacts, epoch: Epoch) -> Difference | None:
+    """Accuracy of one finished row less that of another, on the same validation images."""
+    if not one.runs or not two.runs:
+        return None
+    return lead_over(one.row, two.row, epoch)
+
+
+def joined(*parts: Words) -> list[Inline]:
+    """Several runs of words as one paragraph, a space between them; empty ones fall out."""
+    answer: list[Inline] = []
+    for part in parts:
+        if part:
+            answer += [" ", *part] if answer else [*part]
+    return answer
+
+
+def code_list(keys: Sequence[str]) -> list[Inline]:
+    """Keys in a row."""
+    words: list[Inline] = []
+    for number, key in enumerate(keys):
+        words += [", " if number else "", Code(key)]
+    return words

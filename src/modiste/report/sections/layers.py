@@ -1,0 +1,106 @@
+"""Layer tables of the models that the study is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modiste.report.blocks import Beside, Block, Cell, Column, Paragraph, Table, TableRow, Words
+from modiste.report.context import Context
+from modiste.report.facts import RowFacts, StageFacts
+from modiste.report.numbers import count, plural
+from modiste.report.section import SECTIONS, Section
+from modiste.spec.published import PublishedRow
+
+_COLUMNS = (
+    Column("layer", is_number=False),
+    Column("output"),
+    Column("parameters"),
+    Column("multiply-adds × 2"),
+)
+
+
+def build(context: Context) -> Sequence[Block]:
+    """One table for each final model and for each model whose layer table was published."""
+    tables: list[Table] = []
+    seen: set[str] = set()
+    for stage, row in _wanted(context):
+        layers = row.row.runs[0].layers
+        key = repr(layers["layers"])
+        if key not in seen:
+            seen.add(key)
+            tables.append(_table(context, stage, row, layers))
+    if not tables:
+        return [Paragraph(["No model of which a layer table is wanted has been trained yet."])]
+    return [
+        Paragraph(
+            [
+                "The name of a layer says what it is: units and activation of a dense layer; "
+                "filters, kernel, stride, padding, dilation and activation of a convolution; "
+                "window, stride and padding of a pooling. Shapes are height × width × channels. "
+                "Parameters include the moving statistics of batch normalisation."
+            ]
+        ),
+        Beside(tables),
+    ]
+
+
+def _wanted(context: Context) -> list[tuple[StageFacts, RowFacts]]:
+    finals = {id(row) for _, row in context.finals if row is not None}
+    answer = []
+    for stage in context.stages:
+        for row in stage.rows:
+            is_published = row.published is not None and row.published.parameters is not None
+            if row.row.runs and (is_published or id(row) in finals):
+                answer.append((stage, row))
+    return answer
+
+
+def _title(stage: StageFacts, row: RowFacts) -> str:
+    return stage.title if len(stage.rows) == 1 else f"{stage.title} – {row.label}"
+
+
+def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str, Any]) -> Table:
+    rows = [
+        TableRow(
+            [
+                Cell(layer["name"]),
+                Cell(" × ".join(count(n) for n in layer["output_shape"])),
+                Cell(count(layer["parameters"])),
+                Cell(count(layer["flops"])),
+            ]
+        )
+        for layer in layers["layers"]
+    ]
+    total, trainable = layers["parameters"]["total"], layers["parameters"]["trainable"]
+    rows.append(
+        TableRow(
+            [
+                Cell("all", is_strong=True),
+                Cell(""),
+                Cell(count(total), is_strong=True),
+                Cell(count(layers["flops_forward"]), is_strong=True),
+            ]
+        )
+    )
+    shape = " × ".join(str(n) for n in layers["input_shape"])
+    words = f"{_title(stage, row)}: {plural(len(layers['layers']), 'layer')} for images of {shape}"
+    if trainable != total:
+        words += f"; {count(trainable)} of the {count(total)} parameters are trained"
+    caption: Words = [f"{words}.{_published(row.published, total, trainable)}"]
+    return Table(
+        f"table-layers-{stage.name}", caption, _COLUMNS, rows, command=context.command(stage.name)
+    )
+
+
+def _published(row: PublishedRow | None, total: int, trainable: int) -> str:
+    if row is None or row.parameters is None:
+        return ""
+    theirs = row.parameters
+    is_same = theirs.total == total and theirs.trainable in (None, trainable)
+    if is_same:
+        return " The published table counts the same."
+    return f" The published table counts {count(theirs.total)}, which is not the same."
+
+
+SECTIONS.add("layers", Section("Layers", 40, build))

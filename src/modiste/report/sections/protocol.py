@@ -1,0 +1,279 @@
+"""The protocol: what was fixed, what each stage varies, and what is our assumption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modiste.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Inline,
+    Paragraph,
+    Ref,
+    Table,
+    TableRow,
+    Words,
+)
+from modiste.report.context import Context
+from modiste.report.cuts import flatten, key_values, show
+from modiste.report.facts import RowFacts, StageFacts
+from modiste.report.numbers import count, listing, plural
+from modiste.report.section import SECTIONS, Section
+
+_MARK = "†"
+_HIDDEN = ("seed", "model.family")
+_MANY = 5  # values of one key that are still written out in a cell
+
+# What some keys mean, for those who do not know ours; others explain themselves.
+_MEANING = {
+    "preset": "whose defaults, initialisation and update rules hold",
+    "threads": "processor threads of one training",
+    "device": "kind of processor",
+    "data.name": "data source",
+    "data.num_val": "images kept to choose by, the same number of each class",
+    "data.num_train": "images to train on; none means all that remain",
+    "data.split_seed": "seed of the division alone",
+    "data.scaling": "unit is x / 255",
+    "train.epochs": "the limit; early stopping may end before it",
+    "train.batch_size": "images in one update",
+    "train.label_smoothing": "share of each label spread over all classes",
+    "train.augment": "random changes of the training images",
+    "train.early_stopping.monitor": "what early stopping watches",
+    "train.early_stopping.patience": "epochs without progress before the stop",
+    "train.early_stopping.min_delta": "a smaller change is no progress",
+    "train.early_stopping.restore_best": "the best epoch’s weights are the model’s",
+    "train.schedule.name": "how the learning rate moves",
+    "train.schedule.monitor": "what the schedule watches",
+    "train.schedule.patience": "epochs without progress before the rate drops",
+    "train.schedule.factor": "the rate is multiplied by it",
+    "train.schedule.cooldown": "epochs after a drop in which none is counted",
+    "train.schedule.min_delta": "a smaller change is no progress",
+    "train.schedule.min_learning_rate": "the rate falls no lower",
+    "model.params.initialisation": "how kernels and biases start",
+    "model.params.activation": "after each hidden layer or convolution",
+}
+
+
+def build(context: Context) -> Sequence[Block]:
+    """What held for all stages, then what each stage varies and sets."""
+    values = {stage.name: _stage_values(stage) for stage in context.stages if stage.rows}
+    if not values:
+        return [Paragraph(["No stage has points yet."])]
+    fixed = _fixed(list(values.values()))
+    blocks: list[Block] = [
+        Paragraph(_words(context)),
+        _fixed_table(context, fixed),
+        _stage_table(context, values, fixed),
+    ]
+    if context.published.unsaid:
+        blocks.append(_unsaid_table(context))
+    return blocks
+
+
+def _words(context: Context) -> list[Inline]:
+    study = context.study
+    epoch = "last" if study.spec.rank_epoch == "last" else "best"
+    words: list[Inline] = [
+        f"Every row of the study is a run that is described completely by its settings; all start "
+        f"from seed {study.seed}, so that rows are paired: the same images in the same order meet "
+        f"different models. A stage’s winner has the highest validation accuracy at the {epoch} "
+        "epoch, mean of its seeds; equal counts of right answers go to fewer parameters, then to "
+        "the earlier point. "
+    ]
+    if study.published:
+        words += [
+            f"The published figures are those of the following source: {context.published.source} "
+            f"{context.published.note} "
+        ]
+        if any(stage.stage.spec.assumed for stage in context.stages):
+            words += [
+                f"Where the publication is silent, {_MARK} marks what is our assumption (",
+                Ref("table-by-stage"),
+                ").",
+            ]
+    return words
+
+
+def _stage_values(stage: StageFacts) -> dict[str, list[Any]]:
+    """Every key with the different values it takes in a stage, in the order of its points."""
+    answer: dict[str, list[Any]] = {}
+    for row in _rows(stage):
+        for key, value in key_values(row.row.specs[0]).items():
+            values = answer.setdefault(key, [])
+            if value not in values:
+                values.append(value)
+    return answer
+
+
+def _rows(stage: StageFacts) -> list[RowFacts]:
+    """The points that are run; of a stage that is not run, all."""
+    return [row for row in stage.rows if row.row.is_chosen] or list(stage.rows)
+
+
+def _fixed(stages: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
+    """Keys that have one value in all stages that have them, and stand in every one."""
+    answer: dict[str, Any] = {}
+    for key in stages[0]:
+        values = [stage.get(key, []) for stage in stages]
+        if key not in _HIDDEN and all(v == values[0] and len(v) == 1 for v in values):
+            answer[key] = values[0][0]
+    return answer
+
+
+def _fixed_table(context: Context, fixed: Mapping[str, Any]) -> Table:
+    rows = [
+        TableRow([Cell(key), Cell(show(value)), Cell(_MEANING.get(key, ""))])
+        for key, value in fixed.items()
+    ]
+    cut = [stage for stage in context.stages if stage.cut and "train.epochs" in stage.cut.changed]
+    notes: list[Words] = []
+    if cut and "train.epochs" in fixed:
+        assert cut[0].cut is not None
+        full, here = cut[0].cut.changed["train.epochs"]
+        notes.append([f"The full profile allows {full} epochs; {here} were allowed here."])
+    return Table(
+        "table-fixed",
+        ["Fixed throughout: settings that every run of this study shares."],
+        [Column("key", is_number=False), Column("value", is_number=False),
+         Column("what it is", is_number=False)],
+        rows,
+        notes=notes,
+    )
+
+
+def _stage_table(
+    context: Context, values: Mapping[str, Mapping[str, list[Any]]], fixed: Mapping[str, Any]
+) -> Table:
+    rows = [
+        _stage_row(context, stage, values.get(stage.name, {}), fixed) for stage in context.stages
+    ]
+    notes: list[Words] = []
+    if any(stage.stage.spec.assumed for stage in context.stages):
+        notes.append([f"{_MARK} Our assumption: the published study does not state it."])
+    return Table(
+        "table-by-stage",
+        ["Stage by stage: what is varied over its points, and what is set for all of them."],
+        [
+            Column("stage", is_number=False),
+            Column("points"),
+            Column("seeds"),
+            Column("varied", is_number=False),
+            Column("set", is_number=False),
+        ],
+        rows,
+        notes=notes,
+    )
+
+
+def _stage_row(
+    context: Context,
+    stage: StageFacts,
+    values: Mapping[str, list[Any]],
+    fixed: Mapping[str, Any],
+) -> TableRow:
+    if not values:
+        waits = listing(list(stage.stage.waits_for))
+        cells = [Cell(stage.name), Cell("–"), Cell("–"), Cell(f"waits for {waits}"), Cell("")]
+        return TableRow(cells, is_muted=True)
+    said = _said(context, stage)
+    found: dict[str, list[str]] = {}
+    for row in _rows(stage):
+        for key, text in _parts(key_values(row.row.specs[0]), said, stage).items():
+            texts = found.setdefault(key, [])
+            if text not in texts:
+                texts.append(text)
+    varied = [_listed(key, texts) for key, texts in found.items() if len(texts) > 1]
+    single = [
+        f"{_short(key)} {texts[0]}"
+        for key, texts in found.items()
+        if len(texts) == 1 and (not _is_fixed(key, values, fixed) or _MARK in texts[0])
+    ]
+    chosen, total = len([row for row in stage.rows if row.row.is_chosen]), len(stage.rows)
+    seeds = stage.cut.repeats if stage.cut else 1
+    return TableRow(
+        [
+            Cell(stage.name, note="skipped" if stage.stage.skipped else ""),
+            Cell(count(total) if chosen == total else f"{chosen} of {total}", chosen),
+            Cell(count(seeds), seeds),
+            Cell("; ".join(varied) or "nothing"),
+            Cell("; ".join([str(values["model.family"][0]), *single])),
+        ],
+        is_muted=not chosen,
+    )
+
+
+def _said(context: Context, stage: StageFacts) -> set[str]:
+    """Keys that the study file, a profile, an override or a winner taken over gives a value."""
+    spec, own = context.study.spec, stage.stage.spec
+    profile = context.study.profile
+    answer: set[str] = set()
+    for part in (spec, own):
+        answer |= flatten({"data": part.data, "model": part.model, "train": part.train}).keys()
+    settings = [row.row.settings for row in stage.rows]
+    settings += [changes for name, changes in spec.profiles.items() if name == profile]
+    settings.append(own.profile(profile).set)
+    settings.append(stage.stage.inherited)
+    settings += [{o.key: o.value} for o in context.study.overrides if o.stage in ("", own.name)]
+    for values in settings:
+        answer |= flatten(values).keys()
+    return answer
+
+
+def _parts(values: Mapping[str, Any], said: set[str], stage: StageFacts) -> dict[str, str]:
+    """What a point sets, as text by key; a part chosen by name is one entry, as in the file."""
+    assumed = stage.stage.spec.assumed
+    answer: dict[str, str] = {}
+    for key, value in values.items():
+        if key in _HIDDEN or not (key in said or _is_assumed(key, assumed)):
+            continue
+        mark = _MARK if _is_assumed(key, assumed) else ""
+        part, _, last = key.rpartition(".")
+        if f"{part}.name" not in values or part == "data":
+            answer[key] = f"{show(value)}{mark}"
+        elif last == "name":
+            answer[part] = f"{show(value)}{mark}"
+        elif key in said and value is not False:
+            answer[part] += f", {last} {show(value)}{mark}" if value is not True else f", {last}"
+    return answer
+
+
+def _is_fixed(key: str, values: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+    """Whether a key, or every key of a part, stands in the table of what is fixed."""
+    inside = [name for name in values if name == key or name.startswith(f"{key}.")]
+    return all(name in fixed for name in inside)
+
+
+def _listed(key: str, texts: Sequence[str]) -> str:
+    if len(texts) > _MANY:
+        mark = _MARK if any(_MARK in text for text in texts) else ""
+        return f"{_short(key)}{mark} ({plural(len(texts), 'value')})"
+    joint = " | " if any("," in text and "[" not in text for text in texts) else ", "
+    return f"{_short(key)} {joint.join(texts)}"
+
+
+def _is_assumed(key: str, assumed: Sequence[str]) -> bool:
+    """An assumed part covers its keys: ``train.optimizer`` covers ``train.optimizer.name``."""
+    return any(key == name or key.startswith(f"{name}.") for name in assumed)
+
+
+def _short(key: str) -> str:
+    """The key without the part that its readers know."""
+    return key.removeprefix("model.params.").removeprefix("train.").removeprefix("data.")
+
+
+def _unsaid_table(context: Context) -> Table:
+    return Table(
+        "table-unsaid",
+        ["What the publication leaves open, and what was taken here."],
+        [Column("left open", is_number=False), Column("taken", is_number=False),
+         Column("keys", is_number=False)],
+        [
+            TableRow([Cell(item.what), Cell(item.taken), Cell(", ".join(item.keys))])
+            for item in context.published.unsaid
+        ],
+    )
+
+
+SECTIONS.add("protocol", Section("Protocol", 20, build))

@@ -1,0 +1,64 @@
+"""A study folder turned into its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modiste.report import html, markdown
+from modiste.report.blocks import SectionText
+from modiste.report.context import Context, gather
+from modiste.report.html import Head
+from modiste.report.numbers import plural
+from modiste.report.section import SECTIONS
+from modiste.runs import files
+from modiste.search.study import Study
+
+
+def write(study: Study, looks: int | None = None) -> Path:
+    """Write STUDY/report.html and STUDY/report.md.
+
+    The same folder gives the same bytes, with the same version of matplotlib.
+
+    Args:
+        study: The folder; may be finished in part or not at all.
+        looks: Openings of its test set by the ledger; unknown, or what the study's last look
+            says, if not given.
+
+    Returns:
+        The path of the HTML file.
+
+    Raises:
+        StoreError: If something in the folder cannot be read, or the report not be written.
+    """
+    context = gather(study, looks)
+    head, sections = _head(context), _sections(context)
+    path = study.folder / "report.html"
+    files.write_bytes(study.folder / "report.md", markdown.render(head, sections).encode())
+    files.write_bytes(path, html.render(head, sections).encode())
+    return path
+
+
+def _head(context: Context) -> Head:
+    study = context.study
+    commits = sorted({str(run.environment.get("git_commit")) for run in context.runs} - {"None"})
+    parts = [
+        f"profile {study.profile}",
+        f"seed {study.seed}",
+        plural(len(context.runs), "run"),
+        f"data {study.data_digest[:12]}",
+    ]
+    if commits:
+        parts.append(f"commit {' and '.join(commits)}")
+    kicker = "Report of a study" + (" · cut profile" if context.is_cut else "")
+    return Head(study.spec.title or study.name, kicker, " · ".join(parts))
+
+
+def _sections(context: Context) -> list[SectionText]:
+    answer: list[SectionText] = []
+    named = [(name, SECTIONS.get(name)) for name in SECTIONS.names()]
+    for name, section in sorted(named, key=lambda item: (item[1].order, item[0])):
+        blocks = section.build(context)
+        if blocks:
+            number = str(len(answer)) if answer else ""
+            answer.append(SectionText(section.title, name, number, blocks))
+    return answer
