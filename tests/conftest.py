@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -12,6 +13,10 @@ from modiste.data.source import SOURCES
 from modiste.errors import DataError
 from tests import small
 from tests.synthetic import write_idx
+
+# The same examples each time, and no clock: a busy machine is no failure.
+hypothesis.settings.register_profile("modiste", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("modiste")
 
 # The folders a person keeps things in, as XDG names them; ours lie inside.
 XDG = ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")

@@ -71,7 +71,8 @@ def make_study(
     Args:
         folder: Is made.
         profile: ``quick`` or ``full``.
-        spec, published: The reference study, if not given.
+        spec: The reference study, if not given.
+        published: Figures beside `spec`.
         stages: Only these are filled; all, if not given.
         num_val: Validation images of each run, a multiple of the number of classes.
         class_names: K names.
@@ -120,7 +121,9 @@ def invent(spec: RunSpec, *, is_diverging: bool = False) -> Invented:
         natural *= 2
     epochs = min(natural, spec.train.epochs)
     short = 0.03 * math.exp(-epochs / 7)
-    accuracy = ceiling - short + 0.0015 * chance.standard_normal() + 0.004 * bool(spec.train.augment)
+    accuracy = (
+        ceiling - short + 0.0015 * chance.standard_normal() + 0.004 * bool(spec.train.augment)
+    )
     if is_diverging:
         return Invented(accuracy, min(3, epochs), status="diverged")
     return Invented(accuracy, epochs, overfit=0.15 if epochs > 30 and not is_conv else 0.0)
@@ -184,15 +187,19 @@ def invented_record(
     )
 
 
-def make_look(study: Study, stages: Sequence[str], *, num_test: int = 500, looks: int | None = 1) -> Path:
+def make_look(
+    study: Study, stages: Sequence[str], *, num_test: int = 500, looks: int | None = 1
+) -> Path:
     """One invented opening of the test set for all runs of these stages."""
     folder = study.folder / "final" / "0123456789abcdef"
     folder.mkdir(parents=True)
-    runs = []
-    for stage in study.stages():
-        for row in stage.chosen if stage.spec.name in stages else ():
-            for run in row.runs:
-                runs.append(_looked(folder, stage, run, row.label, num_test))
+    runs = [
+        _looked(folder, stage, run, row.label, num_test)
+        for stage in study.stages()
+        if stage.spec.name in stages
+        for row in stage.chosen
+        for run in row.runs
+    ]
     files.write_json(
         folder / "look.json",
         {
@@ -270,10 +277,15 @@ def _history(spec: RunSpec, how: Invented, chance: np.random.Generator) -> list[
             {
                 "epoch": epoch,
                 "train_loss": 2.2 * floor * (1 - 0.55 * epoch / how.epochs) + 0.5 * left,
-                "train_accuracy": min(0.999, how.accuracy + 0.045 * epoch / how.epochs - 0.2 * left),
+                "train_accuracy": min(
+                    0.999, how.accuracy + 0.045 * epoch / how.epochs - 0.2 * left
+                ),
                 "val_loss": val_loss + 0.004 * noise[0],
-                "val_accuracy": how.accuracy - 0.13 * left + 0.0012 * noise[1] * (epoch < how.epochs),
-                "learning_rate": spec.train.optimizer.learning_rate * 0.1 ** int(2.6 * late * 2 * (how.epochs > 20)),
+                "val_accuracy": how.accuracy
+                - 0.13 * left
+                + 0.0012 * noise[1] * (epoch < how.epochs),
+                "learning_rate": spec.train.optimizer.learning_rate
+                * 0.1 ** int(2.6 * late * 2 * (how.epochs > 20)),
                 "seconds": 2.0 + chance.random(),
             }
         )

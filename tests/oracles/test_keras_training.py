@@ -110,6 +110,25 @@ def rate_at(optimizer: Optimizer, step: int) -> float:
 
 
 @pytest.mark.parametrize(("name", "theirs", "options"), PAIRS)
+def test_what_is_not_said_means_the_same(
+    keras: ModuleType, name: str, theirs: str, options: dict[str, Any]
+) -> None:
+    optimizer, peer = both(keras, name, theirs, options, "float32")
+    config = peer.get_config()
+    ours = {THEIR_WORDS.get(key, key): value for key, value in optimizer.to_dict().items()}
+    # What Keras has no word for is a choice that it does not offer.
+    assert set(ours) - set(config) <= {
+        "rate_in_velocity",
+        "epsilon_in_root",
+        "epsilon_hat",
+        "momentum_decay",
+    }
+    for key in set(ours) & set(config) - {"name"}:
+        # Keras holds the learning rate in float32.
+        assert ours[key] == pytest.approx(config[key], rel=6e-8), key
+
+
+@pytest.mark.parametrize(("name", "theirs", "options"), PAIRS)
 def test_the_rules_agree_on_the_same_gradients(
     keras: ModuleType, dtype: str, name: str, theirs: str, options: dict[str, Any]
 ) -> None:

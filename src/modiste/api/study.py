@@ -14,11 +14,13 @@ from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.export.model import card, save_model
 from modiste.final.look import Candidate, known_heads, look
+from modiste.models.layers import table
 from modiste.report.data_figures import render
 from modiste.runs import files
 from modiste.runs.environment import num_cores
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
+from modiste.search.collect import collect
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Stage, Study
 from modiste.spec.files import parse_override, read_study
@@ -131,6 +133,17 @@ def write_report(study: Study) -> Path:
     return report.write(study, looks=looks)
 
 
+def collect_results(study: Study, target: str | Path) -> list[Path]:
+    """Copy a study's results without the bulk, and write their report; returns the tables.
+
+    Raises:
+        StoreError: If the target cannot be written, or lies in the study itself.
+    """
+    tables = collect(study, Path(target))
+    write_report(Study(Path(target)))
+    return tables
+
+
 def look_at_test(
     study: Study,
     reason: str,
@@ -214,7 +227,8 @@ def _check_fit(images: ImageSet, specs: Iterable[DataSpec], chosen: Iterable[Poi
         divide(images, spec)
     for point in chosen:
         try:
-            point.specs[0].model.params.layers(images.shape_CHW, images.num_classes)
+            layers = point.specs[0].model.params.layers(images.shape_CHW, images.num_classes)
+            table(layers, images.shape_CHW)
         except SpecError as error:
             raise SpecError(f"point {point.label!r}: {error}") from None
 

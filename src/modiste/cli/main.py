@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from modiste.cli.verbs import data, describe, evaluate, predict, report, study
+from modiste.cli.verbs import collect, data, describe, evaluate, predict, report, study
 from modiste.errors import ModisteError
 
-VERBS = (study, report, describe, evaluate, predict, data)
+VERBS = (study, report, describe, evaluate, predict, collect, data)
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
 # The line with \b tells click to keep the lines after it as they are.
 EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, report, describe, evaluate, predict):
+for verb in (study, report, describe, evaluate, predict, collect):
     app.command(verb.NAME, help=verb.HELP, short_help=verb.SHORT)(verb.command)
 app.add_typer(data.app, name=data.NAME, help=data.HELP, short_help=data.SHORT)
 

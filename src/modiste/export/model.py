@@ -141,6 +141,7 @@ def card(run: Run, epoch: Epoch, title: str, looks: Mapping[str, Any] | None) ->
             `reason`, `looks`), or none if it was not asked.
     """
     val = run.metrics[epoch]["val"]
+    images = f"{val['total']:,} images"
     error = (val["accuracy"] * (1 - val["accuracy"]) / val["total"]) ** 0.5
     spec, layers, metrics = run.spec, run.layers, run.metrics
     test = "the test set was not opened for this model"
@@ -161,7 +162,7 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | data | {spec.data.name}, digest {metrics["data_digest"][:16]} |
 | trained on | {metrics["num_train"]:,} images, seed {spec.seed} |
 | weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
-| validation accuracy | {val["accuracy"]:.4f}, standard error {error:.4f} ({val["total"]:,} images) |
+| validation accuracy | {val["accuracy"]:.4f} +- {error:.4f} (standard error), {images} |
 | test accuracy | {test} |
 | fingerprint | `{run.fingerprint}` |
 | commit | {run.environment.get("git_commit") or "unknown"} |

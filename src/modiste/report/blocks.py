@@ -114,10 +114,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """Cells, the first of them the row's name; `is_muted` for a row that was not run."""
+    """Cells, the first of them the row's name.
+
+    Attributes:
+        is_muted: Was not run.
+        is_rest: Stands for many, and stays last however the table is sorted.
+    """
 
     cells: Sequence[Cell]
     is_muted: bool = False
+    is_rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -242,7 +248,9 @@ class Beside:
     tables: Sequence[Table]
 
 
-Block = Beside | Paragraph | Bullets | Heading | Facts | Table | Figure | Gallery | Remarks | CodeLine
+Block = (
+    Beside | Paragraph | Bullets | Heading | Facts | Table | Figure | Gallery | Remarks | CodeLine
+)
 
 
 @dataclass(frozen=True)

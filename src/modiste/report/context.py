@@ -101,10 +101,9 @@ class Context:
             return chosen
         best: dict[str, tuple[StageFacts, RowFacts]] = {}
         for stage, row in done:
-            family = row.row.specs[0].model.family
-            before = best.get(family)
+            before = best.get(row.family)
             if before is None or self._accuracy(row) > self._accuracy(before[1]):
-                best[family] = (stage, row)
+                best[row.family] = (stage, row)
         return list(best.values())
 
     def _accuracy(self, row: RowFacts) -> float:
@@ -175,4 +174,6 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
 
         return stage_facts(stage, cut, study.spec.rank_epoch, find)
 
-    return Context(study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks)
+    return Context(
+        study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,6 +88,11 @@ class RowFacts:
         return standard_error(accuracy, self.runs[0].metrics[epoch][part]["total"])
 
     @property
+    def family(self) -> str:
+        """Of its model."""
+        return self.row.specs[0].model.family
+
+    @property
     def parameters(self) -> int | None:
         for run in self.row.runs:
             return int(run.layers["parameters"]["total"])
@@ -139,7 +145,7 @@ class StageFacts:
     @property
     def seconds(self) -> float:
         """Of all its trainings together."""
-        return sum(run.metrics["seconds"] for row in self.rows for run in row.row.runs)
+        return float(sum(run.metrics["seconds"] for row in self.rows for run in row.row.runs))
 
 
 def stage_facts(
@@ -176,7 +182,7 @@ def lead_over(one: Row, two: Row, epoch: Epoch) -> Difference | None:
         standard_error(value, row.runs[0].metrics[epoch]["val"]["total"])
         for value, row in zip(means, (one, two), strict=True)
     ]
-    return Difference(means[0] - means[1], float(np.hypot(*errors)))
+    return Difference(means[0] - means[1], math.hypot(*errors))
 
 
 def is_right(row: Row, epoch: Epoch) -> BoolsSN:

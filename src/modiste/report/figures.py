@@ -99,11 +99,17 @@ def draw(curves: Sequence[Curve], title: str, words: str) -> tuple[str, bool]:
             _plot(axes, curve, len(curves))
         longest = max(max(curve.epochs) for curve in curves)
         axes.set_xlim(0 if longest > 1 else 0.5, longest + max(0.02 * longest, 0.25))
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(
+            MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+        )
         clipped = _frame(axes, curves)
         axes.set_xlabel("epoch")
-        axes.set_title(f"{title}, {words}" if title.lower() != words else title, loc="left",
-                       fontsize=8.0, pad=6)
+        axes.set_title(
+            f"{title}, {words}" if title.lower() != words else title,
+            loc="left",
+            fontsize=8.0,
+            pad=6,
+        )
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)

@@ -90,8 +90,8 @@ def render(head: Head, sections: Sequence[SectionText]) -> str:
         is_ref=lambda part: isinstance(part, Ref),
         word_kind=lambda part: "text" if isinstance(part, str) else type(part).__name__.lower(),
         markers=MARKERS,
-        style=Markup(_file("report.css")),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704 (our own file)
+        style=Markup(_file("report.css")),
+        script=Markup(script),
         script_digest=base64.b64encode(digest).decode(),
     )
 
@@ -118,4 +118,3 @@ def _data_uri(picture: Picture) -> str:
 def _heat(depth: float) -> str:
     """Per cent of the accent colour in a cell."""
     return f"{100 * min(max(depth, 0.0), 1.0):.0f}%"
-

@@ -17,13 +17,10 @@ def short_labels(rows: Sequence[Row]) -> list[str]:
     ``sgd learning_rate=0.01 momentum=0.9 nesterov=True`` becomes ``sgd nesterov`` where the rate
     and the momentum of all sgd rows are the same.
     """
-    names = [
-        _short(row.settings, rows) if _is_made(row) else row.label for row in rows
-    ]
+    names = [_short(row.settings, rows) if _is_made(row) else row.label for row in rows]
     # Whatever would no longer be told apart keeps its long name.
     return [
-        name if names.count(name) == 1 else row.label
-        for name, row in zip(names, rows, strict=True)
+        name if names.count(name) == 1 else row.label for name, row in zip(names, rows, strict=True)
     ]
 
 
@@ -50,7 +47,7 @@ def _part(value: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
     like = [other for other in others if choice is None or other.get(choice) == value[choice]]
     words = [] if choice is None else [str(value[choice])]
     for key, inner in value.items():
-        if key == choice or all(other.get(key) == inner for other in like) and choice:
+        if key == choice or (all(other.get(key) == inner for other in like) and choice):
             continue
         if inner is True:
             words.append(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def read(folder: Path) -> list[Look]:
     return sorted(looks, key=lambda look: (look.opened_at, look.folder.name))
 
 
-def scores(looks: list[Look], fingerprints: tuple[str, ...], epoch: Epoch) -> list[Score]:
+def scores(looks: Sequence[Look], fingerprints: Sequence[str], epoch: Epoch) -> list[Score]:
     """Test scores of these runs at that epoch; of a run in several looks, the first one's."""
     found: dict[str, Score] = {}
     for look in looks:

@@ -42,11 +42,11 @@ def render(head: Head, sections: Sequence[SectionText]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which nothing is read as Markdown or HTML.
+    r"""Text in which nothing is read as Markdown or HTML.
 
     Example:
         >>> escape("a|b <i>_c_")
-        'a\\\\|b \\\\<i\\\\>\\\\_c\\\\_'
+        'a\\|b \\<i\\>\\_c\\_'
     """
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 

@@ -61,7 +61,7 @@ def seen(context: Context, stage: StageFacts) -> list[Inline]:
 
 
 def decided(context: Context, stage: StageFacts) -> list[Inline]:
-    """What follows from it: which settings go where, and how it compares with what was published."""
+    """What follows: which settings go where, and how the rows stand beside published ones."""
     words: list[Inline] = []
     heirs = context.fed_by(stage.name)
     ranked = stage.ranked
@@ -83,25 +83,32 @@ def compared(context: Context, stage: StageFacts) -> list[Inline]:
     if stage.touches_runs and stage.cut is not None:
         cut = "; ".join(text for text in stage.cut.phrases())
         return [
-            "The published figures stand in the table for orientation only: these runs were cut "
-            f"({cut}), so the differences do not say whether the published figures come out again."
+            (
+                "The published figures stand in the table for orientation only: these runs were "
+                f"cut ({cut}), so the differences do not say whether the published figures come "
+                "out again."
+            )
         ]
     inside = [pair for pair in pairs if abs(pair.mean) <= 2 * pair.standard_error]
     differences = [pair.mean for pair in pairs]
     if len(pairs) == 1:
         where = "within" if inside else "outside"
         return [
-            f"The difference to the published validation accuracy is {signed(differences[0])} "
-            f"points, {where} two standard errors of such a difference "
-            f"({size(2 * pairs[0].standard_error)} points; two sets of validation images, seeds "
-            "not counted)."
+            (
+                f"The difference to the published validation accuracy is {signed(differences[0])} "
+                f"points, {where} two standard errors of such a difference "
+                f"({size(2 * pairs[0].standard_error)} points; two sets of validation images, "
+                "seeds not counted)."
+            )
         ]
     return [
-        f"Of {len(pairs)} published rows run here, {len(inside)} came out within two standard "
-        f"errors of the published validation accuracy (about "
-        f"{size(2 * max(pair.standard_error for pair in pairs))} points; two sets of validation "
-        f"images, seeds not counted); the differences run from {signed(min(differences))} to "
-        f"{signed(max(differences))} points."
+        (
+            f"Of {len(pairs)} published rows run here, {len(inside)} came out within two standard "
+            f"errors of the published validation accuracy (about "
+            f"{size(2 * max(pair.standard_error for pair in pairs))} points; two sets of "
+            f"validation images, seeds not counted); the differences run from "
+            f"{signed(min(differences))} to {signed(max(differences))} points."
+        )
     ]
 
 
@@ -158,22 +165,29 @@ def _many(ranked: Sequence[RowFacts], epoch: Epoch) -> list[Inline]:
         Strong(first.label),
         f" has the highest validation accuracy {by_best_epoch(epoch)}, ",
         Strong(proportion(first.mean(epoch, "val", "accuracy"))),
-        f" (standard error {size(first.standard_error(epoch) or 0)} points), with "
-        f"{plural(first.parameters or 0, 'parameter')}; {last.label} has the lowest, "
-        f"{proportion(last.mean(epoch, 'val', 'accuracy'))}. ",
+        (
+            f" (standard error {size(first.standard_error(epoch) or 0)} points), with "
+            f"{plural(first.parameters or 0, 'parameter')}"
+        ),
     ]
-    words += _tie(ranked)
+    if len(ranked) > 2:
+        lowest = proportion(last.mean(epoch, "val", "accuracy"))
+        words.append(f"; {last.label} has the lowest, {lowest}")
+    words.append(". ")
+    words += tie(ranked)
     leader = min(ranked, key=lambda row: row.mean("best", "val", "loss") or math.inf)
     if leader is not first:
         words += [
-            f" By its lowest validation loss {leader.label} would stand first "
-            f"({proportion(leader.mean('best', 'val', 'loss'))} against "
-            f"{proportion(first.mean('best', 'val', 'loss'))})."
+            (
+                f" By its lowest validation loss {leader.label} would stand first "
+                f"({proportion(leader.mean('best', 'val', 'loss'))} against "
+                f"{proportion(first.mean('best', 'val', 'loss'))})."
+            )
         ]
     return words
 
 
-def _tie(ranked: Sequence[RowFacts]) -> list[Inline]:
+def tie(ranked: Sequence[RowFacts]) -> list[Inline]:
     """Whether the first row really leads the second, as far as these images can say."""
     second = ranked[1]
     if second.lead is None:
@@ -183,21 +197,37 @@ def _tie(ranked: Sequence[RowFacts]) -> list[Inline]:
     if lead == 0:
         more = f"; {plural(num_more, 'more point')} lie within one standard error of the first"
         more = more.replace("point lie", "point lies") if num_more == 1 else more
-        return [f"{second.label} gets exactly as many right{more if num_more else ''}: these "
-                "images cannot tell them apart."]
+        return [
+            (
+                f"{second.label} gets exactly as many right{more if num_more else ''}: these "
+                "images cannot tell them apart."
+            )
+        ]
     words = f"{second.label} follows {size(lead)} points behind"
     if second.is_tied:
         more = {0: "", 1: ", and so does one more"}.get(
             num_more, f", and so do {count(num_more)} more"
         )
-        return [f"{words}, less than one standard error of that difference ({size(error)} points)"
-                f"{more}: these images cannot tell them apart."]
+        return [
+            (
+                f"{words}, less than one standard error of that difference ({size(error)} points)"
+                f"{more}: these images cannot tell them apart."
+            )
+        ]
     times = lead / error if error else math.inf
     if times < 2:
-        return [f"{words}, {times:.1f} standard errors of that difference: a lead that these "
-                "images do not settle."]
-    return [f"{words}, {times:.1f} standard errors of that difference, more than these images "
-            "alone explain; how much the seed adds is not counted."]
+        return [
+            (
+                f"{words}, {times:.1f} standard errors of that difference: a lead that these "
+                "images do not settle."
+            )
+        ]
+    return [
+        (
+            f"{words}, {times:.1f} standard errors of that difference, more than these images "
+            "alone explain; how much the seed adds is not counted."
+        )
+    ]
 
 
 def _by_rule(context: Context, ranked: Sequence[RowFacts]) -> str:

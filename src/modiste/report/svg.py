@@ -10,8 +10,9 @@ from modiste.errors import StoreError
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _SHAPES = frozenset(
-    ("svg g defs path use clipPath rect circle line polyline polygon text tspan image pattern")
-    .split()
+    (
+        "svg g defs path use clipPath rect circle line polyline polygon text tspan image pattern"
+    ).split()
 )
 _KEPT = frozenset(
     (
@@ -54,7 +55,7 @@ def clean(text: str, prefix: str) -> str:
         StoreError: If it is no SVG.
     """
     try:
-        root = ET.fromstring(text)  # noqa: S314 (expat limits what entities may expand to)
+        root = ET.fromstring(text)
     except ET.ParseError as error:
         raise StoreError(f"a figure named {prefix} is no SVG ({error}).") from None
     if root.tag != f"{{{_SVG}}}svg":
@@ -81,26 +82,25 @@ def _tidy(element: ET.Element, prefix: str, used: set[str]) -> None:
     kept: dict[str, str] = {}
     for name, value in element.attrib.items():
         plain = "href" if name == _XLINK else name
-        if plain not in _KEPT:
-            continue
-        if plain == "id":
-            if value not in used:
-                continue
-            value = f"{prefix}-{value}"
-        elif plain == "href":
-            if value.startswith("#"):
-                value = f"#{prefix}-{value[1:]}"
-            elif not value.startswith("data:image/png;base64,"):
-                continue
-        else:
-            value = _value(value, prefix)
-        kept[plain] = value
+        if plain in _KEPT and (new := _attribute(plain, value, prefix, used)) is not None:
+            kept[plain] = new
     element.attrib.clear()
     element.attrib.update(kept)
     if element.text is not None and not element.text.strip():
         element.text = None
     if element.tail is not None and not element.tail.strip():
         element.tail = None
+
+
+def _attribute(name: str, value: str, prefix: str, used: set[str]) -> str | None:
+    """The value as it may stand in a page; none if it may not."""
+    if name == "id":
+        return f"{prefix}-{value}" if value in used else None
+    if name == "href":
+        if value.startswith("#"):
+            return f"#{prefix}-{value[1:]}"
+        return value if value.startswith("data:image/png;base64,") else None
+    return _value(value, prefix)
 
 
 def _value(value: str, prefix: str) -> str:

@@ -72,12 +72,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any] | None = None
+) -> None:
     """Publish a folder of files with their SHA-256 in `manifest.json`: whole, or not at all.
 
     An existing folder of that name is an error: what is written is written once.
+
+    Args:
+        folder: Appears when everything in it is on the disk.
+        files: By name.
+        manifest: Of a folder that this one is taken from; made from the files if not given.
     """
-    manifest = {
+    manifest = manifest or {
         "schema": 1,
         "files": {
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -16,11 +16,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from modiste.atomic import write_whole
 from modiste.errors import SealError
 from modiste.runs import files
 
@@ -69,7 +70,9 @@ class Ledger:
                 entry = json.loads(line)
             except ValueError:
                 return None
-            if not isinstance(entry, dict) or entry.get("previous") != heads[-1]:
+            if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+                return None
+            if entry.get("previous") != heads[-1]:
                 return None
             heads.append(hashlib.sha256(line).hexdigest())
             found.append(entry)
@@ -106,12 +109,13 @@ class Ledger:
                     "previous": head,
                 }
                 line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
-                with self.path.open("ab") as file:
+                head = hashlib.sha256(line).hexdigest()
+                with self._put_back_if_it_fails(), self.path.open("ab") as file:
                     file.write(line + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
-                head = hashlib.sha256(line).hexdigest()
-                files.write_json(self._seal_path, {"head": head, "count": count + 1})
+                    seal = files.to_json({"head": head, "count": count + 1})
+                    write_whole(self._seal_path, seal)
         except OSError as error:
             raise SealError(
                 f"{self.path}: the ledger of test looks cannot be written ({error.strerror}); "
@@ -124,6 +128,20 @@ class Ledger:
             return len(self.path.read_bytes().splitlines())
         except FileNotFoundError:
             return 0
+
+    @contextmanager
+    def _put_back_if_it_fails(self) -> Iterator[None]:
+        """An entry whose head could not be written never was: else the count is lost for good."""
+        size = self.path.stat().st_size if self.path.exists() else None
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                if size is None:
+                    self.path.unlink()
+                else:
+                    os.truncate(self.path, size)
+            raise
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

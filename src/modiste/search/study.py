@@ -264,11 +264,13 @@ def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
     words = {"title", "about", "published"}
     keys = [key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)]
     old = {stage["name"]: stage for stage in one.get("stages", [])}
-    for stage in two["stages"]:
-        before = old.get(stage["name"], {})
-        keys += [
-            f"stages[{stage['name']}].{key}"
-            for key in stage
-            if key not in words and before.get(key) != stage[key]
-        ]
+    new = {stage["name"]: stage for stage in two["stages"]}
+    keys += [f"stages[{name}] (gone)" for name in old if name not in new]
+    keys += [f"stages[{name}] (new)" for name in new if name not in old]
+    keys += [
+        f"stages[{name}].{key}"
+        for name, stage in new.items()
+        for key in stage
+        if name in old and key not in words and old[name].get(key) != stage[key]
+    ]
     return keys

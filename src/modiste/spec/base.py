@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, get_args
 
@@ -52,7 +53,7 @@ class Spec(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except pydantic.ValidationError as error:
-            lines = [_explain(cls, problem, where) for problem in error.errors()]
+            lines = [_explain(cls, problem, where) for problem in _roots(error.errors())]
             raise SpecError("\n".join(lines)) from None
         except SpecError as error:  # from a part inside, which knows its own path only
             lines = [join(where, line) for line in str(error).splitlines()]
@@ -101,8 +102,33 @@ def join(where: str, key: str) -> str:
     return f"{where}.{key}" if where and key else where or key
 
 
+# Pydantic puts the kind it tried into a path, where a value may be of several kinds.
+_KIND_TRIED = re.compile(r"(constrained-)?(int|float|str|bool|tuple|list)\b.*")
+_WORDS = (
+    (re.compile(r" or instance of \w+"), ""),
+    (re.compile(r"a valid dictionary"), "keys and values"),
+    (re.compile(r"a valid tuple"), "a list"),
+    (re.compile(r"^tuple\b"), "list"),
+)
+
+
+def _roots(problems: Sequence[Any]) -> list[Any]:
+    """Without lists that are too short only because an item in them makes no sense."""
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(place[: len(problem["loc"])] == problem["loc"] != place for place in places)
+    ]
+
+
 def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
-    location: Sequence[int | str] = problem["loc"]
+    location: Sequence[int | str] = [
+        part
+        for part in problem["loc"]
+        if isinstance(part, int) or not (_KIND_TRIED.fullmatch(part) or part == "[key]")
+    ]
     path = where
     for part in location:
         path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
@@ -115,6 +141,8 @@ def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
         return f"{path}: this key is needed and is not there."
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
+    for pattern, words in _WORDS:
+        message = pattern.sub(words, message)
     hint = ""
     if kind == "literal_error" and isinstance(problem["input"], str):
         options = [o.strip(" '") for o in _expected(problem).split(",")]
@@ -123,7 +151,7 @@ def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
     if isinstance(problem["input"], str) and kind.startswith(("float", "int")):
         hint = (
             " In YAML a number such as 1e-3 needs a point: 1.0e-3."
-            if "e" in problem["input"].lower()
+            if re.search(r"\d[eE]", problem["input"])
             else ""
         )
     return f"{path}: {message}; got {problem['input']!r}.{hint}"
@@ -139,13 +167,18 @@ def _keys_at(cls: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        field = getattr(current, "model_fields", {}).get(part)
+        field = _fields(current).get(part)
         if field is None:
             return []
         current = _spec_in(field.annotation)
         if current is None:
             return []
-    return sorted(current.model_fields)
+    return sorted(_fields(current))
+
+
+def _fields(cls: type[BaseModel]) -> dict[str, Any]:
+    """Its fields under the keys that a person writes."""
+    return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 def _spec_in(annotation: Any) -> type[BaseModel] | None:

@@ -15,8 +15,8 @@ def is_better(monitor: Monitor, measured: float, best: float | None, min_delta: 
     """True if `measured` beats `best` by more than `min_delta`: less loss, or more accuracy.
 
     The first number is better than none, whatever it is; NaN is never better than a number.
-    Compared in float32, as Keras does: 0.4999 does not beat 0.5 by more than 0.0001, although
-    the rounding of float64 might say so.
+    Compared in float32, as Keras does: 0.1999 does not beat 0.2 by more than 0.0001, although
+    in float64 0.1999 + 0.0001 comes out below 0.2.
 
     Args:
         monitor: The column of the history that it was read from.
@@ -25,7 +25,7 @@ def is_better(monitor: Monitor, measured: float, best: float | None, min_delta: 
         min_delta: Smallest difference that counts, in the units of the number.
 
     Example:
-        >>> is_better("val_loss", 0.4999, 0.5, min_delta=1e-4)
+        >>> is_better("val_loss", 0.1999, 0.2, min_delta=1e-4)
         False
         >>> is_better("val_accuracy", 0.91, 0.90, min_delta=0.0)
         True

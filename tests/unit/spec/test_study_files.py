@@ -171,7 +171,9 @@ def test_a_truth_value_is_no_number(word: str, tmp_path: Path) -> None:
         message = wrong(tmp_path, text)
         assert f"train.{key}" in message
         assert "truth values" in message
-    text = "name: a\nmodel: {family: mlp, params: {hidden: [%s]}}\nstages: [{name: one}]\n" % word
+    text = (
+        f"name: a\nmodel: {{family: mlp, params: {{hidden: [{word}]}}}}\nstages: [{{name: one}}]\n"
+    )
     assert "truth values" in wrong(tmp_path, text)
 
 
@@ -213,7 +215,7 @@ def test_a_mistake_that_only_one_profile_makes_is_found(tmp_path: Path) -> None:
         ("- a\n- b\n", "expected keys and values"),
         ("just words", "expected keys and values"),
         ("? [1, 2]\n: 3\n", "mine.yaml:1"),
-        ("a: " + "[" * 20_000, "nested too deeply"),
+        ("a: " + "[" * 2_000, "nested too deeply"),
         ("1: 2\nname: a\nstages: [{name: b}]\n", "1"),
     ],
     ids=range(15),
@@ -293,8 +295,10 @@ def test_a_setting_is_stage_key_and_value(text: str, wanted: tuple[str, str, Any
 
 @pytest.mark.parametrize(
     "text",
-    ["", "train.epochs", "=5", " =5", ":a=5", " : a=5", "a:=5", "a=[1", "a={b: 1, b: 2}"]
-    + ["a=? [b]", "a=[*x]", "a=2020-13-45", "a=!!python/name:os.system", "a=" + "[" * 20_000],
+    [
+        *["", "train.epochs", "=5", " =5", ":a=5", " : a=5", "a:=5", "a=[1", "a={b: 1, b: 2}"],
+        *["a=? [b]", "a=[*x]", "a=2020-13-45", "a=!!python/name:os.system", "a=" + "[" * 2_000],
+    ],
     ids=range(14),
 )
 def test_a_setting_that_is_none_is_refused(text: str) -> None:

@@ -82,6 +82,11 @@ def test_a_cooldown_of_one_is_none(cooldown: int) -> None:
     assert found == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 
+def test_a_rate_below_the_floor_from_the_start_is_not_raised_to_it() -> None:
+    rule = ReduceOnPlateau(patience=1, min_learning_rate=0.1)
+    assert rates(rule, 0.01, "val_loss", [1.0] * 4) == [0.01] * 4
+
+
 def test_accuracy_should_rise_where_loss_should_fall() -> None:
     rising = [0.5, 0.6, 0.7, 0.8]
     for column, expected in (("val_accuracy", 1.0), ("val_loss", 0.125)):
@@ -117,10 +122,21 @@ def test_a_patience_of_nought_or_one_stops_at_the_first_epoch_without_progress(
     assert [s.should_stop for s in found] == [False, False, True]
 
 
-def test_a_tie_is_no_progress() -> None:
-    # 0.5 - 0.4999 is a little more than 1e-4 in float64, and exactly 1e-4 to whoever wrote it.
-    found = stops(EarlyStopping(patience=1, min_delta=1e-4), "val_loss", [0.5, 0.4999])
-    assert found[-1].should_stop
+@pytest.mark.parametrize(
+    ("column", "numbers"), [("val_loss", [0.2, 0.1999]), ("val_accuracy", [0.8009, 0.801])]
+)
+def test_a_tie_is_no_progress(column: str, numbers: list[float]) -> None:
+    # To whoever wrote these numbers they differ by 1e-4 and no more; in float64, by a little more.
+    rule = EarlyStopping(monitor=column, patience=1, min_delta=1e-4)  # type: ignore[arg-type]
+    assert stops(rule, column, numbers)[-1].should_stop
+
+
+def test_accuracy_has_to_rise_by_more_than_min_delta() -> None:
+    rule = EarlyStopping(monitor="val_accuracy", patience=2, min_delta=0.01)
+    # Best 0.900 at 1; 0.905 is 0.005 better; 0.912 is 0.012 better; then 0.002 and 0.008.
+    found = stops(rule, "val_accuracy", [0.900, 0.905, 0.912, 0.914, 0.920])
+    assert [s.best_epoch for s in found] == [1, 1, 3, 3, 3]
+    assert [s.should_stop for s in found] == [False] * 4 + [True]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from modiste.report.section import SECTIONS, Section
 _FIGURES = (
     (
         "first-images",
-        "The first images of the training part, in their own order, with the names of their "
-        "classes.",
+        (
+            "The first images of the training part, in their own order, with the names of their "
+            "classes."
+        ),
         760,
     ),
     ("samples-per-class", "Images of each class in each split.", 560),
@@ -41,8 +43,12 @@ def build(context: Context) -> Sequence[Block]:
     if missing:
         blocks.append(
             Paragraph(
-                [f"Not in this study folder, so not shown: {listing(missing)}; they are drawn "
-                 "from the images themselves."],
+                [
+                    (
+                        f"Not in this study folder, so not shown: {listing(missing)}; they are "
+                        "drawn from the images themselves."
+                    )
+                ],
                 "note",
             )
         )
@@ -51,29 +57,34 @@ def build(context: Context) -> Sequence[Block]:
 
 def _words(context: Context) -> list[Inline]:
     study = context.study
-    names = {
-        row.row.specs[0].data.name for stage in context.stages for row in stage.rows
-    }
+    names = {row.row.specs[0].data.name for stage in context.stages for row in stage.rows}
     words: list[Inline] = ["The images come from ", Code(", ".join(sorted(names)) or study.name)]
     if not context.runs:
         return [*words, "; no run has recorded yet how they were divided."]
     sizes = {(run.metrics["num_train"], run.metrics["num_val"]) for run in context.runs}
-    parts = [f"{count(train)} images to train on and {count(val)} to choose by"
-             for train, val in sorted(sizes, reverse=True)]
+    parts = [
+        f"{count(train)} images to train on and {count(val)} to choose by"
+        for train, val in sorted(sizes, reverse=True)
+    ]
     run = context.runs[0]
     height, width, channels = run.layers["input_shape"]
     kind = "grey" if channels == 1 else "colour"
     classes = context.class_names
     words += [
-        f": {kind} images of {width} × {height} pixels in {len(classes)} classes"
-        f" ({listing(classes)}). They are divided into {listing(parts)}, the same share of each "
-        "class in both. A further part, the test set, is sealed: training and choosing cannot "
-        "reach it, and every opening is counted (",
+        (
+            f": {kind} images of {width} × {height} pixels in {len(classes)} classes"
+            f" ({listing(classes)}). They are divided into {listing(parts)}, the same share of "
+            "each class in both. A further part, the test set, is sealed: training and choosing "
+            "cannot reach it, and every opening is counted ("
+        ),
         Ref("final"),
         ").",
     ]
-    words += [f" {_scaling(context)} The digest of the decoded training images and labels is ",
-              Code(study.data_digest[:16]), "."]
+    words += [
+        f" {_scaling(context)} The digest of the decoded training images and labels is ",
+        Code(study.data_digest[:16]),
+        ".",
+    ]
     return words
 
 

@@ -8,6 +8,7 @@ from modiste.report.blocks import Block, Cell, CodeLine, Column, Paragraph, Tabl
 from modiste.report.context import Context
 from modiste.report.numbers import NONE, count, duration, plural
 from modiste.report.section import SECTIONS, Section
+from modiste.runs.run import Run
 
 
 def build(context: Context) -> Sequence[Block]:
@@ -15,10 +16,12 @@ def build(context: Context) -> Sequence[Block]:
     blocks: list[Block] = [
         Paragraph(
             [
-                "On one kind of processor and with the same versions, the same command gives the "
-                "same weights, bit for bit; on another kind the last bits differ, and trainings "
-                "drift apart. Each table above carries the command that makes its numbers again; "
-                "this one makes all of them:"
+                (
+                    "On one kind of processor and with the same versions, the same command gives "
+                    "the same weights, bit for bit; on another kind the last bits differ, and "
+                    "trainings drift apart. Each table above carries the command that makes its "
+                    "numbers again; this one makes all of them:"
+                )
             ]
         ),
         CodeLine(context.command()),
@@ -72,45 +75,42 @@ def _time(context: Context) -> Table:
     rows = []
     counted: set[str] = set()
     for stage in context.stages:
-        runs = [run for row in stage.rows for run in row.row.runs]
-        new = [run for run in runs if run.fingerprint not in counted]
-        counted.update(run.fingerprint for run in runs)
-        seconds = sum(run.metrics["seconds"] for run in new)
-        epochs = sum(run.metrics["epochs"] for run in new)
-        rows.append(
-            TableRow(
-                [
-                    Cell(stage.title),
-                    Cell(count(len(new)), len(new)),
-                    Cell(count(epochs) if new else NONE, epochs or None),
-                    Cell(duration(seconds) if new else NONE, seconds or None),
-                    Cell(duration(seconds / epochs) if epochs else NONE,
-                         seconds / epochs if epochs else None),
-                ],
-                is_muted=not new,
-            )
-        )
-    total = sum(run.metrics["seconds"] for run in context.runs)
-    rows.append(
-        TableRow(
-            [
-                Cell("all", is_strong=True),
-                Cell(count(len(context.runs)), is_strong=True),
-                Cell(count(sum(run.metrics["epochs"] for run in context.runs)), is_strong=True),
-                Cell(duration(total), is_strong=True),
-                Cell(""),
-            ]
-        )
-    )
+        runs = {run.fingerprint: run for row in stage.rows for run in row.row.runs}
+        new = [run for name, run in runs.items() if name not in counted]
+        counted.update(runs)
+        rows.append(_time_row(stage.title, new))
+    rows.append(_time_row("all", context.runs, is_strong=True))
     return Table(
         "table-time",
         [
-            "Time of the trainings, validation after each epoch included. Runs that went on side "
-            "by side each count in full; one that two stages share counts in the first."
+            (
+                "Time of the trainings, validation after each epoch included. Runs that went on "
+                "side by side each count in full; one that two stages share counts in the first."
+            )
         ],
-        [Column("stage", is_number=False), Column("runs"), Column("epochs"), Column("time"),
-         Column("per epoch")],
+        [
+            Column("stage", is_number=False),
+            Column("runs"),
+            Column("epochs"),
+            Column("time"),
+            Column("per epoch"),
+        ],
         rows,
+    )
+
+
+def _time_row(name: str, runs: Sequence[Run], *, is_strong: bool = False) -> TableRow:
+    seconds = float(sum(run.metrics["seconds"] for run in runs))
+    epochs = sum(run.metrics["epochs"] for run in runs)
+    return TableRow(
+        [
+            Cell(name, is_strong=is_strong),
+            Cell(count(len(runs)), is_strong=is_strong),
+            Cell(count(epochs) if runs else NONE, is_strong=is_strong),
+            Cell(duration(seconds if runs else None), is_strong=is_strong),
+            Cell(duration(seconds / epochs if epochs else None), is_strong=is_strong),
+        ],
+        is_muted=not runs,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modiste.models.layers import table
 from modiste.report.blocks import Beside, Block, Cell, Column, Paragraph, Table, TableRow, Words
+from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import count, plural
@@ -25,9 +27,9 @@ def build(context: Context) -> Sequence[Block]:
     tables: list[Table] = []
     seen: set[str] = set()
     for stage, row in _wanted(context):
-        layers = row.row.runs[0].layers
-        key = repr(layers["layers"])
-        if key not in seen:
+        layers = _layers(context, row)
+        key = repr(layers["layers"]) if layers else ""
+        if layers and key not in seen:
             seen.add(key)
             tables.append(_table(context, stage, row, layers))
     if not tables:
@@ -35,10 +37,12 @@ def build(context: Context) -> Sequence[Block]:
     return [
         Paragraph(
             [
-                "The name of a layer says what it is: units and activation of a dense layer; "
-                "filters, kernel, stride, padding, dilation and activation of a convolution; "
-                "window, stride and padding of a pooling. Shapes are height × width × channels. "
-                "Parameters include the moving statistics of batch normalisation."
+                (
+                    "The name of a layer says what it is: units and activation of a dense layer; "
+                    "filters, kernel, stride, padding, dilation and activation of a convolution; "
+                    "window, stride and padding of a pooling. Shapes are height × width × "
+                    "channels. Parameters include the moving statistics of batch normalisation."
+                )
             ]
         ),
         Beside(tables),
@@ -47,17 +51,24 @@ def build(context: Context) -> Sequence[Block]:
 
 def _wanted(context: Context) -> list[tuple[StageFacts, RowFacts]]:
     finals = {id(row) for _, row in context.finals if row is not None}
-    answer = []
-    for stage in context.stages:
-        for row in stage.rows:
-            is_published = row.published is not None and row.published.parameters is not None
-            if row.row.runs and (is_published or id(row) in finals):
-                answer.append((stage, row))
-    return answer
+    return [
+        (stage, row)
+        for stage in context.stages
+        for row in stage.rows
+        if id(row) in finals or (row.published is not None and row.published.parameters is not None)
+    ]
 
 
-def _title(stage: StageFacts, row: RowFacts) -> str:
-    return stage.title if len(stage.rows) == 1 else f"{stage.title} – {row.label}"
+def _layers(context: Context, row: RowFacts) -> dict[str, Any] | None:
+    """As the run recorded it; of a model that was not trained, for the same kind of images."""
+    for run in row.row.runs:
+        return run.layers
+    for run in context.runs:
+        height, width, channels = run.layers["input_shape"]
+        shape_CHW = (channels, height, width)
+        params = row.row.specs[0].model.params
+        return table(params.layers(shape_CHW, len(context.class_names)), shape_CHW)
+    return None
 
 
 def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str, Any]) -> Table:
@@ -84,13 +95,14 @@ def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str,
         )
     )
     shape = " × ".join(str(n) for n in layers["input_shape"])
-    words = f"{_title(stage, row)}: {plural(len(layers['layers']), 'layer')} for images of {shape}"
+    words = (
+        f"{full_name(stage, row)}: {plural(len(layers['layers']), 'layer')} for images of {shape}"
+    )
     if trainable != total:
         words += f"; {count(trainable)} of the {count(total)} parameters are trained"
-    caption: Words = [f"{words}.{_published(row.published, total, trainable)}"]
-    return Table(
-        f"table-layers-{stage.name}", caption, _COLUMNS, rows, command=context.command(stage.name)
-    )
+    untrained = "" if row.row.runs else " Not trained here."
+    caption: Words = [f"{words}.{_published(row.published, total, trainable)}{untrained}"]
+    return Table(f"table-layers-{stage.name}", caption, _COLUMNS, rows)
 
 
 def _published(row: PublishedRow | None, total: int, trainable: int) -> str:

@@ -76,16 +76,20 @@ def _words(context: Context) -> list[Inline]:
     study = context.study
     epoch = "last" if study.spec.rank_epoch == "last" else "best"
     words: list[Inline] = [
-        f"Every row of the study is a run that is described completely by its settings; all start "
-        f"from seed {study.seed}, so that rows are paired: the same images in the same order meet "
-        f"different models. A stage’s winner has the highest validation accuracy at the {epoch} "
-        "epoch, mean of its seeds; equal counts of right answers go to fewer parameters, then to "
-        "the earlier point. "
+        (
+            f"Every row of the study is a run that is described completely by its settings; all "
+            f"start from seed {study.seed}, so that rows are paired: the same images in the same "
+            f"order meet different models. A stage’s winner has the highest validation accuracy "
+            f"at the {epoch} epoch, mean of its seeds; equal counts of right answers go to fewer "
+            "parameters, then to the earlier point. "
+        )
     ]
     if study.published:
         words += [
-            f"The published figures are those of the following source: {context.published.source} "
-            f"{context.published.note} "
+            (
+                f"The published figures are those of the following source: "
+                f"{context.published.source} {context.published.note} "
+            )
         ]
         if any(stage.stage.spec.assumed for stage in context.stages):
             words += [
@@ -136,8 +140,11 @@ def _fixed_table(context: Context, fixed: Mapping[str, Any]) -> Table:
     return Table(
         "table-fixed",
         ["Fixed throughout: settings that every run of this study shares."],
-        [Column("key", is_number=False), Column("value", is_number=False),
-         Column("what it is", is_number=False)],
+        [
+            Column("key", is_number=False),
+            Column("value", is_number=False),
+            Column("what it is", is_number=False),
+        ],
         rows,
         notes=notes,
     )
@@ -267,8 +274,11 @@ def _unsaid_table(context: Context) -> Table:
     return Table(
         "table-unsaid",
         ["What the publication leaves open, and what was taken here."],
-        [Column("left open", is_number=False), Column("taken", is_number=False),
-         Column("keys", is_number=False)],
+        [
+            Column("left open", is_number=False),
+            Column("taken", is_number=False),
+            Column("keys", is_number=False),
+        ],
         [
             TableRow([Cell(item.what), Cell(item.taken), Cell(", ".join(item.keys))])
             for item in context.published.unsaid

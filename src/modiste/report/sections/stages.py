@@ -20,18 +20,17 @@ from modiste.report.blocks import (
     TableRow,
     Words,
 )
+from modiste.report.cells import difference, over_seeds
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, deviation
+from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import (
     NONE,
     count,
     duration,
     plural,
-    points,
     proportion,
     rate,
     span,
-    spread,
 )
 from modiste.report.section import SECTIONS, Section
 
@@ -63,15 +62,17 @@ def build(context: Context) -> Sequence[Block]:
 
 def _reading(context: Context) -> Words:
     first: list[Inline] = [
-        "How to read the tables. Accuracies are proportions, losses are mean cross-entropies in "
-        "nats, differences between accuracies are percentage points (“points”). Training figures "
-        "are those seen in training, with dropout and augmentation on; validation figures are "
-        "inferred afterwards. The best epoch is the one of lowest validation loss. The standard "
-        "error is that of the last epoch’s validation accuracy: it covers the choice of images, "
-        "not that of seeds. Rows stand best first by validation accuracy "
-        f"{prose.by_best_epoch(context.epoch)}; “≈” marks those less than one standard error of "
-        "the paired difference behind the first. Time is that of one training, validation "
-        "included."
+        (
+            "How to read the tables. Accuracies are proportions, losses are mean cross-entropies "
+            "in nats, differences between accuracies are percentage points (“points”). Training "
+            "figures are those seen in training, with dropout and augmentation on; validation "
+            "figures are inferred afterwards. The best epoch is the one of lowest validation "
+            "loss. The standard error is that of the last epoch’s validation accuracy: it covers "
+            "the choice of images, not that of seeds. Rows stand best first by validation accuracy "
+            f"{prose.by_best_epoch(context.epoch)}; “≈” marks those less than one standard error "
+            "of the paired difference behind the first. Time is that of one training, validation "
+            "included."
+        )
     ]
     if any(len(row.row.specs) > 1 for stage in context.stages for row in stage.rows):
         first.append(" Several seeds are given as mean ± standard deviation.")
@@ -119,7 +120,8 @@ def _table(context: Context, stage: StageFacts) -> Table:
     rows = [_row(context, stage, row, published) for row in shown]
     if folded:
         what = f"{count(len(folded))} more points"
-        rows.append(_bare(Cell(what), folded[0].status, len(columns) - 1))
+        cells = [Cell(what), Cell(folded[0].status, span=len(columns) - 1)]
+        rows.append(TableRow(cells, is_muted=True, is_rest=True))
     return Table(
         f"table-{stage.name}",
         _caption(context, stage, published),
@@ -147,8 +149,11 @@ def _caption(context: Context, stage: StageFacts, published: bool) -> Words:
 
 def _split(stage: StageFacts) -> tuple[list[RowFacts], list[RowFacts]]:
     """Rows that are shown, and those, if many, of which there is neither a run nor a figure."""
-    bare = [row for row in stage.rows if not row.row.is_chosen and not row.row.runs
-            and row.published is None]
+    bare = [
+        row
+        for row in stage.rows
+        if not row.row.is_chosen and not row.row.runs and row.published is None
+    ]
     if len(bare) <= _FEW:
         return stage.in_order, []
     return [row for row in stage.in_order if row not in bare], bare
@@ -188,20 +193,15 @@ def _row(context: Context, stage: StageFacts, row: RowFacts, published: bool) ->
     return TableRow(cells)
 
 
-def _without_runs(
-    context: Context, stage: StageFacts, row: RowFacts, published: bool
-) -> TableRow:
+def _without_runs(context: Context, stage: StageFacts, row: RowFacts, published: bool) -> TableRow:
     """Why there are no figures, and the published one."""
     num_ours = len(_COLUMNS) - 1
     if not published:
-        return _bare(Cell(row.label), row.status, num_ours + len(_REST))
+        cells = [Cell(row.label), Cell(row.status, span=num_ours + len(_REST))]
+        return TableRow(cells, is_muted=True)
     theirs = _published(context, stage, row)[0]
     cells = [Cell(row.label), Cell(row.status, span=num_ours), theirs]
     return TableRow([*cells, Cell("", span=1 + len(_REST))], is_muted=True)
-
-
-def _bare(name: Cell, why: str, num_columns: int) -> TableRow:
-    return TableRow([name, Cell(why, span=num_columns)], is_muted=True)
 
 
 def _name(row: RowFacts) -> Cell:
@@ -218,25 +218,22 @@ def _training(row: RowFacts) -> list[Cell]:
     return [
         Cell(seeds, done or None),
         Cell(span(epochs) if epochs else NONE, max(epochs, default=None)),
-        _mean(row.ends("train_loss")),
-        _mean(row.ends("train_accuracy")),
+        over_seeds(row.ends("train_loss"), deviates=False),
+        over_seeds(row.ends("train_accuracy"), deviates=False),
     ]
 
 
 def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:
     bests = [float(run.metrics["best"]["epoch"]) for run in row.runs]
     error = row.standard_error("last")
-    is_first = row.rank == 1 and len(stage.ranked) > 1
+    # Bold where it decides.
+    strong = context.epoch if row.rank == 1 and len(stage.ranked) > 1 else ""
     return [
-        _mean(row.values("last", "val", "loss")),
-        _mean(
-            row.values("last", "val", "accuracy"), is_first and context.epoch == "last", deviates=True
-        ),
+        over_seeds(row.values("last", "val", "loss"), deviates=False),
+        over_seeds(row.values("last", "val", "accuracy"), is_strong=strong == "last"),
         Cell(span(bests) if bests else NONE, max(bests, default=None)),
-        _mean(row.values("best", "val", "loss")),
-        _mean(
-            row.values("best", "val", "accuracy"), is_first and context.epoch == "best", deviates=True
-        ),
+        over_seeds(row.values("best", "val", "loss"), deviates=False),
+        over_seeds(row.values("best", "val", "accuracy"), is_strong=strong == "best"),
         Cell(proportion(error), error),
     ]
 
@@ -244,25 +241,10 @@ def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell
 def _published(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:
     theirs = row.published.val_accuracy if row.published else None
     ours = row.mean(context.published.epoch, "val", "accuracy")
-    difference = ours - theirs if ours is not None and theirs is not None else None
-    is_cut = stage.touches_runs
     return [
         Cell(proportion(theirs), theirs),
-        Cell(
-            points(difference),
-            difference,
-            is_muted=is_cut,
-            mark="‡" if is_cut and difference is not None else "",
-        ),
+        difference(ours, theirs, is_cut=stage.touches_runs),
     ]
-
-
-def _mean(values: Sequence[float], is_strong: bool = False, *, deviates: bool = False) -> Cell:
-    if not values:
-        return Cell(NONE)
-    mean = sum(values) / len(values)
-    text = spread(mean, deviation(values)) if deviates else proportion(mean)
-    return Cell(text, mean, is_strong=is_strong)
 
 
 def _remarks(stage: StageFacts) -> Remarks | None:

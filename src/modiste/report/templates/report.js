@@ -18,6 +18,9 @@
   };
 
   const compare = (one, two, column, sign) => {
+    if (one.hasAttribute("data-rest") !== two.hasAttribute("data-rest")) {
+      return one.hasAttribute("data-rest") ? 1 : -1;
+    }
     const a = cellAt(one, column), b = cellAt(two, column);
     const left = valueOf(a), right = valueOf(b);
     if (left !== null && right !== null) return sign * (left - right);

@@ -45,7 +45,6 @@ class ReduceOnPlateau(Schedule):
         number, new = measured[self.monitor], dict(counters)
         if new["cooldown"] > 0:
             new["cooldown"] -= 1
-            new["wait"] = 0
         if is_better(self.monitor, number, new.get("best"), self.min_delta):
             return {**new, "best": remember(self.monitor, number), "wait": 0}
         if new["cooldown"] > 0:

@@ -1,0 +1,174 @@
+"""The answer of a study in three sentences, written from its numbers."""
+
+from __future__ import annotations
+
+from modiste.evaluate.intervals import wilson
+from modiste.report import looks, prose
+from modiste.report.blocks import Inline, Strong
+from modiste.report.context import Context
+from modiste.report.facts import RowFacts, StageFacts, mean
+from modiste.report.numbers import count, listing, plural, points, proportion, size
+
+
+def best(context: Context) -> list[Inline]:
+    """The best model of all, and how far behind it the best of another family is."""
+    found = _best_of_families(context)
+    if not found:
+        return ["Nothing has been trained to its end yet, so there is no answer."]
+    ordered = sorted(found, key=lambda pair: -_accuracy(context, pair[1]))
+    stage, first = ordered[0]
+    num_rows = sum(len(stage.ranked) for stage in context.stages)
+    is_finished = all(stage.stage.is_done for stage in context.stages)
+    words: list[Inline] = [
+        (
+            f"Of {plural(num_rows, 'model')}{'' if is_finished else ' trained so far'}, the best "
+            f"on {count(first.runs[0].metrics['num_val'])} validation images is {_article(first)}, "
+        ),
+        Strong(_label(stage, first)),
+        ", with an accuracy of ",
+        Strong(proportion(_accuracy(context, first))),
+        f" (standard error {size(first.standard_error(context.epoch) or 0)} points)",
+    ]
+    for other_stage, other in ordered[1:2]:
+        words.append(
+            f"; the best {_family(other)}, {_label(other_stage, other)}, reaches "
+            f"{proportion(_accuracy(context, other))}{_behind(context, first, other)}"
+        )
+    return [*words, "."]
+
+
+def beside(context: Context) -> list[Inline]:
+    """How the figures stand beside the published ones; runs that were cut say nothing of that."""
+    if not context.runs:
+        return []
+    if not context.published.stages:
+        return ["There are no published figures to compare with."]
+    whole = [stage for stage in context.stages if not stage.touches_runs]
+    if context.is_cut and not any(prose.published_pairs(context, stage) for stage in whole):
+        return [
+            (
+                f"None of these figures repeats a published one: in this {context.study.profile} "
+                f"profile the trainings were {limits(context)}."
+            )
+        ]
+    tested = [text for stage in whole for text in _tested(context, stage)]
+    if tested:
+        return [f"On the sealed test set {listing(tested)}."]
+    pairs = [pair for stage in whole for pair in prose.published_pairs(context, stage)]
+    if not pairs:
+        return ["No row that was run so far has a published figure."]
+    inside = [pair for pair in pairs if abs(pair.mean) <= 2 * pair.standard_error]
+    left_out = "; stages that were cut are left out" if context.is_cut else ""
+    return [
+        (
+            f"Of {plural(len(pairs), 'published row')} run so far, {len(inside)} came out within "
+            "two standard errors of the published validation accuracy; the differences run from "
+            f"{points(min(pair.mean for pair in pairs))} to "
+            f"{points(max(pair.mean for pair in pairs))} points{left_out}."
+        )
+    ]
+
+
+def evidence(context: Context) -> list[Inline]:
+    """How far all this carries: points, seeds, looks at the test set."""
+    if not context.runs:
+        return []
+    seeds = {len(row.runs) for stage in context.stages for row in stage.rows if row.runs}
+    low, high = min(seeds, default=0), max(seeds, default=0)
+    each = f"{plural(low, 'seed')} each" if low == high else f"{low} to {high} seeds each"
+    done = sum(row.is_done for stage in context.stages for row in stage.stage.chosen)
+    total = sum(len(stage.rows) for stage in context.stages)
+    run = f"All {count(total)} points were" if done == total else f"{done} of {total} points were"
+    num_waiting = sum(1 for stage in context.stages if stage.stage.waits_for)
+    later = f" ({plural(num_waiting, 'stage')} still waiting)" if num_waiting else ""
+    opened = "" if context.looks else ", and the test set was not opened"
+    doubt = ": a smoke test, not a result" if context.is_cut else ""
+    return [f"{run} run{later}, {each}{opened}{doubt}."]
+
+
+def limits(context: Context) -> str:
+    """What happened to the trainings that were cut, after “the trainings were”."""
+    found = {
+        cut.changed["train.epochs"]
+        for cut in context.cuts.values()
+        if "train.epochs" in cut.changed
+    }
+    if not found:
+        return "run with other settings than the full profile’s"
+    here = sorted({here for _, here in found}, key=lambda text: (len(text), text))
+    full = sorted({full for full, _ in found}, key=lambda text: (len(text), text))
+    return f"cut to at most {' or '.join(here)} epochs instead of {' or '.join(full)}"
+
+
+def in_text(title: str) -> str:
+    """A title inside a sentence.
+
+    Example:
+        >>> in_text("The final MLP"), in_text("SGD at several rates")
+        ('the final MLP', 'SGD at several rates')
+    """
+    first, _, rest = title.partition(" ")
+    return f"{first.lower()} {rest}" if first in ("The", "A", "An") else title
+
+
+def _tested(context: Context, stage: StageFacts) -> list[str]:
+    """The stage's published row beside ours on test images, if both are there."""
+    answer = []
+    for row in stage.rows:
+        theirs = row.published.test_accuracy if row.published else None
+        scores = looks.scores(context.looks, row.row.fingerprints, context.published.epoch)
+        ours = mean([score.accuracy for score in scores])
+        if theirs is None or ours is None:
+            continue
+        low, high = wilson(round(ours * scores[0].total), scores[0].total)
+        where = "inside" if low <= theirs <= high else "outside"
+        seeds = f"mean of {len(scores)} seeds, " if len(scores) > 1 else ""
+        answer.append(
+            f"{in_text(stage.title)} reaches {proportion(ours)} ({seeds}95\u00a0% interval "
+            f"{proportion(low)}–{proportion(high)}, the published {proportion(theirs)} {where} it)"
+        )
+    return answer
+
+
+def _best_of_families(context: Context) -> list[tuple[StageFacts, RowFacts]]:
+    found: dict[str, tuple[StageFacts, RowFacts]] = {}
+    for stage in context.stages:
+        for row in stage.ranked:
+            if not row.runs or row.broken:
+                continue
+            before = found.get(row.family)
+            if before is None or _accuracy(context, row) > _accuracy(context, before[1]):
+                found[row.family] = (stage, row)
+    return list(found.values())
+
+
+def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
+    gap = prose.gap(first, other, context.epoch)
+    if gap is None:
+        return ""
+    words = f", {size(gap.mean)} points behind"
+    if gap.standard_error == 0:
+        return words
+    if gap.mean < gap.standard_error:
+        return f"{words}, less than one standard error of the difference"
+    return f"{words}, {gap.mean / gap.standard_error:.1f} standard errors of the difference"
+
+
+def _accuracy(context: Context, row: RowFacts) -> float:
+    return row.mean(context.epoch, "val", "accuracy") or 0.0
+
+
+def _family(row: RowFacts) -> str:
+    """As one writes it: ``MLP`` and ``CNN``, other names as they are."""
+    return row.family.upper() if len(row.family) == 3 else row.family
+
+
+def _article(row: RowFacts) -> str:
+    # Letters whose names begin with a vowel: “an MLP”, but “a CNN”.
+    family = _family(row)
+    vowels = "AEFHILMNORSX" if family.isupper() else "aeiou"
+    return f"an {family}" if family[0] in vowels else f"a {family}"
+
+
+def _label(stage: StageFacts, row: RowFacts) -> str:
+    return stage.name if len(stage.rows) == 1 else f"{row.label} ({stage.name})"

@@ -1,0 +1,206 @@
+"""One model's answers in detail: confusion matrix, recall of each class, worst errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.errors import StoreError
+from modiste.evaluate.intervals import wilson
+from modiste.evaluate.metrics import CountsKK, confusion, precision, recall
+from modiste.report import errors
+from modiste.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Column,
+    Gallery,
+    Heading,
+    Inline,
+    Paragraph,
+    Table,
+    TableRow,
+)
+from modiste.report.cells import full_name
+from modiste.report.context import Context
+from modiste.report.facts import RowFacts, StageFacts
+from modiste.report.numbers import NONE, count, proportion
+from modiste.runs import files
+from modiste.runs.run import Epoch, Run
+
+# Of the accent colour in the darkest cell: more, and the number in it could not be read.
+_DARKEST = 0.6
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Counts of one model's answers at the epoch that ranks, and where its errors lie.
+
+    Attributes:
+        names: Of the classes.
+        part: ``test`` or ``validation``.
+        where: Which images, which epoch, which seed.
+        errors: May be missing.
+        errors_epoch: Whose errors were stored.
+    """
+
+    counts_KK: CountsKK
+    names: Sequence[str]
+    part: str
+    where: str
+    errors: Path
+    errors_epoch: Epoch
+
+
+def detail(context: Context, stage: StageFacts, row: RowFacts) -> list[Block]:
+    """Everything about the answers of a row's first run."""
+    run = row.runs[0]
+    answers = _answers(context, run)
+    command = context.command(stage.name)
+    return [
+        Heading(full_name(stage, row), f"final-{stage.name}"),
+        Paragraph(_words(answers)),
+        Beside([_matrix(stage.name, answers, command), _recall(stage.name, answers, command)]),
+        _gallery(stage, row, answers),
+    ]
+
+
+def _answers(context: Context, run: Run) -> _Answers:
+    """Of the test set, if this run has been shown it; of the validation images otherwise."""
+    epoch, names = context.epoch, context.class_names
+    part, saved = "validation", run.predictions
+    stored = context.study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
+    errors_epoch = epoch
+    for look in context.looks:
+        path = look.file("predictions", run.fingerprint)
+        if path.is_file():
+            part, saved = "test", _read(path)
+            stored, errors_epoch = look.file("errors", run.fingerprint), "last"
+            break
+    predicted = saved[f"logits_{epoch}_NK"].argmax(axis=1)
+    counts = confusion(predicted, saved["labels"], len(names))
+    where = f"{part} images, {epoch} epoch, seed {run.spec.seed}"
+    return _Answers(counts, names, part, where, stored, errors_epoch)
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[np.floating]]:
+    try:
+        return files.read_npz(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}).") from None
+
+
+def _words(answers: _Answers) -> list[Inline]:
+    """The hardest class and the commonest confusion."""
+    counts, names = answers.counts_KK, answers.names
+    recalls = recall(counts)
+    present = [k for k in range(len(names)) if counts[k].sum()]
+    hardest = min(present, key=lambda k: (recalls[k], k))
+    easiest = max(present, key=lambda k: (recalls[k], -k))
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
+        return [f"It makes no error on these {count(int(counts.sum()))} images."]
+    pairs = wrong + wrong.T
+    one, two = divmod(int(np.triu(pairs).argmax()), len(names))
+    share = pairs[one, two] / wrong.sum()
+    return [
+        (
+            f"Of {count(int(counts.sum()))} images it gets {count(int(wrong.sum()))} wrong. "
+            f"{names[hardest]} is found least often ({proportion(float(recalls[hardest]))} of its "
+            f"images), {names[easiest]} most often ({proportion(float(recalls[easiest]))}). The "
+            f"commonest confusion is between {names[one]} and {names[two]}: "
+            f"{count(int(pairs[one, two]))} errors, {100 * share:.0f}\u00a0% of all."
+        )
+    ]
+
+
+def _matrix(stage: str, answers: _Answers, command: str) -> Table:
+    counts, names = answers.counts_KK, answers.names
+    # By its root, so that rare confusions are seen, too.
+    depth_KK = _DARKEST * np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    rows = []
+    for k, name in enumerate(names):
+        cells = [
+            Cell(
+                count(int(counts[k, j])),
+                is_strong=j == k,
+                heat=None if j == k else float(depth_KK[k, j]),
+            )
+            for j in range(len(names))
+        ]
+        rows.append(TableRow([Cell(name), *cells]))
+    return Table(
+        f"table-confusion-{stage}",
+        [
+            (
+                f"Confusion matrix ({answers.where}). Rows: the true class. Columns: what it was "
+                "taken for. Right answers bold, errors shaded by their share of the class."
+            )
+        ],
+        [Column("true class", is_number=False), *(Column(name) for name in names)],
+        rows,
+        command=command,
+        is_matrix=True,
+    )
+
+
+def _recall(stage: str, answers: _Answers, command: str) -> Table:
+    return Table(
+        f"table-recall-{stage}",
+        [f"Recall of each class with Wilson’s 95 % interval, and precision ({answers.where})."],
+        [
+            Column("class", is_number=False),
+            Column("images"),
+            Column("right"),
+            Column("recall"),
+            Column("95 % interval"),
+            Column("precision"),
+            Column("most often taken for", is_number=False),
+        ],
+        [_recall_row(answers, k) for k in range(len(answers.names))],
+        command=command,
+        is_sortable=True,
+    )
+
+
+def _recall_row(answers: _Answers, k: int) -> TableRow:
+    counts = answers.counts_KK
+    total, right = int(counts[k].sum()), int(counts[k, k])
+    found, kept = float(recall(counts)[k]), float(precision(counts)[k])
+    interval = NONE
+    if total:
+        low, high = wilson(right, total)
+        interval = f"{proportion(low)}–{proportion(high)}"
+    others = counts[k].copy()
+    others[k] = 0
+    taken = f"{answers.names[int(others.argmax())]} ({count(int(others.max()))})"
+    return TableRow(
+        [
+            Cell(answers.names[k]),
+            Cell(count(total), total),
+            Cell(count(right), right),
+            Cell(proportion(found), found if total else None),
+            Cell(interval),
+            Cell(proportion(kept), kept if counts[:, k].any() else None),
+            Cell(taken if others.any() else NONE),
+        ]
+    )
+
+
+def _gallery(stage: StageFacts, row: RowFacts, answers: _Answers) -> Block:
+    found = errors.read(answers.errors, len(answers.names))
+    if found is None:
+        return Paragraph(["Images of its worst errors are not in this folder."], "note")
+    if not len(found.labels):
+        return Paragraph(["It made no error, so there is none to show."], "note")
+    caption = (
+        f"{full_name(stage, row)}: the {len(found.labels)} errors of highest loss "
+        f"({answers.part} images, {answers.errors_epoch} epoch, seed {row.runs[0].spec.seed}). "
+        "Under each image its class, what it was taken for with which probability, and what was "
+        "left for its class."
+    )
+    return Gallery(f"figure-errors-{stage.name}", [caption], found.pictures(answers.names))

@@ -1,0 +1,171 @@
+"""A study's results made small, for a repository or a reader: everything but the bulk.
+
+    TARGET/                 a study folder: `modiste report TARGET` writes its report again
+      study.json, stages/, figures/, final/, models/
+      runs/ID/              as in the study, less weights and logits, as each manifest says
+      NAME/table.csv        of each stage, one row for each run
+      NAME/predictions.npz  of each stage, the class and its probability for each validation image
+
+Runs of final stages keep their logits.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.errors import StoreError
+from modiste.evaluate.metrics import probabilities
+from modiste.runs import files
+from modiste.runs.run import Run
+from modiste.search.study import Row, Stage, Study
+
+COPIED = ("stages", "figures", "final", "models")
+COLUMNS = (
+    "point",
+    "seed",
+    "status",
+    "epochs",
+    "best_epoch",
+    *(
+        f"{epoch}_{part}_{figure}"
+        for epoch in ("last", "best")
+        for part in ("train", "val")
+        for figure in ("loss", "accuracy")
+    ),
+    "train_loss_as_seen",
+    "train_accuracy_as_seen",
+    "final_learning_rate",
+    "parameters",
+    "flops_forward",
+    "seconds",
+    "threads",
+    "fingerprint",
+)
+
+
+def collect(study: Study, target: Path) -> list[Path]:
+    """Write the results of every stage that has any; what is there is brought up to date.
+
+    Returns:
+        The tables written.
+
+    Raises:
+        StoreError: If the target cannot be written, or lies in the study itself.
+    """
+    if target.resolve() == study.folder.resolve():
+        raise StoreError(f"{target}: is the study itself; choose another folder.")
+    files.write_bytes(target / "study.json", (study.folder / "study.json").read_bytes())
+    for name in COPIED:
+        if (study.folder / name).is_dir():
+            shutil.copytree(study.folder / name, target / name, dirs_exist_ok=True)
+    tables = []
+    stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
+    kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
+    for stage in stages:
+        for run in _runs(stage.rows):
+            _copy_run(run, target / "runs" / run.folder.name, with_logits=run.fingerprint in kept)
+        table = target / stage.spec.name / "table.csv"
+        files.write_bytes(table, _table(stage))
+        predictions = compact(_runs(stage.rows))
+        if predictions:
+            files.write_bytes(table.with_name("predictions.npz"), files.to_npz(predictions))
+        tables.append(table)
+    return tables
+
+
+def compact(runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
+    """Class and probability of each validation image at the last epoch, for several runs.
+
+    Returns:
+        ``fingerprints_R``, ``classes_RN`` (uint8), ``probabilities_RN`` (float16), and ``labels_N``
+        and ``image_ids_N``, which the runs share; empty if no run has predictions.
+    """
+    finished = [run for run in runs if run.metrics["status"] == "finished"]
+    classes, shares, names = [], [], []
+    labels = ids = None
+    for run in finished:
+        found = run.predictions
+        shares_NK = probabilities(found["logits_last_NK"])
+        classes.append(shares_NK.argmax(axis=1).astype(np.uint8))
+        shares.append(shares_NK.max(axis=1).astype(np.float16))
+        names.append(run.fingerprint)
+        if labels is None:
+            labels, ids = found["labels"], found["image_ids"]
+        elif ids is None or not np.array_equal(ids, found["image_ids"]):
+            raise StoreError(f"{run.folder}: validated on other images than the rest of its stage.")
+    if labels is None or ids is None:
+        return {}
+    return {
+        "fingerprints_R": np.array(names),
+        "classes_RN": np.stack(classes),
+        "probabilities_RN": np.stack(shares),
+        "labels_N": labels.astype(np.uint8),
+        "image_ids_N": ids.astype(np.int32),
+    }
+
+
+def _runs(rows: Sequence[Row]) -> list[Run]:
+    return [run for row in rows for run in row.runs]
+
+
+def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
+    if (target / "manifest.json").is_file():
+        return
+    manifest = files.read_json(run.folder / "manifest.json")
+    content = {}
+    for name, entry in manifest["files"].items():
+        is_bulk = name == "model.safetensors" or (name == "predictions-val.npz" and not with_logits)
+        if entry.get("dropped"):
+            continue
+        if is_bulk:
+            entry["dropped"] = "not kept in the collected results"
+        else:
+            content[name] = files.read_checked(run.folder, name)
+    files.write_folder(target, content, manifest)
+
+
+def _table(stage: Stage) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in stage.rows:
+        for run in row.runs:
+            writer.writerow(_line(row, run))
+    return text.getvalue().encode()
+
+
+def _line(row: Row, run: Run) -> dict[str, Any]:
+    metrics, history = run.metrics, run.history
+    line: dict[str, Any] = {
+        "point": row.label,
+        "seed": run.spec.seed,
+        "status": metrics["status"],
+        "epochs": metrics["epochs"],
+        "parameters": run.layers["parameters"]["total"],
+        "flops_forward": run.layers["flops_forward"],
+        "seconds": metrics["seconds"],
+        "threads": run.spec.threads,
+        "fingerprint": run.fingerprint,
+    }
+    for epoch in ("last", "best"):
+        for part in ("train", "val"):
+            for figure in ("loss", "accuracy"):
+                value = metrics.get(epoch, {}).get(part, {}).get(figure)
+                line[f"{epoch}_{part}_{figure}"] = "" if value is None else f"{value:.6f}"
+    if "best" in metrics:
+        line["best_epoch"] = metrics["best"]["epoch"]
+    if history:
+        line |= {
+            "train_loss_as_seen": f"{history[-1]['train_loss']:.6f}",
+            "train_accuracy_as_seen": f"{history[-1]['train_accuracy']:.6f}",
+            "final_learning_rate": f"{history[-1]['learning_rate']:g}",
+        }
+    return line

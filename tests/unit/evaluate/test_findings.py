@@ -1,0 +1,83 @@
+"""What each check sees, and what it lets pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from modiste.evaluate.finding import RunFacts, findings
+
+
+def run(
+    val: Sequence[float],
+    train: Sequence[float] | None = None,
+    *,
+    limit: int = 300,
+    status: str = "finished",
+    reason: str = "early stopping: no better val_loss for 20 epochs",
+) -> RunFacts:
+    train = train or [1.0 / epoch for epoch in range(1, len(val) + 1)]
+    history = [
+        {"epoch": epoch, "train_loss": t, "val_loss": v}
+        for epoch, (t, v) in enumerate(zip(train, val, strict=True), start=1)
+    ]
+    return RunFacts(status, reason, history, limit)
+
+
+def codes(facts: RunFacts) -> list[str]:
+    return [finding.code for finding in findings(facts)]
+
+
+FALLS = [0.5, 0.4, 0.35, 0.33]
+STAYS = [*FALLS, *[0.34] * 20]
+
+
+def test_a_run_that_stopped_by_itself_near_its_best_draws_no_remark() -> None:
+    assert codes(run(STAYS)) == []
+
+
+def test_a_rising_validation_loss_under_a_falling_training_loss_is_overfitting() -> None:
+    found = findings(run([*FALLS, 0.34, 0.36, 0.38, 0.40]))
+    assert [finding.code for finding in found] == ["M001"]
+    assert "0.3300 at epoch 4" in found[0].text
+    assert "0.3800" in found[0].text  # mean of the last three
+
+
+def test_a_rise_of_a_tenth_or_less_is_none() -> None:
+    assert codes(run([*FALLS, *[0.33 * 1.1] * 5])) == []
+
+
+def test_one_epoch_that_jumps_is_no_overfitting() -> None:
+    assert codes(run([*FALLS, 0.33, 0.33, 0.33, 0.42])) == []
+
+
+def test_when_training_loss_rises_too_it_is_no_overfitting() -> None:
+    train = [0.5, 0.4, 0.3, 0.2, 0.3, 0.4, 0.5]
+    assert codes(run([*FALLS, 0.4, 0.5, 0.6], train)) == []
+
+
+def test_a_loss_that_falls_until_the_limit_did_not_converge() -> None:
+    facts = run(FALLS, limit=4, reason="epoch limit of 4")
+    assert codes(facts) == ["M002", "M003"]
+
+
+def test_a_limit_reached_long_after_the_best_epoch_is_only_a_limit() -> None:
+    assert codes(run(STAYS, limit=len(STAYS), reason="epoch limit of 24")) == ["M003"]
+
+
+def test_a_stop_in_the_last_epoch_allowed_is_a_stop() -> None:
+    assert codes(run(STAYS, limit=len(STAYS))) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("diverged", "M004"), ("out_of_memory", "M005"), ("failed", "M006")]
+)
+def test_a_run_that_broke_is_named_with_its_reason(status: str, code: str) -> None:
+    found = findings(run([0.5], status=status, reason="what happened"))
+    assert [finding.code for finding in found] == [code]
+    assert found[0].text == "what happened"
+
+
+def test_a_run_that_broke_in_its_first_epoch_has_no_history() -> None:
+    assert codes(run([], status="diverged")) == ["M004"]

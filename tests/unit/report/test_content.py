@@ -1,0 +1,251 @@
+"""What the report says: all of the study, and nothing that its numbers do not carry."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from modiste import report
+from modiste.evaluate.intervals import wilson
+from modiste.search.study import Study
+from modiste.spec.study import StudySpec
+from tests.report_fixture import errors_arrays, make_study
+from tests.unit.report.conftest import Written
+
+NAMES = ["quick", "full", "empty", "cut_in_part", "hostile"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stage_has_its_place(name: str, every: dict[str, Written]) -> None:
+    written = every[name]
+    for stage in written.study.spec.stages:
+        assert written.page.by_id(f"stage-{stage.name}").tag == "h3"
+        title = (stage.title or stage.name).replace("|", r"\|").replace("<", r"\<")
+        assert title.split(">")[0] in written.markdown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_markdown_has_the_same_tables(name: str, every: dict[str, Written]) -> None:
+    written = every[name]
+    for figure in written.page.root.all("figure", class_="table"):
+        number = figure.all("figcaption")[0].text.split(".")[0]
+        block = written.markdown.split(f"**{number}.** ")[1].split("\n\n")[1]
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        rows = figure.all("tbody")[0].all("tr")
+        assert len(lines) == 2 + len(rows)
+        for line, row in zip(lines[2:], rows, strict=True):
+            plain = re.sub(r"\\(.)", r"\1", line)
+            numbers = re.findall(r"0\.\d{4}", row.text)
+            assert re.findall(r"0\.\d{4}", plain) == numbers
+
+
+def test_a_quick_figure_stands_beside_a_published_one_only_with_what_was_cut(
+    quick: Written,
+) -> None:
+    found = 0
+    for figure in quick.page.root.all("figure", class_="table"):
+        heads = [th.text for th in figure.all("th")]
+        if not any("published" in head for head in heads):
+            continue
+        rows = [row for row in figure.all("tbody")[0].all("tr") if "‡" in row.text]
+        if not rows:
+            continue
+        found += 1
+        assert "epochs instead of 300" in figure.all("figcaption")[0].text
+        assert "not comparable" in figure.all("figcaption")[0].text
+    assert found >= 6  # the first screen, and the stages with published rows that were run
+
+
+def test_every_difference_of_a_cut_run_is_marked(quick: Written) -> None:
+    for table in quick.page.root.all("table"):
+        heads = [th.text for th in table.all("th")]
+        if "difference" not in heads:
+            continue
+        differences = [
+            cell
+            for row in table.all("tbody")[0].all("tr")
+            for cell in row.children
+            if re.match(r"[+−]\d", cell.text)
+        ]
+        assert all(cell.text.endswith("‡") for cell in differences)
+        assert all("quiet" in cell.attributes["class"] for cell in differences)
+
+
+def test_the_full_profile_marks_no_difference(full: Written) -> None:
+    (row,) = full.page.table("table-mlp-final")
+    assert not any("‡" in cell for cell in row)
+    assert "Cut in" not in full.page.by_id("table-mlp-final").text
+
+
+def test_points_that_the_profile_leaves_out_are_greyed_with_their_published_figure(
+    quick: Written,
+) -> None:
+    rows = quick.page.by_id("table-mlp-capacity").all("tr", class_="muted")
+    assert [row.children[0].text for row in rows] == ["model_2_128_64", "model_1_128"]
+    assert [row.children[1].text for row in rows] == ["not run in this profile"] * 2
+    assert [row.children[2].text for row in rows] == ["0.9018", "0.9008"]
+
+
+def test_many_points_without_any_figure_are_one_row_and_a_note(quick: Written) -> None:
+    last = quick.page.table("table-mlp-grid")[-1]
+    assert last == ["19 more points", "not run in this profile"]
+    assert "hidden [384, 256, 128], dropout 0.2" in quick.page.by_id("table-mlp-grid").text
+
+
+def test_a_skipped_stage_says_why(quick: Written, reference: StudySpec) -> None:
+    reason = reference.stage("cnn-final").profile("quick").skip
+    assert reason
+    assert f"Not run in the quick profile: {reason}." in " ".join(quick.page.root.text.split())
+
+
+def test_a_stage_that_waits_says_for_what(full: Written) -> None:
+    text = full.page.root.text
+    assert "It waits for the winner of Which shape of MLP? and Which optimizer" in text
+
+
+def test_the_first_screen_answers_and_says_what_was_cut(quick: Written) -> None:
+    summary = quick.page.by_id("summary")
+    (lead,) = summary.all("p", class_="lead")
+    assert "best on 200 validation images" in lead.text
+    assert "None of these figures repeats a published one" in lead.text
+    assert "a smoke test, not a result" in lead.text
+    facts = {row.all("dt")[0].text: row.all("dd")[0].text for row in summary.all("div")
+             if row.all("dt")}  # fmt: skip
+    assert facts["profile"] == "quick"
+    assert facts["test set"] == "not opened"
+    assert facts["looks at it so far"] == "unknown"
+    assert "epochs instead of 300" in facts["what was cut"]
+
+
+def test_an_empty_study_claims_nothing(empty: Written) -> None:
+    (lead,) = empty.page.by_id("summary").all("p", class_="lead")
+    assert lead.text == "Nothing has been trained to its end yet, so there is no answer."
+
+
+def test_a_stage_that_was_cut_alone_takes_nothing_from_the_others(cut_in_part: Written) -> None:
+    (lead,) = cut_in_part.page.by_id("summary").all("p", class_="lead")
+    assert "Of 1 published row run so far" in lead.text
+    assert "stages that were cut are left out" in lead.text
+    assert "at most 4 epochs instead of 300" in cut_in_part.page.by_id("table-mlp-capacity").text
+    assert "‡" not in cut_in_part.page.by_id("table-mlp-baseline").text
+
+
+def test_a_run_that_diverged_is_named_and_ranks_last(cut_in_part: Written) -> None:
+    table = cut_in_part.page.table("table-mlp-capacity")
+    assert table[-1][:2] == ["model_1_128", "diverged"]
+    assert "M004" in cut_in_part.page.root.text
+    assert "model_1_128 did not end well" in cut_in_part.page.root.text
+
+
+def test_the_count_of_looks_is_the_callers_or_that_of_the_last_look(
+    full: Written, cut_in_part: Written
+) -> None:
+    def looks(written: Written) -> str:
+        rows = written.page.by_id("summary").all("dd")
+        return rows[-1].text
+
+    assert looks(full) == "3"
+    assert looks(cut_in_part) == "0"
+
+
+def test_test_figures_come_with_their_interval(full: Written) -> None:
+    rows = {row[0]: row for row in full.page.table("table-test")}
+    assert set(rows) == {"The study's final MLP", "The study's final CNN"}
+    look = json.loads(next((full.study.folder / "final").glob("*/look.json")).read_text())
+    correct = [r["last"]["correct"] for r in look["runs"] if r["stage"] == "mlp-final"]
+    low, high = wilson(round(sum(correct) / len(correct)), look["runs"][0]["last"]["total"])
+    assert rows["The study's final MLP"][4] == f"{low:.4f}–{high:.4f}"
+    assert rows["The study's final MLP"][2] == "3"
+
+
+def test_final_models_are_shown_with_confusions_recall_and_errors(full: Written) -> None:
+    for stage in ("mlp-final", "cnn-final"):
+        matrix = full.page.table(f"table-confusion-{stage}")
+        counts = np.array([[int(cell.replace(",", "")) for cell in row[1:]] for row in matrix])
+        assert counts.shape == (10, 10)
+        assert counts.sum() == 500  # all test images of the look
+        recall = full.page.table(f"table-recall-{stage}")
+        assert [row[3] for row in recall] == [
+            f"{counts[k, k] / counts[k].sum():.4f}" for k in range(10)
+        ]
+        assert len(full.page.by_id(f"figure-errors-{stage}").all("img")) == 16
+
+
+def test_layer_tables_hold_the_published_counts(full: Written) -> None:
+    totals = {
+        stage: full.page.table(f"table-layers-{stage}")[-1][2]
+        for stage in ("mlp-baseline", "mlp-final", "cnn-depth", "cnn-final")
+    }
+    assert totals == {
+        "mlp-baseline": "7,850",
+        "mlp-final": "610,570",
+        "cnn-depth": "27,434",
+        "cnn-final": "1,562,122",
+    }
+    for stage in totals:
+        text = full.page.by_id(f"table-layers-{stage}").text
+        assert "The published table counts the same." in text
+
+
+def test_a_model_that_was_not_trained_has_its_layer_table_all_the_same(quick: Written) -> None:
+    table = quick.page.by_id("table-layers-cnn-final")
+    assert "Not trained here." in table.text
+    assert quick.page.table("table-layers-cnn-final")[-1][2] == "1,562,122"
+
+
+def test_assumptions_are_marked(quick: Written) -> None:
+    rows = {row[0]: row for row in quick.page.table("table-by-stage")}
+    assert "batch_size 128†" in rows["mlp-baseline"][4]
+    assert "optimizer adam†" in rows["mlp-baseline"][4]
+    assert "†" not in " ".join(rows["mlp-grid"])
+    assert "Our assumption" in quick.page.by_id("table-by-stage").text
+
+
+def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
+    for name in ("summary", "mlp-grid", "confusion-cnn-winner", "recall-mlp-winner"):
+        ids = [e.attributes.get("id") for e in quick.page.elements]
+        if f"table-{name}" not in ids:
+            continue
+        (command,) = quick.page.by_id(f"table-{name}").all("p", class_="command")
+        assert command.text.startswith("modiste study studies/fashion-mnist.yaml --stages ")
+        assert command.text.endswith("--profile quick --seed 0")
+    assert "modiste study studies/fashion-mnist.yaml --stages mlp-grid --profile quick" in (
+        quick.page.by_id("table-mlp-grid").text
+    )
+
+
+def test_overrides_stand_in_the_commands(cut_in_part: Written) -> None:
+    text = cut_in_part.page.by_id("table-mlp-capacity").all("p", class_="command")[0].text
+    assert text.endswith("--set mlp-capacity:train.epochs=4")
+
+
+def test_validation_errors_are_shown_where_the_test_set_was_not_opened(
+    tmp_path, hostile: Written
+) -> None:
+    study = make_study(
+        tmp_path, spec=hostile.study.spec, num_val=200, class_names=list("abcdefghij")
+    )
+    row = study.stages()[0].ranked("last")[0]
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    np.savez(figures / f"errors-{row.runs[0].fingerprint[:16]}.npz", **errors_arrays(5))
+    written = Written.of(Study(tmp_path))
+    gallery = written.page.by_id("figure-errors-only")
+    assert len(gallery.all("img")) == 5
+    assert "validation images" in gallery.all("figcaption")[0].text
+    assert "The test set was not opened" in written.page.root.text
+
+
+def test_a_damaged_errors_file_is_named(tmp_path, hostile: Written) -> None:
+    study = make_study(tmp_path, spec=hostile.study.spec, num_val=200)
+    row = study.stages()[0].ranked("last")[0]
+    path = tmp_path / "figures" / f"errors-{row.runs[0].fingerprint[:16]}.npz"
+    path.parent.mkdir()
+    path.write_bytes(b"no archive")
+    from modiste.errors import StoreError
+
+    with pytest.raises(StoreError, match=path.name):
+        report.write(Study(tmp_path))

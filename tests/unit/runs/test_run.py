@@ -1,0 +1,131 @@
+"""A run folder gives back what the run left behind, and notices when it changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modiste.errors import StoreError
+from modiste.runs.run import COLUMNS, Run, RunRecord, write_run
+from modiste.train.work import Task, Worker
+from tests import small
+
+
+@functools.cache
+def record() -> RunRecord:
+    data, spec = small.data(), small.run_spec({"train.epochs": 2})
+    task = Task(spec, spec.fingerprint(data.digest), None, float("inf"))
+    found = Worker(lambda _: data).work(task).record
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    write_run(record(), tmp_path / "run")
+    return Run(tmp_path / "run")
+
+
+def test_everything_comes_back_as_it_was(run: Run) -> None:
+    wanted = record()
+    assert run.fingerprint == wanted.fingerprint
+    assert run.spec.to_dict() == wanted.spec
+    assert (run.metrics, run.layers) == (wanted.metrics, wanted.layers)
+    assert run.environment == wanted.environment
+    assert [row["epoch"] for row in run.history] == [1, 2]
+    for ours, theirs in zip(run.history, wanted.history, strict=True):
+        assert tuple(ours) == COLUMNS
+        # Floats are written so that they come back bit for bit; only seconds are rounded.
+        assert {k: v for k, v in ours.items() if k != "seconds"} == {
+            k: v for k, v in theirs.items() if k != "seconds"
+        }
+        assert ours["seconds"] == pytest.approx(theirs["seconds"], abs=0.0005)
+    for name, array in wanted.predictions.items():
+        assert np.array_equal(run.predictions[name], array)
+    for epoch in ("best", "last"):
+        for name, array in run.weights(epoch).items():  # type: ignore[arg-type]
+            assert np.array_equal(wanted.weights[f"{epoch}/{name}"], array)
+
+
+def test_the_folder_can_be_read_without_us(run: Run) -> None:
+    names = {path.name for path in run.folder.iterdir()}
+    assert names == {
+        "spec.json",
+        "environment.json",
+        "history.csv",
+        "predictions-val.npz",
+        "metrics.json",
+        "layers.json",
+        "model.safetensors",
+        "manifest.json",
+    }
+    for path in run.folder.glob("*.json"):
+        assert "schema" in json.loads(path.read_text("utf-8")), path.name
+    header = (run.folder / "history.csv").read_text("utf-8").splitlines()[0]
+    assert header == "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds"
+    with np.load(run.folder / "predictions-val.npz", allow_pickle=False) as arrays:
+        assert arrays["logits_last_NK"].dtype == np.float32
+        assert set(arrays.files) == {"logits_best_NK", "logits_last_NK", "labels", "image_ids"}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("spec.json", "spec"),
+        ("environment.json", "environment"),
+        ("history.csv", "history"),
+        ("predictions-val.npz", "predictions"),
+        ("metrics.json", "metrics"),
+        ("layers.json", "layers"),
+    ],
+)
+def test_a_flipped_bit_in_any_file_is_noticed_when_it_is_asked_for(
+    name: str, what: str, run: Run
+) -> None:
+    content = bytearray((run.folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (run.folder / name).write_bytes(content)
+    with pytest.raises(StoreError, match=f"{name}: .* not what was written"):
+        getattr(run, what)
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(run: Run) -> None:
+    path = run.folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="not what was written"):
+        run.weights("best")
+
+
+def test_dropping_weights_keeps_all_the_rest(run: Run) -> None:
+    assert run.has_weights
+    run.drop_weights("dropped: not among the best of its stage")
+    assert not run.has_weights
+    again = Run(run.folder)
+    with pytest.raises(StoreError, match="not among the best"):
+        again.weights("last")
+    assert again.metrics == record().metrics
+    assert len(again.predictions["logits_best_NK"]) == small.NUM_VAL
+    again.drop_weights("another reason")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none"):
+        with pytest.raises(StoreError, match="no run folder"):
+            Run(place)
+
+
+def test_a_run_that_computed_nothing_is_a_folder_as_well(tmp_path: Path) -> None:
+    empty = dataclasses.replace(record(), history=[], predictions={}, weights={})
+    write_run(empty, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.history == []
+    assert not run.has_weights
+    with pytest.raises(StoreError, match="knows no such file"):
+        run.weights("best")

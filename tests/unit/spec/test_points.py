@@ -1,0 +1,288 @@
+"""From a study to its points: what goes above what, what a profile runs, and what is taken over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modiste.errors import SpecError
+from modiste.spec.study import (
+    Override,
+    Point,
+    StudySpec,
+    assign,
+    check,
+    label,
+    layered,
+    merge,
+    points,
+)
+from tests import small
+
+
+def found(
+    values: dict[str, Any],
+    stage: str = "one",
+    profile: str = "full",
+    winners: dict[str, Any] | None = None,
+    overrides: list[Override] | None = None,
+    seed: int = 0,
+) -> list[Point]:
+    study = StudySpec.parse(values)
+    return points(study, study.stage(stage), profile, seed, winners or {}, overrides or [])
+
+
+def one(values: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The first run of the first point, as plain values."""
+    return found(values, **more)[0].specs[0].to_dict()
+
+
+def with_stage(**stage: Any) -> dict[str, Any]:
+    return small.study(stages=[{"name": "one", **stage}])
+
+
+# --- what goes above what -------------------------------------------------------------------------
+
+
+def test_each_layer_goes_above_the_one_before() -> None:
+    values: dict[str, Any] = small.study(train={"epochs": 1}, stages=[{"name": "one"}])
+    stage = values["stages"][0]
+    assert one(values)["train"]["epochs"] == 1
+    stage["train"] = {"epochs": 2}
+    assert one(values)["train"]["epochs"] == 2
+    stage["from"] = ["zero"]
+    winners = {"zero": {"train.epochs": 3}}
+    values["stages"].insert(0, {"name": "zero"})
+    assert one(values, winners=winners)["train"]["epochs"] == 3
+    stage["points"] = [{"train.epochs": 4}]
+    assert one(values, winners=winners)["train"]["epochs"] == 4
+    values["profiles"] = {"full": {"train.epochs": 5}, "quick": {"train.epochs": 50}}
+    assert one(values, winners=winners)["train"]["epochs"] == 5
+    stage["profiles"] = {"full": {"set": {"train.epochs": 6}}}
+    assert one(values, winners=winners)["train"]["epochs"] == 6
+    sets = [Override("", "train.epochs", 7)]
+    assert one(values, winners=winners, overrides=sets)["train"]["epochs"] == 7
+    sets += [Override("one", "train.epochs", 8), Override("other", "train.epochs", 9)]
+    assert one(values, winners=winners, overrides=sets)["train"]["epochs"] == 8
+
+
+def test_a_part_chosen_by_name_replaces_the_old_one_and_is_never_mixed_into_it() -> None:
+    values = with_stage(train={"optimizer": {"name": "sgd"}})
+    values["train"]["optimizer"] = {"name": "adam", "learning_rate": 0.5, "amsgrad": True}
+    optimizer = one(values)["train"]["optimizer"]
+    assert optimizer["name"] == "sgd"
+    assert optimizer["learning_rate"] != 0.5
+    # Without a name it is the same part, and the rest of it stays.
+    values["stages"][0]["train"]["optimizer"] = {"learning_rate": 0.25}
+    optimizer = one(values)["train"]["optimizer"]
+    assert (optimizer["name"], optimizer["learning_rate"]) == ("adam", 0.25)
+    assert optimizer["amsgrad"] is True
+
+
+@pytest.mark.parametrize("how", ["stage", "point", "override"])
+def test_another_family_brings_hyperparameters_of_its_own(how: str) -> None:
+    values = with_stage()
+    values["model"] = {"family": "mlp", "params": {"hidden": [3]}}
+    stage, sets = values["stages"][0], []
+    if how == "stage":
+        stage["model"] = {"family": "cnn"}
+    elif how == "point":
+        stage["points"] = [{"model.family": "cnn"}]
+    else:
+        sets = [Override("", "model.family", "cnn")]
+    model = one(values, overrides=sets)["model"]
+    assert model["family"] == "cnn"
+    assert "hidden" not in model["params"]
+
+
+@pytest.mark.parametrize("how", ["stage", "point", "override"])
+def test_another_data_set_keeps_the_keys_beside_its_name(how: str) -> None:
+    values = with_stage()
+    values["data"] = {"name": "fashion-mnist", "num_val": 77, "scaling": "standard"}
+    stage, sets = values["stages"][0], []
+    if how == "stage":
+        stage["data"] = {"name": "idx"}
+    elif how == "point":
+        stage["points"] = [{"data.name": "idx"}]
+    else:
+        sets = [Override("", "data.name", "idx")]
+    data = one(values, overrides=sets)["data"]
+    assert (data["name"], data["num_val"], data["scaling"]) == ("idx", 77, "standard")
+
+
+def test_preset_and_threads_of_a_stage_go_above_those_of_the_study() -> None:
+    values = with_stage(preset="torch", threads=2)
+    spec = one(values)
+    assert (spec["preset"], spec["threads"]) == ("torch", 2)
+    assert spec["model"]["params"]["initialisation"] == "kaiming_uniform"
+    assert one(with_stage())["preset"] == "keras"
+
+
+def test_repeats_count_the_seeds_up_from_that_of_the_study() -> None:
+    values = with_stage(repeats=3, profiles={"quick": {"repeats": 2}})
+    assert [spec.seed for spec in found(values, seed=7)[0].specs] == [7, 8, 9]
+    assert [spec.seed for spec in found(values, seed=7, profile="quick")[0].specs] == [7, 8]
+
+
+# --- grids ----------------------------------------------------------------------------------------
+
+
+def test_a_grid_is_every_combination_the_last_key_fastest_then_the_points() -> None:
+    values = with_stage(
+        grid={"model.params.hidden": [[3], [4]], "train.batch_size": [10, 20]},
+        points=[{"label": "mine", "train.epochs": 9}],
+    )
+    rows = found(values)
+    assert [row.label for row in rows] == [
+        "hidden=[3], batch_size=10",
+        "hidden=[3], batch_size=20",
+        "hidden=[4], batch_size=10",
+        "hidden=[4], batch_size=20",
+        "mine",
+    ]
+    assert rows[3].specs[0].to_dict()["model"]["params"]["hidden"] == [4]
+    assert rows[3].specs[0].train.batch_size == 20
+    assert rows[4].specs[0].train.epochs == 9
+
+
+def test_a_stage_without_grid_or_points_is_one_run() -> None:
+    rows = found(with_stage())
+    assert [(row.label, row.settings, len(row.specs)) for row in rows] == [("one", {}, 1)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, ""),
+        ({"train.epochs": 5}, "epochs=5"),
+        ({"train.optimizer": {"name": "sgd", "momentum": 0.9}}, "sgd momentum=0.9"),
+        ({"model": {"family": "cnn"}}, "cnn"),
+        ({"train.augment": [{"name": "shift", "pixels": 2}]}, "augment=[shift pixels=2]"),
+        ({"model.params": {"num_layers": 3, "filters": 32}}, "num_layers=3 filters=32"),
+        ({"a.b": 0.1 + 0.2}, "b=0.3"),
+        ({"a": None}, "a=None"),
+    ],
+    ids=str,
+)
+def test_a_label_says_what_a_point_sets(settings: dict[str, Any], wanted: str) -> None:
+    assert label(settings) == wanted
+
+
+# --- profiles -------------------------------------------------------------------------------------
+
+GRID: dict[str, Any] = {"grid": {"model.params.hidden": [[3], [4]], "train.batch_size": [10, 20]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"only": [{"model.params.hidden": [3]}]}, [0, 1]),
+        ({"only": [{"model.params.hidden": [3], "train.batch_size": 20}]}, [1]),
+        ({"only": [{"train.batch_size": 20}, {"model.params.hidden": [3]}]}, [0, 1, 3]),
+        ({"only": [{"label": "hidden=[4], batch_size=10"}]}, [2]),
+        ({"only": []}, []),
+        ({"skip": "takes an hour"}, []),
+        ({"skip": "takes an hour", "only": [{"train.batch_size": 20}]}, []),
+    ],
+    ids=str,
+)
+def test_a_profile_chooses_points_and_hides_none(changes: Any, chosen: list[int]) -> None:
+    values = with_stage(**GRID, profiles={"quick": changes})
+    rows = found(values, profile="quick")
+    assert [number for number, row in enumerate(rows) if row.is_chosen] == chosen
+    assert len(rows) == 4
+    assert all(row.is_chosen for row in found(values, profile="full"))
+
+
+# --- taking over ----------------------------------------------------------------------------------
+
+
+def test_winners_are_taken_over_in_their_order() -> None:
+    values = small.study(stages=[{"name": "a"}, {"name": "b"}, {"name": "one", "from": ["a", "b"]}])
+    winners = {
+        "a": {"train.optimizer": {"name": "sgd"}, "train.batch_size": 11},
+        "b": {"train.batch_size": 22, "model.params.hidden": [5]},
+    }
+    spec = one(values, winners=winners)
+    assert spec["train"]["optimizer"]["name"] == "sgd"
+    assert spec["train"]["batch_size"] == 22
+    assert spec["model"]["params"]["hidden"] == [5]
+
+
+def test_a_key_that_comes_again_is_set_after_all_before_it() -> None:
+    first = {"train.optimizer.learning_rate": 0.5, "a": 1}
+    second = {"train.optimizer": {"name": "sgd"}, "train.optimizer.learning_rate": 0.25}
+    both = layered(first, second)
+    assert list(both) == ["a", "train.optimizer", "train.optimizer.learning_rate"]
+    values = small.study(stages=[{"name": "a"}, {"name": "one", "from": ["a"]}])
+    both.pop("a")
+    optimizer = one(values, winners={"a": both})["train"]["optimizer"]
+    assert (optimizer["name"], optimizer["learning_rate"]) == ("sgd", 0.25)
+
+
+def test_checking_returns_what_a_profile_runs() -> None:
+    study = StudySpec.parse(
+        small.study(
+            stages=[
+                {
+                    "name": "one",
+                    **GRID,
+                    "profiles": {"quick": {"only": [{"train.batch_size": 10}]}},
+                },
+                {"name": "two", "profiles": {"quick": {"skip": "long"}}},
+            ]
+        )
+    )
+    assert len(check(study, ("quick",))) == 2
+    assert len(check(study, ("full",))) == 5
+    assert len(check(study)) == 7
+    with pytest.raises(SpecError, match=r"stages\[one\].*epochs"):
+        check(study, ("quick",), [Override("", "train.epochs", 0)])
+    # A setting for one stage is tried in that stage alone.
+    check(study, ("quick",), [Override("three", "train.epochs", 0)])
+
+
+# --- merge and assign -----------------------------------------------------------------------------
+
+KEYS = st.sampled_from(["a", "b", "c", "data"])
+LEAVES = st.one_of(st.integers(0, 3), st.none(), st.just([1]), st.text("xy", max_size=2))
+TREES = st.dictionaries(
+    KEYS, st.recursive(LEAVES, lambda t: st.dictionaries(KEYS, t), max_leaves=6)
+)
+
+
+@given(TREES, TREES)
+def test_merging_changes_neither_side_and_lets_the_upper_one_win(
+    base: dict[str, Any], above: dict[str, Any]
+) -> None:
+    before = repr((base, above))
+    merged = merge(base, above)
+    assert repr((base, above)) == before
+    assert set(merged) == set(base) | set(above)
+    for key, value in above.items():
+        if not isinstance(value, dict) or not isinstance(base.get(key), dict):
+            assert merged[key] == value
+    assert merge(merged, above) == merged
+    assert merge({}, base) == merge(base, {}) == base
+
+
+@given(TREES, st.lists(KEYS, min_size=1, max_size=3), LEAVES)
+def test_a_key_that_was_assigned_holds_its_value(
+    base: dict[str, Any], path: list[str], value: Any
+) -> None:
+    before, dotted, node = repr(base), ".".join(path), base
+    for key in path[:-1]:
+        node = node.get(key, {})
+        if not isinstance(node, dict):
+            with pytest.raises(SpecError, match=f"here: {dotted}: '{key}' holds .* no keys inside"):
+                assign(base, {dotted: value}, "here")
+            return
+    node = assign(base, {dotted: value}, "here")
+    assert repr(base) == before
+    for key in path:
+        node = node[key]
+    assert node == value

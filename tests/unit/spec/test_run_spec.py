@@ -1,0 +1,285 @@
+"""Presets fill what is not said, and an equal fingerprint means equal work."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from modiste.errors import SpecError
+from modiste.models.layers import table
+from modiste.spec.base import Spec
+from modiste.spec.parts import MODELS, OPTIMIZERS
+from modiste.spec.run import RunSpec, versions_here
+from modiste.spec.study import assign
+from tests import small
+
+DIGEST = "d" * 64
+
+FULL = small.run_spec({**small.CNN, "train.optimizer": {"name": "adam", "learning_rate": 0.01}})
+
+
+# --- presets --------------------------------------------------------------------------------------
+
+
+def minimal(preset: str, **values: Any) -> RunSpec:
+    return RunSpec.parse({"preset": preset, "model": {"family": "cnn"}, **values})
+
+
+def test_the_preset_fills_what_is_not_said() -> None:
+    keras, torch = minimal("keras").to_dict(), minimal("torch").to_dict()
+    assert keras["model"]["params"]["initialisation"] == "glorot_uniform"
+    assert keras["model"]["params"]["batch_norm_momentum"] == 0.99
+    assert keras["model"]["params"]["batch_norm_epsilon"] == 1e-3
+    assert keras["train"]["optimizer"]["epsilon"] == 1e-7
+    assert torch["model"]["params"]["initialisation"] == "kaiming_uniform"
+    assert torch["model"]["params"]["batch_norm_momentum"] == 0.9
+    assert torch["model"]["params"]["batch_norm_epsilon"] == 1e-5
+    assert torch["train"]["optimizer"]["epsilon"] == 1e-8
+
+
+def test_keras_is_the_preset_where_none_is_named_and_adam_the_optimizer() -> None:
+    spec = RunSpec.parse({"model": {"family": "mlp"}})
+    assert spec == RunSpec.parse({"preset": "keras", "model": {"family": "mlp"}})
+    assert (spec.train.optimizer.name, spec.train.optimizer.learning_rate) == ("adam", 0.001)
+    assert (spec.train.batch_size, spec.train.schedule.name) == (128, "constant")
+
+
+def test_what_is_said_goes_above_the_preset() -> None:
+    params = {"batch_norm_epsilon": 0.5}
+    spec = minimal("keras", model={"family": "cnn", "params": params})
+    assert spec.to_dict()["model"]["params"]["batch_norm_epsilon"] == 0.5
+    assert spec.to_dict()["model"]["params"]["batch_norm_momentum"] == 0.99
+
+
+@pytest.mark.parametrize("registry", [MODELS, OPTIMIZERS], ids=lambda registry: registry.what)
+def test_both_presets_speak_of_keys_that_there_are(registry: Any) -> None:
+    for name in registry.names():
+        cls = registry.get(name)
+        for preset, values in cls.preset_defaults.items():
+            assert preset in ("keras", "torch")
+            assert set(values) <= set(cls.model_fields)
+
+
+# --- fingerprints ---------------------------------------------------------------------------------
+
+SAME_WORK: list[dict[str, Any]] = [
+    {"model": {"family": "mlp"}},
+    {"model": {"family": "mlp", "params": {}}},
+    {"model": {"params": None, "family": "mlp"}, "train": {}},
+    {"model": {"family": "mlp", "params": {"hidden": [], "dropout": 0}}},
+    {"model": {"family": "mlp", "params": {"hidden": ()}}, "train": {"optimizer": "adam"}},
+    {"model": {"family": "mlp"}, "train": {"optimizer": {"learning_rate": 1e-3, "name": "adam"}}},
+    {"model": {"family": "mlp"}, "train": {"optimizer": {"name": "adam", "learning_rate": "1e-3"}}},
+    {"model": {"family": "mlp"}, "train": {"schedule": "constant", "augment": None}},
+    {"model": {"family": "mlp"}, "train": {"early_stopping": None, "epochs": 300.0}},
+    {"model": {"family": "mlp"}, "seed": 0, "threads": 1, "preset": "keras", "device": "cpu"},
+    {"model": {"family": "mlp"}, "data": {"name": "fashion-mnist", "num_val": 12_000}},
+]
+
+
+def test_equal_work_has_one_fingerprint_however_it_is_written() -> None:
+    prints = {RunSpec.parse(values).fingerprint(DIGEST) for values in SAME_WORK}
+    assert len(prints) == 1
+    assert all(len(text) == 64 and int(text, 16) >= 0 for text in prints)
+
+
+@pytest.mark.parametrize("spec", [FULL, small.run_spec()], ids=["cnn", "mlp"])
+def test_a_spec_that_was_stored_and_read_is_the_same_work(spec: RunSpec) -> None:
+    again = RunSpec.parse(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert again.fingerprint(DIGEST) == spec.fingerprint(DIGEST)
+
+
+def leaves(values: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(values, list) and values:
+        for index, value in enumerate(values):
+            yield from leaves(value, (*path, index))
+    else:
+        yield path
+
+
+OTHER_WORDS = {
+    "preset": "torch",
+    "device": "cuda",
+    "padding": "valid",
+    "pooling": "none",
+    "activation": "gelu",
+    "initialisation": "he_normal",
+    "scaling": "standard",
+    "monitor": "train_loss",
+    "fill": "zero",
+}
+
+
+def changed(key: Any, value: Any) -> Any:
+    """Another value that the same key may have."""
+    if key in OTHER_WORDS:
+        return OTHER_WORDS[key]
+    if isinstance(value, bool):
+        return not value
+    if key == "num_train":
+        return 40
+    if key in ("num_layers", "kernel"):  # two lists of filters, one of the known kernels
+        return {"num_layers": 2, "kernel": 5}[key]
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 or 0.25
+    assert key in ("name", "family"), f"no other value known for {key} = {value!r}"
+    return None
+
+
+def all_changes() -> dict[str, RunSpec]:
+    found = {}
+    for path in leaves(FULL.to_dict()):
+        values = copy.deepcopy(FULL.to_dict())
+        node: Any = values
+        for key in path[:-1]:
+            node = node[key]
+        other = changed(path[-1], node[path[-1]])
+        if other is not None:
+            node[path[-1]] = other
+            found[".".join(map(str, path))] = RunSpec.parse(values)
+    return found
+
+
+CHANGES = all_changes()
+
+
+def test_every_field_of_every_part_is_changed_here() -> None:
+    def fields(spec: Spec) -> int:
+        """How many fields that are no parts themselves, and no names of parts."""
+        count = 0
+        for name in type(spec).model_fields:
+            value = getattr(spec, name)
+            parts = value if isinstance(value, tuple) else (value,)
+            specs = [part for part in parts if isinstance(part, Spec)]
+            if specs:
+                count += sum(fields(part) for part in specs)
+            elif name not in ("name", "family"):
+                count += len(parts) if isinstance(value, tuple) else 1
+        return count
+
+    assert len(CHANGES) == fields(FULL)
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_field_that_changes_numbers_changes_the_fingerprint(key: str) -> None:
+    assert CHANGES[key] != FULL
+    assert CHANGES[key].fingerprint(DIGEST) != FULL.fingerprint(DIGEST)
+
+
+def test_no_two_of_all_these_changes_have_one_fingerprint() -> None:
+    parts = {
+        **{f"optimizer {name}": {"train.optimizer": name} for name in OPTIMIZERS.names()},
+        "no schedule": {"train.schedule": "constant"},
+        "no stopping": {"train.early_stopping": None},
+        "no augmentation": {"train.augment": []},
+        "another order of augmentations": {"train.augment": ["shift", "mirror", "erase"]},
+        "another family": {"model": {"family": "mlp"}},
+        "another data set": {"data.name": "fashion-mnist"},
+    }
+    others = [RunSpec.parse(assign(FULL.to_dict(), settings)) for settings in parts.values()]
+    prints = [spec.fingerprint(DIGEST) for spec in [FULL, *CHANGES.values(), *others]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_data_torch_and_our_own_arithmetic_are_part_of_the_fingerprint() -> None:
+    here = versions_here()
+    assert set(here) == {"torch", "numerics_version"}
+    found = {
+        FULL.fingerprint(DIGEST),
+        FULL.fingerprint("e" * 64),
+        FULL.fingerprint(DIGEST, {**here, "torch": "0.0"}),
+        FULL.fingerprint(DIGEST, {**here, "numerics_version": here["numerics_version"] + 1}),
+    }
+    assert len(found) == 4
+    assert FULL.fingerprint(DIGEST, dict(here)) == FULL.fingerprint(DIGEST)
+
+
+def test_a_fingerprint_is_the_same_in_another_process() -> None:
+    code = (
+        "from tests import small; "
+        "print(small.run_spec({**small.CNN}).fingerprint('d' * 64), end='')"
+    )
+    # Python's own hashes differ from process to process; ours must not.
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert answers == {small.run_spec(small.CNN).fingerprint(DIGEST)}
+
+
+# --- specs in general -----------------------------------------------------------------------------
+
+
+def test_a_spec_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        FULL.seed = 3  # type: ignore[misc]
+    with pytest.raises(Exception, match="frozen"):
+        FULL.train.optimizer.learning_rate = 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model": {}}, "model.family: a name is needed. Known: cnn, mlp"),
+        ({"model": {"family": ["mlp"]}}, "model.family"),
+        ({"model": {"family": "mlp", "params": [3]}}, "model.params"),
+        ({"train": {"optimizer": 3}}, "train.optimizer"),
+        ({"train": {"optimizer": None}}, "train.optimizer"),
+        ({"train": {"augment": "mirror"}}, "train.augment"),
+        ({"train": {"augment": [3]}}, r"train.augment\[0\]"),
+        ({"train": {"early_stopping": {}}}, "train.early_stopping.patience: this key is needed"),
+        ({"train": None}, "train"),
+        ({"data": {"num_val": 0}}, "data.num_val"),
+        ({"seed": 1.5}, "seed"),
+        ({"threads": 10**9}, "threads"),
+        ({"device": "gpu"}, "device: 'gpu' is none of the known words"),
+        ({"model": {"family": "cnn", "params": {"filters": []}}}, "model.params.filters"),
+        ({"model": {"family": "cnn", "params": {"filters": [9000]}}}, "model.params.filters"),
+        ({"model": {"family": "mlp", "params": {"hidden": [10**9]}}}, r"model.params.hidden\[0\]"),
+    ],
+    ids=str,
+)
+def test_a_part_that_is_none_is_named(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        RunSpec.parse({"model": {"family": "mlp"}, **settings})
+
+
+@pytest.mark.parametrize("values", [None, 3, "mlp", [], [("model", {})]], ids=str)
+def test_a_run_that_is_no_mapping_is_refused(values: Any) -> None:
+    with pytest.raises(SpecError, match="expected keys and values"):
+        RunSpec.parse(values)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"filters": [4, 8], "num_layers": 3}, "filters lists 2"),
+        ({"filters": 8192, "num_layers": 2}, "end at 16,384; the limit is 8,192"),
+        ({"filters": 1, "num_layers": 64}, "the limit is 8,192"),
+        ({"filters": [2] * 5, "padding": "valid"}, "does not fit into"),
+        ({"filters": [2], "kernel": 7, "dilation": 8, "padding": "valid"}, "of 49 pixels"),
+    ],
+    ids=str,
+)
+def test_hyperparameters_that_make_no_net_say_why(params: dict[str, Any], said: str) -> None:
+    spec = RunSpec.parse({"model": {"family": "cnn", "params": params}})
+    with pytest.raises(SpecError, match=said):
+        table(spec.model.params.layers((1, 28, 28), 10), (1, 28, 28))
