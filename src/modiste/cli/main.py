@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from modiste.cli.output import this_command
 from modiste.cli.verbs import collect, data, describe, evaluate, predict, report, study
 from modiste.errors import ModisteError
 
@@ -55,20 +56,21 @@ def options(
 
 def run() -> None:
     """What the command `modiste` calls. Status 0: done; 2: you can fix this; 1: a bug of ours."""
+    stdout = sys.stdout
     try:
         app()
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            print(f"modiste: stopped. Go on with:\n  {this_command()}", file=sys.stderr)
+        if sys.stdout is not stdout:
+            # What typer makes of a reader who has had enough, as in `modiste ... | head`.
+            sys.exit(0)
+        raise
     except ModisteError as error:
         if os.environ.get("MODISTE_DEBUG"):
             traceback.print_exc()
         print(f"modiste: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        print("modiste: stopped.", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has had enough, as `modiste ... | head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:  # noqa: BLE001 (the last place where it can become a message)
         if os.environ.get("MODISTE_DEBUG"):
             traceback.print_exc()

@@ -22,18 +22,26 @@ from modiste.train.work import Progress
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C (or SIGTERM) asks to stop and save; the second one stops at once."""
-    asked = threading.Event()
+    """The first Ctrl-C (or SIGTERM) asks to stop and save; the second one stops at once.
+
+    So does the first, as long as nobody has asked whether to stop: while data are fetched, there
+    is nothing to save, and nobody to hear it.
+    """
+    asked, is_heard = threading.Event(), threading.Event()
+
+    def should_stop() -> bool:
+        is_heard.set()
+        return asked.is_set()
 
     def ask(number: int, frame: object) -> None:
-        if asked.is_set():
+        if asked.is_set() or not is_heard.is_set():
             raise KeyboardInterrupt
         asked.set()
         print("\nmodiste: saving what is under way ...", file=sys.stderr, flush=True)
 
     old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked.is_set
+        yield should_stop
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

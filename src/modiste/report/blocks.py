@@ -161,6 +161,12 @@ class Table:
         return answer
 
     @property
+    def is_short(self) -> bool:
+        """Fits on part of a page, so that it is better not broken over two."""
+        num_words = sum(not column.is_number for column in self.columns)
+        return len(self.rows) <= 16 and num_words <= 2
+
+    @property
     def has_groups(self) -> bool:
         return any(column.group for column in self.columns)
 

@@ -46,6 +46,7 @@ class _Answers:
         where: Which images, which epoch, which seed.
         errors: May be missing.
         errors_epoch: Whose errors were stored.
+        command: Makes these answers again.
     """
 
     counts_KK: CountsKK
@@ -54,37 +55,38 @@ class _Answers:
     where: str
     errors: Path
     errors_epoch: Epoch
+    command: str
 
 
 def detail(context: Context, stage: StageFacts, row: RowFacts) -> list[Block]:
     """Everything about the answers of a row's first run."""
     run = row.runs[0]
-    answers = _answers(context, run)
-    command = context.command(stage.name)
+    answers = _answers(context, stage, run)
     return [
         Heading(full_name(stage, row), f"final-{stage.name}"),
         Paragraph(_words(answers)),
-        Beside([_matrix(stage.name, answers, command), _recall(stage.name, answers, command)]),
+        Beside([_matrix(stage.name, answers), _recall(stage.name, answers)]),
         _gallery(stage, row, answers),
     ]
 
 
-def _answers(context: Context, run: Run) -> _Answers:
+def _answers(context: Context, stage: StageFacts, run: Run) -> _Answers:
     """Of the test set, if this run has been shown it; of the validation images otherwise."""
     epoch, names = context.epoch, context.class_names
     part, saved = "validation", run.predictions
     stored = context.study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
-    errors_epoch = epoch
+    errors_epoch, command = epoch, context.command(stage.name)
     for look in context.looks:
         path = look.file("predictions", run.fingerprint)
         if path.is_file():
             part, saved = "test", _read(path)
             stored, errors_epoch = look.file("errors", run.fingerprint), "last"
+            command = context.look_command(look)
             break
     predicted = saved[f"logits_{epoch}_NK"].argmax(axis=1)
     counts = confusion(predicted, saved["labels"], len(names))
     where = f"{part} images, {epoch} epoch, seed {run.spec.seed}"
-    return _Answers(counts, names, part, where, stored, errors_epoch)
+    return _Answers(counts, names, part, where, stored, errors_epoch, command)
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.floating]]:
@@ -118,7 +120,7 @@ def _words(answers: _Answers) -> list[Inline]:
     ]
 
 
-def _matrix(stage: str, answers: _Answers, command: str) -> Table:
+def _matrix(stage: str, answers: _Answers) -> Table:
     counts, names = answers.counts_KK, answers.names
     # By its root, so that rare confusions are seen, too.
     depth_KK = _DARKEST * np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
@@ -143,12 +145,12 @@ def _matrix(stage: str, answers: _Answers, command: str) -> Table:
         ],
         [Column("true class", is_number=False), *(Column(name) for name in names)],
         rows,
-        command=command,
+        command=answers.command,
         is_matrix=True,
     )
 
 
-def _recall(stage: str, answers: _Answers, command: str) -> Table:
+def _recall(stage: str, answers: _Answers) -> Table:
     return Table(
         f"table-recall-{stage}",
         [f"Recall of each class with Wilson’s 95 % interval, and precision ({answers.where})."],
@@ -162,7 +164,7 @@ def _recall(stage: str, answers: _Answers, command: str) -> Table:
             Column("most often taken for", is_number=False),
         ],
         [_recall_row(answers, k) for k in range(len(answers.names))],
-        command=command,
+        command=answers.command,
         is_sortable=True,
     )
 

@@ -131,6 +131,13 @@ class Context:
             words += ["--set", f"{where}{override.key}={value}"]
         return shlex.join(words)
 
+    def look_command(self, look: Look) -> str:
+        """The command of a look at the test set; given again, it shows what was stored."""
+        stages = ",".join(sorted({run.stage for run in look.runs}))
+        folder = f"runs/{self.study.name}-{self.study.profile}"
+        words = ["--final", "--reason", look.reason, "--stages", stages]
+        return shlex.join(["modiste", "evaluate", folder, *words])
+
     def _file(self) -> str:
         """The study file, as it was named when the study was run."""
         try:

@@ -87,7 +87,6 @@ def render(head: Head, sections: Sequence[SectionText]) -> str:
         head=head,
         sections=sections,
         numbers=Numbers.of(sections),
-        is_ref=lambda part: isinstance(part, Ref),
         word_kind=lambda part: "text" if isinstance(part, str) else type(part).__name__.lower(),
         markers=MARKERS,
         style=Markup(_file("report.css")),

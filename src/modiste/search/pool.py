@@ -118,7 +118,13 @@ class Pool:
         process = self._context.Process(
             target=_serve, args=(theirs, self._arrays, self._digest), daemon=True
         )
-        process.start()
+        # Ctrl-C reaches the whole group, and the driver alone decides what it means: a child must
+        # not hear it, from its first moment on, long before it can say so itself.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         return _Child(process, ours)
 
@@ -131,7 +137,6 @@ class _Child:
 
 def _serve(connection: Connection, arrays: Path, data_digest: str) -> None:
     """A child's life: take a task, work, answer; end when the driver is gone."""
-    # Ctrl-C reaches the whole group; the driver alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     images = map_arrays(arrays)
     divided: dict[DataSpec, TrainingData] = {}

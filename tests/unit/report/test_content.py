@@ -217,6 +217,21 @@ def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
     )
 
 
+def test_figures_of_the_test_set_carry_the_command_of_the_look(full: Written) -> None:
+    (command,) = full.page.by_id("table-confusion-mlp-final").all("p", class_="command")
+    assert command.text == (
+        "modiste evaluate runs/fashion-mnist-full --final --reason "
+        "'the pinned models of the study, once' --stages cnn-final,mlp-final"
+    )
+
+
+def test_a_layer_table_can_be_made_again_without_any_run(quick: Written) -> None:
+    (command,) = quick.page.by_id("table-layers-cnn-final").all("p", class_="command")
+    assert command.text == (
+        "modiste describe cnn --set num_layers=3 --set filters=128 --set dropout=0.25"
+    )
+
+
 def test_overrides_stand_in_the_commands(cut_in_part: Written) -> None:
     text = cut_in_part.page.by_id("table-mlp-capacity").all("p", class_="command")[0].text
     assert text.endswith("--set mlp-capacity:train.epochs=4")

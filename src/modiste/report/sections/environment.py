@@ -19,8 +19,8 @@ def build(context: Context) -> Sequence[Block]:
                 (
                     "On one kind of processor and with the same versions, the same command gives "
                     "the same weights, bit for bit; on another kind the last bits differ, and "
-                    "trainings drift apart. Each table above carries the command that makes its "
-                    "numbers again; this one makes all of them:"
+                    "trainings drift apart. Each table of results carries the command that makes "
+                    "it again; this one makes all of them:"
                 )
             ]
         ),

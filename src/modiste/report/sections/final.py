@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from modiste.report import cells, looks
@@ -21,7 +20,7 @@ from modiste.report.blocks import (
 from modiste.report.confusions import detail
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, mean
-from modiste.report.looks import Look, Score
+from modiste.report.looks import Score
 from modiste.report.numbers import NONE, count, plural, proportion
 from modiste.report.section import SECTIONS, Section
 from modiste.runs.run import Epoch
@@ -32,7 +31,7 @@ def build(context: Context) -> Sequence[Block]:
     blocks: list[Block] = [Paragraph(_words(context))]
     if context.looks:
         blocks.append(_looks_table(context))
-        blocks += [CodeLine(_command(context, look)) for look in context.looks]
+        blocks += [CodeLine(context.look_command(look)) for look in context.looks]
         blocks.append(_test_table(context))
     for stage, row in context.detailed:
         blocks += detail(context, stage, row)
@@ -93,13 +92,6 @@ def _looks_table(context: Context) -> Table:
     )
 
 
-def _command(context: Context, look: Look) -> str:
-    stages = ",".join(sorted({run.stage for run in look.runs}))
-    folder = f"runs/{context.study.name}-{context.study.profile}"
-    words = ["modiste", "evaluate", folder, "--final", "--reason", look.reason, "--stages", stages]
-    return shlex.join(words)
-
-
 def _test_table(context: Context) -> Table:
     models = _looked_at(context)
     both: tuple[Epoch, ...] = ("last", "best")
@@ -141,7 +133,7 @@ def _test_table(context: Context) -> Table:
     )
 
 
-def _test_row(stage: StageFacts, row: RowFacts, scores: dict[str, list[Score]]) -> TableRow:
+def _test_row(stage: StageFacts, row: RowFacts, scores: dict[Epoch, list[Score]]) -> TableRow:
     accuracies = {epoch: [score.accuracy for score in found] for epoch, found in scores.items()}
     totals = [score.total for found in scores.values() for score in found]
     total = max(totals, default=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,7 +104,21 @@ def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str,
         words += f"; {count(trainable)} of the {count(total)} parameters are trained"
     untrained = "" if row.row.runs else " Not trained here."
     caption: Words = [f"{words}.{_published(row.published, total, trainable)}{untrained}"]
-    return Table(f"table-layers-{stage.name}", caption, _COLUMNS, rows)
+    command = _command(row, layers["input_shape"], layers["layers"][-1]["output_shape"][-1])
+    return Table(f"table-layers-{stage.name}", caption, _COLUMNS, rows, command=command)
+
+
+def _command(row: RowFacts, shape_HWC: Sequence[int], num_classes: int) -> str:
+    model = row.row.specs[0].model
+    words = ["modiste", "describe", model.family]
+    for key, value in model.params.identity().items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        words += ["--set", f"{key}={text}"]
+    if list(shape_HWC) != [28, 28, 1]:
+        words += ["--shape", "x".join(map(str, shape_HWC))]
+    if num_classes != 10:
+        words += ["--classes", str(num_classes)]
+    return shlex.join(words)
 
 
 def _published(row: PublishedRow | None, total: int, trainable: int) -> str:

@@ -1,0 +1,72 @@
+"""The command `modiste` as a person uses it: words in, status and words out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """All of stdout, which must be one JSON object."""
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        return value
+
+
+Cli = Callable[..., Answer]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of its own, with its own ledger and caches, and a `modiste` that sees no other."""
+
+    root: Path
+
+    def variables(self) -> dict[str, str]:
+        hidden = ("MODISTE_DATA", "MODISTE_DEBUG")
+        return {
+            **{name: value for name, value in os.environ.items() if name not in hidden},
+            "MODISTE_LEDGER": str(self.root / "ledger"),
+            "MODISTE_CACHE": str(self.root / "cache"),
+        }
+
+    def start(self, *words: str | Path, **more: Any) -> subprocess.Popen[str]:
+        """The command `modiste`, in a process group of its own, as a shell would start it."""
+        command = [sys.executable, "-c", "from modiste.cli.main import run; run()"]
+        return subprocess.Popen(
+            [*command, *map(str, words)],
+            cwd=self.root,
+            env=self.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **more,
+        )
+
+    def run(self, *words: str | Path) -> Answer:
+        """The same, waited for."""
+        with self.start(*words) as process:
+            out, err = process.communicate(timeout=300)
+        return Answer(process.returncode, out, err)
+
+
+def new_place(root: Path) -> Place:
+    """An empty one."""
+    root.mkdir(parents=True, exist_ok=True)
+    return Place(root)

@@ -1,0 +1,234 @@
+"""Killed, interrupted, doubled: the same command goes on, and finds what it would have found."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modiste.runs.files import read_json
+from modiste.search.study import Study
+from tests import small
+from tests.command_line import Cli, Place, new_place
+from tests.driving import results
+from tests.synthetic import write_idx
+
+pytestmark = pytest.mark.slow  # child processes
+
+# Three short runs, then one that takes seconds.
+VALUES: dict[str, Any] = small.study(
+    data={"name": "idx", "num_val": 100},
+    model={"family": "mlp", "params": {"hidden": [16], "dropout": 0.2}},
+    train={"epochs": 20, "batch_size": 50},
+    stages=[
+        {"name": "short", "grid": {"train.optimizer": ["adam", {"name": "sgd"}, "nadam"]}},
+        {"name": "long", "final": True, "from": ["short"], "train": {"epochs": 400}},
+    ],
+)
+# One that never ends, for those that only want to see it stopped.
+ENDLESS = small.study(
+    train={"epochs": 10**9},
+    stages=[
+        {"name": "short", "train": {"epochs": 2}},
+        {"name": "endless", "grid": {"model.params.hidden": [[8], [9], [10]]}},
+    ],
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    write_idx(tmp_path / "data")
+    return new_place(tmp_path)
+
+
+def study_words(place: Place, values: dict[str, Any], out: str = "out") -> list[str]:
+    file = small.write_study(place.root / "study.yaml", values)
+    words = ["study", str(file), "--data", str(place.root / "data"), "--out"]
+    return [*words, str(place.root / out), "--workers", "2"]
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    """Lines of stderr up to the first that holds these words."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if words in line:
+            return lines
+    raise AssertionError(f"ended without {words!r}: {''.join(lines)}")
+
+
+def group(process: subprocess.Popen[str]) -> list[int]:
+    """The processes of its group that are still there."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == process.pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_a_study_that_was_killed_goes_on_and_finds_what_it_would_have_found(place: Place) -> None:
+    undisturbed = place.run(*study_words(place, VALUES, "undisturbed"))
+    assert undisturbed.status == 0, undisturbed.err
+    wanted = results(Study(place.root / "undisturbed"))
+    assert len(wanted) == 4
+
+    words = study_words(place, VALUES)
+    with place.start(*words) as process:
+        # Everybody at once, as when the power fails: no handler, no `finally` is run.
+        read_until(process, "validation accuracy")
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    done = len(list((place.root / "out" / "runs").iterdir()))
+    assert 1 <= done < 4
+    assert not (place.root / "out" / "report.html").exists()
+
+    after = place.run(*words)
+    assert after.status == 0, after.err
+    assert f"{done} of 3 runs are finished already." in after.err
+    assert results(Study(place.root / "out")) == wanted
+    assert (place.root / "out" / "report.html").exists()
+
+
+def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(place: Place) -> None:
+    # Through Python, because only there a slice can be made shorter than a test may take.
+    code = (
+        "import sys, modiste\n"
+        "from modiste.search.work_folder import WorkFolder\n"
+        "save = WorkFolder.save\n"
+        "def loud(*args):\n"
+        "    save(*args)\n"
+        "    print('saved', flush=True)\n"
+        "WorkFolder.save = loud\n"
+        "study, done = modiste.run_study(sys.argv[1], out=sys.argv[2], data_folder=sys.argv[3],\n"
+        "                                num_workers=2, slice_seconds=0.1)\n"
+        "assert done\n"
+    )
+    file = small.write_study(place.root / "study.yaml", VALUES)
+
+    def start(out: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(file), out, str(place.root / "data")],
+            cwd=place.root,
+            env=place.variables(),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    # Killed again and again, each time a little later, until it comes to its end.
+    num_kills, is_done = 0, False
+    while not is_done:
+        with start("out") as process:
+            assert process.stdout is not None
+            for number, _ in enumerate(process.stdout):
+                if number == 2 + 4 * num_kills and num_kills < 3:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    num_kills += 1
+                    break
+            else:
+                is_done = True
+    assert process.returncode == 0
+    assert num_kills >= 2
+    with start("undisturbed") as process:
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert results(Study(place.root / "out")) == results(Study(place.root / "undisturbed"))
+
+
+@pytest.mark.parametrize("moment", ["first word", "first run"])
+def test_an_interrupt_ends_within_seconds_and_says_how_to_go_on(place: Place, moment: str) -> None:
+    words = study_words(place, ENDLESS)
+    with place.start(*words) as process:
+        # The first word comes while the workers are still being started.
+        read_until(process, "runs." if moment == "first word" else "validation accuracy")
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does in a terminal
+        _, err = process.communicate(timeout=60)
+        seconds = time.monotonic() - began
+    assert process.returncode == 130
+    assert group(process) == []
+    # Workers that are just being started take some seconds to hear of it, on a busy machine more.
+    assert seconds < 30
+    assert "saving what is under way" in err
+    assert "Traceback" not in err
+    assert "worker process" not in err, "a worker died of it"
+    command = err[err.index("Go on with:") :].splitlines()[1].strip()
+    assert shlex.split(command) == ["modiste", *words]
+    # What was under way is saved, and is taken up by that very command.
+    work = place.root / "out" / "work"
+    saved = [read_json(path)["newest_first"] for path in work.glob("*/checkpoints.json")]
+    assert saved
+    assert all(names for names in saved)
+
+
+def test_an_interrupt_to_the_driver_alone_stops_its_workers_as_well(place: Place) -> None:
+    with place.start(*study_words(place, ENDLESS)) as process:
+        read_until(process, "validation accuracy")
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert group(process) == []
+
+
+def test_workers_end_when_their_driver_is_killed(place: Place) -> None:
+    with place.start(*study_words(place, ENDLESS)) as process:
+        read_until(process, "validation accuracy")
+        process.kill()
+        # The pipes close when the last process that holds them is gone: the workers hold them too.
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_two_interrupts_stop_at_once(place: Place) -> None:
+    with place.start(*study_words(place, ENDLESS)) as process:
+        read_until(process, "validation accuracy")
+        os.kill(process.pid, signal.SIGINT)
+        read_until(process, "saving what is under way")
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Go on with:" in err
+    assert group(process) == []
+
+
+def test_an_interrupt_while_data_are_fetched_stops_at_once(
+    place: Place, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr("modiste.data.source.Source.load_train", interrupted)
+    words = study_words(place, VALUES)
+    answer = cli(*words)
+    assert answer.status == 130
+    assert f"Go on with:\n  {shlex.join(['modiste', *words])}" in answer.err
+    assert "Traceback" not in answer.err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_command_on_the_same_study_is_refused_by_name(place: Place, cli: Cli) -> None:
+    words = study_words(place, ENDLESS)
+    with place.start(*words) as process:
+        read_until(process, "validation accuracy")
+        second = cli(*words)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert second.status == 2
+    assert re.search(rf"being worked on by process {process.pid} on ", second.err)
+    assert "Traceback" not in second.err
+    assert second.out == ""
