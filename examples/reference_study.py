@@ -59,6 +59,7 @@ def show(title: str, runs: Mapping[str, modiste.Run]) -> str:
 
 
 def main() -> None:
+    """Go through the study."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="fashion-mnist", help="a data source")
     parser.add_argument("--folder", help="the folder that holds the data")

@@ -89,7 +89,7 @@ def make_study(
         data_digest=DIGEST,
         overrides=overrides,
         published=published,
-        command=f"modiste study studies/{spec.name}.yaml --profile {profile}",
+        file=f"studies/{spec.name}.yaml",
     )
     for number in range(len(spec.stages)):
         stage = study.stages()[number]

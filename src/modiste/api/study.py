@@ -55,7 +55,6 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     watcher: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
-    command: str = "",
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report.
 
@@ -71,7 +70,6 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         watcher: Is told what happens.
         should_stop: Asked all the time; everything is then saved and the call returns.
         slice_seconds: How often runs under way are saved.
-        command: What made the study, for its report.
 
     Returns:
         The study, and whether everything asked for is finished.
@@ -109,7 +107,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         data_digest=images.digest,
         overrides=overrides,
         published=published,
-        command=command,
+        file=str(file),
     )
     driver = Driver(
         study,

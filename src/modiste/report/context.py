@@ -120,7 +120,7 @@ class Context:
     def command(self, *stages: str) -> str:
         """The command that makes the numbers of these stages again; of all, if none is given."""
         study = self.study
-        words = ["modiste", "study", self._file()]
+        words = ["modiste", "study", study.file]
         if stages:
             words += ["--stages", ",".join(stages)]
         words += ["--profile", study.profile, "--seed", str(study.seed)]
@@ -129,25 +129,15 @@ class Context:
             value = override.value
             value = value if isinstance(value, str) else json.dumps(value)
             words += ["--set", f"{where}{override.key}={value}"]
+        if study.out != f"runs/{study.name}-{study.profile}":
+            words += ["--out", study.out]
         return shlex.join(words)
 
     def look_command(self, look: Look) -> str:
         """The command of a look at the test set; given again, it shows what was stored."""
         stages = ",".join(sorted({run.stage for run in look.runs}))
-        folder = f"runs/{self.study.name}-{self.study.profile}"
         words = ["--final", "--reason", look.reason, "--stages", stages]
-        return shlex.join(["modiste", "evaluate", folder, *words])
-
-    def _file(self) -> str:
-        """The study file, as it was named when the study was run."""
-        try:
-            words = shlex.split(self.study.command)
-        except ValueError:
-            words = []
-        for word in words:
-            if word.endswith((".yaml", ".yml")):
-                return word
-        return f"studies/{self.study.name}.yaml"
+        return shlex.join(["modiste", "evaluate", self.study.out, *words])
 
 
 def gather(study: Study, num_looks: int | None = None) -> Context:

@@ -38,6 +38,7 @@ from modiste.spec.study import (
 )
 
 SCHEMA = 1
+KEYS = {"file", "out", "profile", "seed", "data_digest", "versions", "overrides", "spec"}
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,20 @@ class Study:
         value = files.read_json(folder / "study.json")
         if value.get("schema") != SCHEMA:
             raise StoreError(f"{folder}/study.json: schema {value.get('schema')}, not {SCHEMA}.")
+        missing = sorted(KEYS - set(value))
+        if missing:
+            raise StoreError(
+                f"{folder}/study.json: has no {', '.join(missing)}: written by an older version, "
+                "or damaged. Move the folder away and run the study again."
+            )
         self.spec = StudySpec.parse(value["spec"], f"{folder}/study.json")
+        self.file: str = value["file"]
+        self.out: str = value["out"]
         self.profile: str = value["profile"]
         self.seed: int = value["seed"]
         self.data_digest: str = value["data_digest"]
         self.versions: dict[str, Any] = value["versions"]
         self.published: dict[str, Any] = value.get("published") or {}
-        self.command: str = value.get("command", "")
         self._runs: dict[str, Run] = {}
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
 
@@ -154,9 +162,19 @@ class Study:
         data_digest: str,
         overrides: Sequence[Override] = (),
         published: dict[str, Any] | None = None,
-        command: str = "",
+        file: str = "",
     ) -> Study:
         """Make the folder, or open it if it holds this very study.
+
+        Args:
+            folder: Where it goes.
+            spec: What was asked.
+            profile: ``quick`` or ``full``.
+            seed: Of every point.
+            data_digest: Of the images that may be trained on.
+            overrides: Over everything in the spec.
+            published: Figures to compare with, as they were read.
+            file: The study file, as it was named; commands in the report repeat it.
 
         Raises:
             ResumeError: If the folder holds another study, profile, seed, data or overrides;
@@ -164,12 +182,13 @@ class Study:
         """
         value = {
             "schema": SCHEMA,
+            "file": file or f"studies/{spec.name}.yaml",
+            "out": str(folder),
             "profile": profile,
             "seed": seed,
             "data_digest": data_digest,
             "versions": dict(versions_here()),
             "overrides": [vars(override) for override in overrides],
-            "command": command,
             "spec": spec.to_dict(),
             "published": published,
         }
@@ -260,13 +279,15 @@ class Study:
 
 
 def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
-    """Keys of two studies that differ in what they compute; words may change freely."""
+    """Keys of two studies that differ in what they compute.
+
+    Words may change freely, and a stage may be added: it changes nothing that is there.
+    """
     words = {"title", "about", "published"}
     keys = [key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)]
     old = {stage["name"]: stage for stage in one.get("stages", [])}
     new = {stage["name"]: stage for stage in two["stages"]}
     keys += [f"stages[{name}] (gone)" for name in old if name not in new]
-    keys += [f"stages[{name}] (new)" for name in new if name not in old]
     keys += [
         f"stages[{name}].{key}"
         for name, stage in new.items()

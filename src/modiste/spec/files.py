@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from modiste.errors import SpecError
+from modiste.spec.published import PublishedSpec
 from modiste.spec.study import Override, StudySpec, check
 
 LIMIT_BYTES = 1 << 20
@@ -86,7 +87,11 @@ def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
             raise
         lines = [f"{path}: {line}" for line in str(error).splitlines()]
         raise SpecError("\n".join(lines)) from None
-    published = read_yaml(path.parent / study.published) if study.published else None
+    if study.published is None:
+        return study, None
+    beside = path.parent / study.published
+    published = read_yaml(beside)
+    PublishedSpec.parse(published, str(beside))
     return study, published
 
 

@@ -211,7 +211,7 @@ def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
             continue
         (command,) = quick.page.by_id(f"table-{name}").all("p", class_="command")
         assert command.text.startswith("modiste study studies/fashion-mnist.yaml --stages ")
-        assert command.text.endswith("--profile quick --seed 0")
+        assert "--profile quick --seed 0 --out " in command.text
     assert "modiste study studies/fashion-mnist.yaml --stages mlp-grid --profile quick" in (
         quick.page.by_id("table-mlp-grid").text
     )
@@ -220,7 +220,7 @@ def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
 def test_figures_of_the_test_set_carry_the_command_of_the_look(full: Written) -> None:
     (command,) = full.page.by_id("table-confusion-mlp-final").all("p", class_="command")
     assert command.text == (
-        "modiste evaluate runs/fashion-mnist-full --final --reason "
+        f"modiste evaluate {full.study.out} --final --reason "
         "'the pinned models of the study, once' --stages cnn-final,mlp-final"
     )
 
@@ -234,7 +234,7 @@ def test_a_layer_table_can_be_made_again_without_any_run(quick: Written) -> None
 
 def test_overrides_stand_in_the_commands(cut_in_part: Written) -> None:
     text = cut_in_part.page.by_id("table-mlp-capacity").all("p", class_="command")[0].text
-    assert text.endswith("--set mlp-capacity:train.epochs=4")
+    assert " --set mlp-capacity:train.epochs=4 --out " in text
 
 
 def test_validation_errors_are_shown_where_the_test_set_was_not_opened(

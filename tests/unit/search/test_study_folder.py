@@ -48,9 +48,9 @@ def test_the_same_study_is_opened_again(tmp_path: Path) -> None:
 
 
 def test_a_study_is_read_from_its_folder_alone(tmp_path: Path) -> None:
-    made = make(tmp_path / "s", VALUES, profile="quick", seed=5, command="modiste study ...")
+    made = make(tmp_path / "s", VALUES, profile="quick", seed=5, file="a/study.yaml")
     read = Study(tmp_path / "s")
-    assert (read.profile, read.seed, read.command) == ("quick", 5, "modiste study ...")
+    assert (read.profile, read.seed, read.file) == ("quick", 5, "a/study.yaml")
     assert read.spec == made.spec
     assert [stage.rows for stage in read.stages()] == [stage.rows for stage in made.stages()]
 
@@ -68,7 +68,6 @@ def test_a_study_is_read_from_its_folder_alone(tmp_path: Path) -> None:
         (with_grid(grid={"model.params.hidden": [[3], [5]]}), {}, "stages[grid].grid"),
         (with_grid(repeats=2), {}, "stages[grid].repeats"),
         (changed(stages=STAGES[:1]), {}, "stages[final]"),
-        (changed(stages=[*STAGES, {"name": "more"}]), {}, "stages[more]"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -95,10 +94,16 @@ def test_other_versions_are_refused_by_name(
     assert Study(tmp_path / "s").versions == dict(versions_here())
 
 
+def test_a_stage_may_be_added(tmp_path: Path) -> None:
+    make(tmp_path / "s", VALUES)
+    more = make(tmp_path / "s", changed(stages=[*STAGES, {**STAGES[0], "name": "more"}]))
+    assert [stage.spec.name for stage in more.stages()][-1] == "more"
+
+
 def test_words_may_change_freely(tmp_path: Path) -> None:
     make(tmp_path / "s", VALUES)
     other = with_grid(title="A better title", about="Better words.")
-    study = make(tmp_path / "s", {**other, "title": "Whole"}, command="again")
+    study = make(tmp_path / "s", {**other, "title": "Whole"}, file="b/study.yaml")
     assert study.spec.title == "Whole"
     assert Study(tmp_path / "s").spec.stages[0].title == "A better title"
 

@@ -56,7 +56,6 @@ def command(
             data_folder=data,
             watcher=display,
             should_stop=should_stop,
-            command=this_command(),
         )
     if not is_finished:
         raise Interrupted(f"stopped; everything done is saved. Go on with:\n  {this_command()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from modiste.report.blocks import Block, Cell, CodeLine, Column, Paragraph, Table, TableRow
@@ -26,7 +27,7 @@ def build(context: Context) -> Sequence[Block]:
         ),
         CodeLine(context.command()),
         Paragraph(["And this one writes the report again, from the folders of the runs:"]),
-        CodeLine(f"modiste report runs/{context.study.name}-{context.study.profile}"),
+        CodeLine(shlex.join(["modiste", "report", context.study.out])),
     ]
     if not context.runs:
         return blocks
