@@ -38,7 +38,7 @@ ENDLESS = small.study(
     train={"epochs": 10**9},
     stages=[
         {"name": "short", "train": {"epochs": 2}},
-        {"name": "endless", "grid": {"model.params.hidden": [[8], [9], [10]]}},
+        {"name": "endless", "from": ["short"], "grid": {"model.params.hidden": [[8], [9], [10]]}},
     ],
 )
 
@@ -49,10 +49,22 @@ def place(tmp_path: Path) -> Place:
     return new_place(tmp_path)
 
 
-def study_words(place: Place, values: dict[str, Any], out: str = "out") -> list[str]:
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the study finds when nothing happens to it."""
+    place = new_place(tmp_path_factory.mktemp("undisturbed"))
+    write_idx(place.root / "data")
+    answer = place.run(*study_words(place, VALUES))
+    assert answer.status == 0, answer.err
+    found = results(Study(place.root / "out"))
+    assert len(found) == 4
+    return found
+
+
+def study_words(place: Place, values: dict[str, Any]) -> list[str]:
     file = small.write_study(place.root / "study.yaml", values)
-    words = ["study", str(file), "--data", str(place.root / "data"), "--out"]
-    return [*words, str(place.root / out), "--workers", "2"]
+    words = ["study", str(file), "--data", str(place.root / "data")]
+    return [*words, "--out", str(place.root / "out"), "--workers", "2"]
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
@@ -79,12 +91,9 @@ def group(process: subprocess.Popen[str]) -> list[int]:
     return found
 
 
-def test_a_study_that_was_killed_goes_on_and_finds_what_it_would_have_found(place: Place) -> None:
-    undisturbed = place.run(*study_words(place, VALUES, "undisturbed"))
-    assert undisturbed.status == 0, undisturbed.err
-    wanted = results(Study(place.root / "undisturbed"))
-    assert len(wanted) == 4
-
+def test_a_study_that_was_killed_goes_on_and_finds_what_it_would_have_found(
+    place: Place, wanted: dict[str, Any]
+) -> None:
     words = study_words(place, VALUES)
     with place.start(*words) as process:
         # Everybody at once, as when the power fails: no handler, no `finally` is run.
@@ -102,7 +111,9 @@ def test_a_study_that_was_killed_goes_on_and_finds_what_it_would_have_found(plac
     assert (place.root / "out" / "report.html").exists()
 
 
-def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(place: Place) -> None:
+def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(
+    place: Place, wanted: dict[str, Any]
+) -> None:
     # Through Python, because only there a slice can be made shorter than a test may take.
     code = (
         "import sys, modiste\n"
@@ -118,42 +129,32 @@ def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(place: Place) ->
     )
     file = small.write_study(place.root / "study.yaml", VALUES)
 
-    def start(out: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(file), out, str(place.root / "data")],
+    # Killed after the third checkpoint, later once more, then left in peace.
+    for num_saves in (3, 6, None):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(file), "out", str(place.root / "data")],
             cwd=place.root,
             env=place.variables(),
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        )
-
-    # Killed again and again, each time a little later, until it comes to its end.
-    num_kills, is_done = 0, False
-    while not is_done:
-        with start("out") as process:
+        ) as process:
             assert process.stdout is not None
-            for number, _ in enumerate(process.stdout):
-                if number == 2 + 4 * num_kills and num_kills < 3:
+            for number, _ in enumerate(process.stdout, start=1):
+                if number == num_saves:
                     os.killpg(process.pid, signal.SIGKILL)
-                    num_kills += 1
                     break
-            else:
-                is_done = True
-    assert process.returncode == 0
-    assert num_kills >= 2
-    with start("undisturbed") as process:
-        process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert results(Study(place.root / "out")) == results(Study(place.root / "undisturbed"))
+        assert process.returncode == (0 if num_saves is None else -signal.SIGKILL)
+    assert results(Study(place.root / "out")) == wanted
 
 
-@pytest.mark.parametrize("moment", ["first word", "first run"])
+@pytest.mark.parametrize("moment", ["while workers are started", "while they work"])
 def test_an_interrupt_ends_within_seconds_and_says_how_to_go_on(place: Place, moment: str) -> None:
-    words = study_words(place, ENDLESS)
+    is_early = moment == "while workers are started"
+    values = {**ENDLESS, "stages": [{"name": "endless"}]} if is_early else ENDLESS
+    words = study_words(place, values)
     with place.start(*words) as process:
-        # The first word comes while the workers are still being started.
-        read_until(process, "runs." if moment == "first word" else "validation accuracy")
+        read_until(process, "1 runs." if is_early else "validation accuracy")
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does in a terminal
         _, err = process.communicate(timeout=60)

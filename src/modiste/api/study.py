@@ -56,7 +56,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
 ) -> tuple[Study, bool]:
-    """Run what is not finished of a study, and write its report.
+    """Run what is not finished of a study, and write its report when all of it is.
 
     Args:
         file: A study file.
@@ -118,10 +118,12 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         slice_seconds,
     )
     is_finished = driver.run(wanted)
+    if not is_finished:
+        return study, False  # whoever stopped it waits; the next call draws and writes
     _draw_data(study, images, source, data_specs[0])
     _save_finals(study, images)
     write_report(study)
-    return study, is_finished
+    return study, True
 
 
 def write_report(study: Study) -> Path:
