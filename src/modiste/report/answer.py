@@ -143,7 +143,7 @@ def _best_of_families(context: Context) -> list[tuple[StageFacts, RowFacts]]:
 
 
 def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
-    gap = prose.gap(first, other, context.epoch)
+    gap = prose.gap(context, first, other)
     if gap is None:
         return ""
     words = f", {size(gap.mean)} points behind"

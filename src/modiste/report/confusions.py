@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,23 +74,25 @@ def detail(context: Context, stage: StageFacts, row: RowFacts) -> list[Block]:
 def _answers(context: Context, stage: StageFacts, run: Run) -> _Answers:
     """Of the test set, if this run has been shown it; of the validation images otherwise."""
     epoch, names = context.epoch, context.class_names
-    part, saved = "validation", run.predictions
+    part, found = "validation", context.study.answers(run, epoch)
+    predicted, labels = found.classes_N, found.labels_N
     stored = context.study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
     errors_epoch, command = epoch, context.command(stage.name)
     for look in context.looks:
         path = look.file("predictions", run.fingerprint)
         if path.is_file():
-            part, saved = "test", _read(path)
+            saved = _read(path)
+            part, labels = "test", saved["labels"]
+            predicted = saved[f"logits_{epoch}_NK"].argmax(axis=1)
             stored, errors_epoch = look.file("errors", run.fingerprint), "last"
             command = context.look_command(look)
             break
-    predicted = saved[f"logits_{epoch}_NK"].argmax(axis=1)
-    counts = confusion(predicted, saved["labels"], len(names))
+    counts = confusion(predicted, labels, len(names))
     where = f"{part} images, {epoch} epoch, seed {run.spec.seed}"
     return _Answers(counts, names, part, where, stored, errors_epoch, command)
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[np.floating]]:
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         return files.read_npz(path.read_bytes())
     except (OSError, ValueError) as error:

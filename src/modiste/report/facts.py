@@ -14,7 +14,7 @@ from modiste.evaluate.intervals import BoolsSN, Difference, paired_difference, s
 from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.runs.run import Epoch, Run
-from modiste.search.study import Row, Stage
+from modiste.search.study import Answers, Row, Stage
 from modiste.spec.published import PublishedRow
 
 
@@ -153,6 +153,7 @@ def stage_facts(
     cut: Cut | None,
     epoch: Epoch,
     find: Callable[[Row], PublishedRow | None],
+    answers: Callable[[Run, Epoch], Answers],
 ) -> StageFacts:
     """Everything about a stage; reads the predictions of the rows that compete."""
     ranked = stage.ranked(epoch)
@@ -162,21 +163,24 @@ def stage_facts(
     for row, label in zip(stage.rows, short_labels(stage.rows), strict=True):
         lead = None
         if first is not None and row is not first and id(row) in ranks:
-            lead = lead_over(first, row, epoch)
+            lead = lead_over(first, row, epoch, answers)
         rows.append(RowFacts(row, label, find(row), ranks.get(id(row)), lead))
     return StageFacts(stage, rows, cut)
 
 
-def lead_over(one: Row, two: Row, epoch: Epoch) -> Difference | None:
+def lead_over(
+    one: Row, two: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]
+) -> Difference | None:
     """Accuracy of one row less that of another, on validation images; none if either broke.
 
     Paired where both answered the same images; otherwise as of two independent samples.
     """
     if any(run.metrics["status"] != "finished" for row in (one, two) for run in row.runs):
         return None
-    ids = [run.predictions["image_ids"] for row in (one, two) for run in row.runs]
+    first, second = ([answers(run, epoch) for run in row.runs] for row in (one, two))
+    ids = [found.image_ids_N for found in (*first, *second)]
     if all(np.array_equal(ids[0], other) for other in ids[1:]):
-        return paired_difference(is_right(one, epoch), is_right(two, epoch))
+        return paired_difference(is_right(first), is_right(second))
     means = [row.mean(epoch, "val", "accuracy") for row in (one, two)]
     errors = [
         standard_error(value, row.runs[0].metrics[epoch]["val"]["total"])
@@ -185,14 +189,9 @@ def lead_over(one: Row, two: Row, epoch: Epoch) -> Difference | None:
     return Difference(means[0] - means[1], math.hypot(*errors))
 
 
-def is_right(row: Row, epoch: Epoch) -> BoolsSN:
+def is_right(found: Sequence[Answers]) -> BoolsSN:
     """Which validation images each run of a row got right."""
-    return np.stack(
-        [
-            run.predictions[f"logits_{epoch}_NK"].argmax(axis=1) == run.predictions["labels"]
-            for run in row.runs
-        ]
-    )
+    return np.stack([answers.classes_N == answers.labels_N for answers in found])
 
 
 def mean(values: Sequence[float]) -> float | None:

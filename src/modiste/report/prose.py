@@ -239,11 +239,11 @@ def _by_rule(context: Context, ranked: Sequence[RowFacts]) -> str:
     return ", by the count of right answers, although it is tied"
 
 
-def gap(one: RowFacts, two: RowFacts, epoch: Epoch) -> Difference | None:
+def gap(context: Context, one: RowFacts, two: RowFacts) -> Difference | None:
     """Accuracy of one finished row less that of another, on the same validation images."""
     if not one.runs or not two.runs:
         return None
-    return lead_over(one.row, two.row, epoch)
+    return lead_over(one.row, two.row, context.epoch, context.study.answers)
 
 
 def joined(*parts: Words) -> list[Inline]:

@@ -128,6 +128,10 @@ class Run:
         content = files.read_checked(self.folder, "predictions-val.npz")
         return files.read_npz(content)
 
+    @property
+    def has_predictions(self) -> bool:
+        return (self.folder / "predictions-val.npz").is_file()
+
     def weights(self, epoch: Epoch) -> Arrays:
         """Trainable weights and moving statistics by name, after the best or the last epoch."""
         content = files.read_checked(self.folder, "model.safetensors")

@@ -74,42 +74,43 @@ def collect(study: Study, target: Path) -> list[Path]:
             _copy_run(run, target / "runs" / run.folder.name, with_logits=run.fingerprint in kept)
         table = target / stage.spec.name / "table.csv"
         files.write_bytes(table, _table(stage))
-        predictions = compact(_runs(stage.rows))
+        predictions = compact(study, _runs(stage.rows))
         if predictions:
             files.write_bytes(table.with_name("predictions.npz"), files.to_npz(predictions))
         tables.append(table)
     return tables
 
 
-def compact(runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
-    """Class and probability of each validation image at the last epoch, for several runs.
+def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
+    """Class and probability of each validation image, for several runs.
 
     Returns:
-        ``fingerprints_R``, ``classes_RN`` (uint8), ``probabilities_RN`` (float16), and ``labels_N``
-        and ``image_ids_N``, which the runs share; empty if no run has predictions.
+        ``fingerprints_R``, for both epochs ``classes_last_RN`` (uint8) and
+        ``probabilities_last_RN`` (float16), and ``labels_N`` and ``image_ids_N``, which the runs
+        share; empty if no run has predictions.
+
+    Raises:
+        StoreError: If the runs were validated on different images.
     """
-    finished = [run for run in runs if run.metrics["status"] == "finished"]
-    classes, shares, names = [], [], []
-    labels = ids = None
-    for run in finished:
-        found = run.predictions
-        shares_NK = probabilities(found["logits_last_NK"])
-        classes.append(shares_NK.argmax(axis=1).astype(np.uint8))
-        shares.append(shares_NK.max(axis=1).astype(np.float16))
-        names.append(run.fingerprint)
-        if labels is None:
-            labels, ids = found["labels"], found["image_ids"]
-        elif ids is None or not np.array_equal(ids, found["image_ids"]):
-            raise StoreError(f"{run.folder}: validated on other images than the rest of its stage.")
-    if labels is None or ids is None:
+    finished = [run for run in runs if run.metrics["status"] == "finished" and run.has_predictions]
+    if not finished:
         return {}
-    return {
-        "fingerprints_R": np.array(names),
-        "classes_RN": np.stack(classes),
-        "probabilities_RN": np.stack(shares),
-        "labels_N": labels.astype(np.uint8),
-        "image_ids_N": ids.astype(np.int32),
+    shared = study.answers(finished[0], "last")
+    for run in finished:
+        if not np.array_equal(shared.image_ids_N, run.predictions["image_ids"]):
+            raise StoreError(f"{run.folder}: validated on other images than the rest of its stage.")
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "fingerprints_R": np.array([run.fingerprint for run in finished]),
+        "labels_N": shared.labels_N.astype(np.uint8),
+        "image_ids_N": shared.image_ids_N.astype(np.int32),
     }
+    for epoch in ("last", "best"):
+        shares_RNK = np.stack(
+            [probabilities(run.predictions[f"logits_{epoch}_NK"]) for run in finished]
+        )
+        arrays[f"classes_{epoch}_RN"] = shares_RNK.argmax(axis=2).astype(np.uint8)
+        arrays[f"probabilities_{epoch}_RN"] = shares_RNK.max(axis=2).astype(np.float16)
+    return arrays
 
 
 def _runs(rows: Sequence[Row]) -> list[Run]:

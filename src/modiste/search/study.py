@@ -20,7 +20,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
@@ -115,6 +118,14 @@ class Stage:
 
         done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
         return [row for _, row in sorted(done, key=key)]
+
+
+class Answers(NamedTuple):
+    """What a run said of each validation image, and what was right."""
+
+    classes_N: npt.NDArray[np.int64]
+    labels_N: npt.NDArray[np.int64]
+    image_ids_N: npt.NDArray[np.int64]
 
 
 class Study:
@@ -227,6 +238,32 @@ class Study:
             raise StoreError(f"{folder}: holds another run ({run.fingerprint[:16]}); move it away.")
         self._runs[fingerprint] = run
         return run
+
+    def answers(self, run: Run, epoch: Epoch) -> Answers:
+        """A run's validation answers: from its logits, or from what `collect` kept of them.
+
+        Raises:
+            StoreError: If neither is there.
+        """
+        if run.has_predictions:
+            saved = run.predictions
+            classes_N = saved[f"logits_{epoch}_NK"].argmax(axis=1)
+            return Answers(classes_N, saved["labels"], saved["image_ids"])
+        if run.fingerprint not in self._collected:
+            raise StoreError(f"{run.folder}: neither its logits nor its answers were kept.")
+        kept, index = self._collected[run.fingerprint]
+        found = (kept[f"classes_{epoch}_RN"][index], kept["labels_N"], kept["image_ids_N"])
+        return Answers(*(array.astype(np.int64) for array in found))
+
+    @cached_property
+    def _collected(self) -> dict[str, tuple[dict[str, npt.NDArray[Any]], int]]:
+        """By fingerprint: the arrays of its stage's `predictions.npz`, and its row in them."""
+        found = {}
+        for path in sorted(self.folder.glob("*/predictions.npz")):
+            arrays = files.read_npz(path.read_bytes())
+            for index, fingerprint in enumerate(arrays["fingerprints_R"].tolist()):
+                found[str(fingerprint)] = arrays, index
+        return found
 
     def stages(self) -> list[Stage]:
         """Every stage, in order, with what is finished of it."""
