@@ -20,6 +20,7 @@ from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, fit, infer, score
+from modiste.train.machine import prepare
 from modiste.train.noise import kept_share
 from modiste.train.state import TrainState
 
@@ -40,9 +41,7 @@ class Session:
     """
 
     def __init__(self, spec: RunSpec, data: TrainingData, checkpoint: bytes | None = None) -> None:
-        torch.set_num_threads(spec.threads)
-        # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
-        torch.set_flush_denormal(True)
+        prepare(spec.threads)
         self.spec = spec
         self.fingerprint = spec.fingerprint(data.digest)
         self.net = network(spec, data.train)
