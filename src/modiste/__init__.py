@@ -14,6 +14,8 @@ Names are imported when they are first used, so `import modiste` costs nothing.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,3 +51,21 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_HOMES)
+
+
+class _Package(ModuleType):
+    """`modiste.evaluate` is the function, whatever was imported before.
+
+    Importing `modiste.evaluate.metrics` sets the attribute `evaluate` of this package to the
+    package of that name, as the import system does; here that is let go.
+    """
+
+    @property
+    def evaluate(self) -> Any:
+        return __getattr__("evaluate")
+
+    @evaluate.setter
+    def evaluate(self, package: ModuleType) -> None: ...
+
+
+sys.modules[__name__].__class__ = _Package

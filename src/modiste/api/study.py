@@ -20,12 +20,12 @@ from modiste.runs import files
 from modiste.runs.environment import num_cores
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
-from modiste.search.collect import collect
+from modiste.search.collect import collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Stage, Study
 from modiste.spec.files import parse_override, read_study
 from modiste.spec.run import DataSpec
-from modiste.spec.study import Point, check
+from modiste.spec.study import Point, StudySpec, check
 
 NUM_ERRORS_SHOWN = 24
 
@@ -107,6 +107,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         data_digest=images.digest,
         overrides=overrides,
         published=published,
+        committed=_committed(Path(file), spec, profile),
         file=str(file),
     )
     driver = Driver(
@@ -212,6 +213,14 @@ def look_at_runs(
         )
     stored = look(source, candidates, reason, ledger, folder)
     return files.read_json(stored / "look.json")
+
+
+def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
+    """What collected results of the full profile say, for a smaller one to show."""
+    folder = file.parent / spec.results if spec.results else None
+    if profile == "full" or folder is None or not (folder / "study.json").is_file():
+        return {}
+    return summary(Study(folder))
 
 
 def _source(specs: Sequence[DataSpec], folder: str | Path | None) -> Source:

@@ -169,7 +169,8 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
         def find(row: Row) -> PublishedRow | None:
             return publication.find(published, stage.spec.name, row.specs[0])
 
-        return stage_facts(stage, cut, study.spec.rank_epoch, find, study.answers)
+        committed = study.committed.get(stage.spec.name, {})
+        return stage_facts(stage, cut, study.spec.rank_epoch, find, study.answers, committed)
 
     return Context(
         study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks

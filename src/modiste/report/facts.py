@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 
 from modiste.evaluate.intervals import BoolsSN, Difference, paired_difference, standard_error
 from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
+from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
 from modiste.search.study import Answers, Row, Stage
 from modiste.spec.published import PublishedRow
@@ -29,6 +31,7 @@ class RowFacts:
         rank: 1 for the best of those that are finished; none for those that do not compete.
         lead: Accuracy of the stage's first row less that of this one, on the same validation
             images; none for the first row, and for those that do not compete.
+        committed: Validation accuracies and epochs of the full profile, if they were collected.
     """
 
     row: Row
@@ -36,6 +39,7 @@ class RowFacts:
     published: PublishedRow | None
     rank: int | None = None
     lead: Difference | None = None
+    committed: Mapping[str, Sequence[float]] | None = None
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -63,10 +67,19 @@ class RowFacts:
         if row.is_done:
             return "" if row.is_chosen else "from another stage"
         if not row.is_chosen:
-            return "not run in this profile"
+            return "not run in this profile" + self._elsewhere()
         if row.runs:
             return f"{len(row.runs)} of {len(row.specs)} seeds finished"
         return "not finished yet"
+
+    def _elsewhere(self) -> str:
+        """What the full profile found, where its results were committed."""
+        if not self.committed:
+            return ""
+        accuracies = list(self.committed["val_accuracy"])
+        figure = spread(mean(accuracies), deviation(accuracies))
+        seeds = plural(len(accuracies), "seed")
+        return f"; full profile, committed: validation accuracy {figure}, last epoch, {seeds}"
 
     def values(self, epoch: Epoch, part: str, figure: str) -> list[float]:
         """One figure of every run, such as ``values("last", "val", "accuracy")``."""
@@ -154,6 +167,7 @@ def stage_facts(
     epoch: Epoch,
     find: Callable[[Row], PublishedRow | None],
     answers: Callable[[Run, Epoch], Answers],
+    committed: Mapping[str, Any],
 ) -> StageFacts:
     """Everything about a stage; reads the predictions of the rows that compete."""
     ranked = stage.ranked(epoch)
@@ -164,7 +178,8 @@ def stage_facts(
         lead = None
         if first is not None and row is not first and id(row) in ranks:
             lead = lead_over(first, row, epoch, answers)
-        rows.append(RowFacts(row, label, find(row), ranks.get(id(row)), lead))
+        elsewhere = committed.get(row.label)
+        rows.append(RowFacts(row, label, find(row), ranks.get(id(row)), lead, elsewhere))
     return StageFacts(stage, rows, cut)
 
 

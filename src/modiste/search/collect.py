@@ -81,6 +81,23 @@ def collect(study: Study, target: Path) -> list[Path]:
     return tables
 
 
+def summary(study: Study) -> dict[str, dict[str, Any]]:
+    """Validation accuracies at the last epoch, by stage and point, of rows that are finished.
+
+    Returns:
+        For each stage, and in it for each label: ``val_accuracy`` and ``epochs`` of every seed.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for stage in study.stages():
+        for row in stage.rows:
+            if row.is_done and all(run.metrics["status"] == "finished" for run in row.runs):
+                found.setdefault(stage.spec.name, {})[row.label] = {
+                    "val_accuracy": [run.metrics["last"]["val"]["accuracy"] for run in row.runs],
+                    "epochs": [run.metrics["epochs"] for run in row.runs],
+                }
+    return found
+
+
 def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     """Class and probability of each validation image, for several runs.
 

@@ -8,6 +8,7 @@ import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -119,7 +120,9 @@ class Pool:
             target=_serve, args=(theirs, self._arrays, self._digest), daemon=True
         )
         # Ctrl-C reaches the whole group, and the driver alone decides what it means: a child must
-        # not hear it, from its first moment on, long before it can say so itself.
+        # not hear it, from its first moment on, long before it can say so itself. It inherits the
+        # mask; what Python keeps beside its children would lift that if it were started just now.
+        resource_tracker.ensure_running()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

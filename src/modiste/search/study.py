@@ -159,11 +159,12 @@ class Study:
         self.data_digest: str = value["data_digest"]
         self.versions: dict[str, Any] = value["versions"]
         self.published: dict[str, Any] = value.get("published") or {}
+        self.committed: dict[str, dict[str, Any]] = value.get("committed") or {}
         self._runs: dict[str, Run] = {}
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 (by keyword: what a study folder holds)
         cls,
         folder: Path,
         spec: StudySpec,
@@ -173,6 +174,7 @@ class Study:
         data_digest: str,
         overrides: Sequence[Override] = (),
         published: dict[str, Any] | None = None,
+        committed: dict[str, dict[str, Any]] | None = None,
         file: str = "",
     ) -> Study:
         """Make the folder, or open it if it holds this very study.
@@ -185,6 +187,7 @@ class Study:
             data_digest: Of the images that may be trained on.
             overrides: Over everything in the spec.
             published: Figures to compare with, as they were read.
+            committed: What `summary` said of collected results of the full profile.
             file: The study file, as it was named; commands in the report repeat it.
 
         Raises:
@@ -202,6 +205,7 @@ class Study:
             "overrides": [vars(override) for override in overrides],
             "spec": spec.to_dict(),
             "published": published,
+            "committed": committed,
         }
         path = folder / "study.json"
         if path.exists():
@@ -320,7 +324,7 @@ def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
 
     Words may change freely, and a stage may be added: it changes nothing that is there.
     """
-    words = {"title", "about", "published"}
+    words = {"title", "about", "published", "results"}
     keys = [key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)]
     old = {stage["name"]: stage for stage in one.get("stages", [])}
     new = {stage["name"]: stage for stage in two["stages"]}

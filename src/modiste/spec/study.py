@@ -101,6 +101,8 @@ class StudySpec(Spec):
             validation loss).
         preset, threads, data, model, train: What every stage begins with.
         published: A file beside the study's, with the figures to compare with.
+        results: A folder, seen from the study file, with collected results of the full profile;
+            the report of a smaller profile shows them for what it does not run.
         profiles: Keys to set in every point of a profile.
         stages: In order.
     """
@@ -116,6 +118,7 @@ class StudySpec(Spec):
     model: Settings = {}
     train: Settings = {}
     published: str | None = None
+    results: str | None = None
     profiles: dict[Profile, Settings] = {}
     stages: tuple[StageSpec, ...] = Field(min_length=1)
 

@@ -190,6 +190,29 @@ def test_a_last_batch_of_one_image_passes_batch_norm_of_one_pixel() -> None:
     assert all(np.isfinite(array).all() for array in record.weights.values())
 
 
+def test_a_set_of_one_class_is_learnt_and_nothing_divides_by_zero(tmp_path: Path) -> None:
+    images = small.images()
+    alone = dataclasses.replace(images, labels_N=images.labels_N * 0, class_names=("all",))
+    _, record = trained(small.run_spec({"train.epochs": 1}), alone)
+    assert record.metrics["last"]["val"]["accuracy"] == 1.0
+    assert record.metrics["last"]["val"]["loss"] == 0.0
+    write_run(record, tmp_path / "run")
+
+
+def test_images_all_alike_are_no_reason_to_crash() -> None:
+    images = small.images()
+    grey = dataclasses.replace(images, images_NCHW=np.full_like(images.images_NCHW, 7))
+    for changes in ({"data.scaling": "standard"}, small.CNN):
+        _, record = trained(small.run_spec({**changes, "train.epochs": 2}), grey)
+        assert record.metrics["status"] == "finished"
+
+
+def test_more_threads_than_cores_are_allowed() -> None:
+    _, record = trained(small.run_spec({"train.epochs": 1}, threads=8))
+    torch.set_num_threads(1)
+    assert record.environment["threads"] == 8
+
+
 def test_label_smoothing_and_standard_scaling_change_what_is_learnt() -> None:
     _, plain = trained(small.run_spec())
     for changes in ({"train.label_smoothing": 0.1}, {"data.scaling": "standard"}):

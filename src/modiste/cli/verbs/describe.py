@@ -43,8 +43,11 @@ def command(
         values = assign(values, {key: override.value})
     try:
         height, width, channels = (int(part) for part in shape.lower().split("x"))
+        is_shape = min(height, width, channels) >= 1
     except ValueError:
-        raise SpecError(f"--shape {shape}: expected HxWxC, such as 28x28x1.") from None
+        is_shape = False
+    if not is_shape:
+        raise SpecError(f"--shape {shape}: expected HxWxC, such as 28x28x1.")
     found = table(
         cls.parse(values, "model.params").layers((channels, height, width), classes),
         (channels, height, width),

@@ -152,7 +152,10 @@ def _split(stage: StageFacts) -> tuple[list[RowFacts], list[RowFacts]]:
     bare = [
         row
         for row in stage.rows
-        if not row.row.is_chosen and not row.row.runs and row.published is None
+        if not row.row.is_chosen
+        and not row.row.runs
+        and row.published is None
+        and not row.committed
     ]
     if len(bare) <= _FEW:
         return stage.in_order, []

@@ -1,0 +1,223 @@
+"""What the package as a whole promises: names, commands, sizes, imports, and how fast it is."""
+
+from __future__ import annotations
+
+import ast
+import re
+import resource
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import modiste
+from modiste.cli.main import app
+from tests import small
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+DOCS = [path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if path.is_file()]
+COMMANDS = typer.main.get_command(app)
+
+
+def python(code: str) -> str:
+    """What a fresh Python prints."""
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return answer.stdout.strip()
+
+
+# --- what is loaded, and how long that takes ------------------------------------------------------
+
+HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main import run\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import modiste; modiste.__all__; dir(modiste)",
+        HELP + "try: run()\nexcept SystemExit: pass",
+        "import modiste.spec.files, modiste.spec.published",
+        "from modiste.evaluate.finding import FINDINGS; FINDINGS.names()",
+        "import modiste.report, modiste.report.data_figures",
+        "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
+        "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
+        "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
+    ],
+    ids=["modiste", "help", "spec", "evaluate", "report", "runs", "registries", "data"],
+)
+def test_torch_is_not_loaded_by(code: str) -> None:
+    loaded = python(f"{code}\nimport sys; print(); print('torch' in sys.modules)")
+    assert loaded.splitlines()[-1] == "False"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["numpy", "scipy", "sklearn", "matplotlib", "PIL", "pydantic", "yaml", "rich", "jinja2"]
+    code = (
+        HELP
+        + f"try: run()\nexcept SystemExit: pass\nprint([n for n in {heavy} if n in sys.modules])"
+    )
+    assert python(code).splitlines()[-1] == "[]"
+
+
+def test_help_takes_less_than_half_a_second_of_a_core() -> None:
+    def cpu_seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-c", HELP + "run()"], check=True, stdout=subprocess.DEVNULL
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # The time of the core, not of the clock: other processes may keep us waiting. The least of
+    # five: a cold disk and a first compilation are not what is promised.
+    assert min(cpu_seconds() for _ in range(5)) < 0.5
+
+
+# --- names and commands ---------------------------------------------------------------------------
+
+
+def test_every_public_name_is_there_and_says_what_it_is() -> None:
+    assert sorted(modiste.__all__) == sorted(dir(modiste))
+    for name in modiste.__all__:
+        assert callable(getattr(modiste, name))
+        assert getattr(modiste, name).__doc__
+    assert {"load", "look", "fit", "compare", "evaluate", "run_study"} <= set(modiste.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = modiste.nothing  # type: ignore[attr-defined]
+
+
+def test_no_package_of_ours_takes_the_place_of_a_public_name() -> None:
+    code = "import modiste, modiste.api.study, modiste.evaluate.metrics\n"
+    code += "from modiste.evaluate.metrics import accuracy\n"
+    code += "print(all(callable(getattr(modiste, name)) for name in modiste.__all__))"
+    assert python(code) == "True"
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The `modiste ...` lines of all code blocks, as words; `...` and comments left out."""
+    blocks = re.findall(r"```(?:sh|bash|console|text)?\n(.*?)```", text, re.DOTALL)
+    blocks += re.findall(r"^(?: {4}|\t)(.*)$", text, re.MULTILINE)
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    lines += [code.strip() for code in re.findall(r"`(modiste [^`]+)`", text)]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("modiste ")]
+
+
+def unknown_words(words: list[str]) -> list[str]:
+    """Verbs and options of a command line that there are not."""
+    command, rest = COMMANDS, words[1:]
+    known = {"--help", "-h"}
+    wrong = []
+    while True:
+        known |= {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+        children = getattr(command, "commands", {})
+        while children and rest and rest[0].startswith("-"):
+            rest = rest[1:] if rest[0] in known else [*rest[1:], rest[0]]
+        if not children or not rest:
+            break
+        if rest[0] not in children:
+            return [*wrong, rest[0]]
+        command, rest = children[rest[0]], rest[1:]
+    return wrong + [w for w in rest if re.match(r"--?[a-z]", w) and w.split("=")[0] not in known]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_documented_command_exists(path: Path) -> None:
+    for words in commands_in(path.read_text("utf-8")):
+        assert unknown_words(words) == [], shlex.join(words)
+
+
+def test_a_documented_command_that_does_not_exist_would_be_found() -> None:
+    text = (
+        "`modiste stud x`\n\n```sh\n$ modiste study x --profle quick  # a\nmodiste data shw\n```\n"
+    )
+    assert [unknown_words(words) for words in commands_in(text)] == [
+        ["--profle"],
+        ["shw"],
+        ["stud"],
+    ]
+
+
+def test_the_example_in_the_help_of_every_verb_exists() -> None:
+    for name, command in COMMANDS.commands.items():  # type: ignore[attr-defined]
+        text = command.help or ""
+        for child in getattr(command, "commands", {}).values():
+            text += child.help or ""
+        found = re.findall(r"Example:  (modiste [^\n]*)", text)
+        assert found, f"{name}: no example"
+        for line in found:
+            assert unknown_words(shlex.split(line)) == [], line
+
+
+def test_every_make_target_that_is_documented_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for path in DOCS:
+        for name in re.findall(r"(?:`|^\$? *)make ([a-z]+)", path.read_text("utf-8"), re.MULTILINE):
+            assert name in targets, f"{path}: make {name}"
+
+
+# --- the code -------------------------------------------------------------------------------------
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    long = {
+        str(path): n for path in SOURCES if (n := len(path.read_text("utf-8").splitlines())) > 500
+    }
+    assert long == {}
+
+
+FORBIDDEN = {
+    *["eval", "exec", "pickle", "cPickle", "joblib", "marshal", "dill", "cloudpickle", "shelve"],
+    *["torch.load", "torch.save", "yaml.unsafe_load", "yaml.full_load"],
+}
+
+
+def names_used(node: ast.AST) -> set[str]:
+    """What this piece of a program imports or calls; `allow_pickle` where it is not False."""
+    match node:
+        case ast.Import(names=names):
+            return {alias.name.split(".")[0] for alias in names}
+        case ast.ImportFrom(module=str(module)):
+            return {module.split(".")[0]}
+        case ast.Call(func=ast.Name(id=name)):
+            return {name}
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+            return {f"{name}.{attribute}"}
+        case ast.keyword(arg="allow_pickle", value=ast.Constant(value=False)):
+            return set()
+        case ast.keyword(arg="allow_pickle"):
+            return {"pickle"}
+    return set()
+
+
+def test_nothing_runs_code_that_lies_in_a_file() -> None:
+    found = [
+        f"{path}:{getattr(node, 'lineno', '')}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if names_used(node) & FORBIDDEN
+    ]
+    assert found == []
+    assert names_used(ast.parse("torch.load(x)").body[0].value.func) & FORBIDDEN  # type: ignore[attr-defined]
+
+
+def test_nothing_we_ship_speaks_of_the_place_where_it_was_written() -> None:
+    suffixes = {".py", ".md", ".yaml", ".toml", ".txt", ".sh", ".html", ".css", ".js", ""}
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    words = re.compile("/work/" + "shared|/tmp/" + "dev|/work/" + "main")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in suffixes and path.is_file():
+            assert not words.search(path.read_text("utf-8")), name
+
+
+def test_the_study_that_tests_use_makes_sense(study_file: Path) -> None:
+    assert study_file.read_text("utf-8").startswith(f"name: {small.STUDY['name']}")

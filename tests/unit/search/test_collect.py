@@ -1,0 +1,87 @@
+"""A collected study is small, and reads as the study it came from."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modiste import report
+from modiste.errors import StoreError
+from modiste.search.collect import collect, summary
+from modiste.search.study import Study
+from tests import small
+from tests.driving import drive, make
+
+pytestmark = pytest.mark.slow  # child processes
+
+VALUES = small.study(data={"name": "idx", "num_val": small.NUM_VAL})
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    made = make(tmp_path_factory.mktemp("study") / "s", VALUES)
+    assert drive(made)
+    return Study(made.folder)
+
+
+def test_tables_and_compact_answers_say_what_the_runs_say(study: Study, tmp_path: Path) -> None:
+    collect(study, tmp_path / "c")
+    with (tmp_path / "c" / "grid" / "table.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    runs = [run for row in study.stage("grid").rows for run in row.runs]
+    assert [line["fingerprint"] for line in lines] == [run.fingerprint for run in runs]
+    for line, run in zip(lines, runs, strict=True):
+        accuracy = run.metrics["last"]["val"]["accuracy"]
+        assert float(line["last_val_accuracy"]) == pytest.approx(accuracy, abs=5e-7)  # 6 digits
+    there = Study(tmp_path / "c")
+    for run in (run for row in there.stage("grid").rows for run in row.runs):
+        original = next(r for r in runs if r.fingerprint == run.fingerprint)
+        for epoch in ("best", "last"):
+            one, two = there.answers(run, epoch), study.answers(original, epoch)
+            assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_bulk_is_left_out_and_said_to_be(study: Study, tmp_path: Path) -> None:
+    collect(study, tmp_path / "c")
+    there = Study(tmp_path / "c")
+    plain = next(run for row in there.stage("grid").rows for run in row.runs)
+    assert not plain.has_weights
+    with pytest.raises(StoreError, match="not kept in the collected results"):
+        plain.weights("last")
+    final = there.stage("final").rows[0].runs[0]
+    assert final.has_predictions
+
+
+def test_a_collected_study_gives_the_same_report_again(study: Study, tmp_path: Path) -> None:
+    collect(study, tmp_path / "c")
+    first = report.write(Study(tmp_path / "c"), looks=0).read_bytes()
+    assert report.write(Study(tmp_path / "c"), looks=0).read_bytes() == first
+    here = report.write(study, looks=0)
+    assert here.with_suffix(".md").read_text("utf-8") == (tmp_path / "c" / "report.md").read_text(
+        "utf-8"
+    )
+
+
+def test_a_smaller_profile_shows_what_the_full_one_found(study: Study, tmp_path: Path) -> None:
+    skips = {"quick": {"skip": "too long"}}
+    stages = [{**stage, "profiles": skips} for stage in VALUES["stages"]]
+    values = {**VALUES, "stages": stages}
+    found = summary(study)
+    quick = make(tmp_path / "quick", values, profile="quick", committed=found)
+    text = report.write(quick, looks=0).with_suffix(".md").read_text("utf-8")
+    accuracy = found["grid"]["hidden=[8]"]["val_accuracy"][0]
+    assert (
+        f"full profile, committed: validation accuracy {accuracy:.4f}, last epoch, 1 seed" in text
+    )
+    alone = make(tmp_path / "alone", values, profile="quick")
+    text = report.write(alone, looks=0).with_suffix(".md").read_text("utf-8")
+    assert "not run in this profile" in text
+    assert "committed" not in text
+
+
+def test_a_study_is_not_collected_into_itself(study: Study) -> None:
+    with pytest.raises(StoreError, match="the study itself"):
+        collect(study, study.folder)
