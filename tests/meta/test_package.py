@@ -206,7 +206,20 @@ def test_nothing_runs_code_that_lies_in_a_file() -> None:
 
 
 def test_nothing_we_ship_speaks_of_the_place_where_it_was_written() -> None:
-    suffixes = {".py", ".md", ".yaml", ".toml", ".txt", ".sh", ".html", ".css", ".js", ""}
+    suffixes = {
+        ".py",
+        ".md",
+        ".yaml",
+        ".toml",
+        ".txt",
+        ".sh",
+        ".html",
+        ".css",
+        ".js",
+        ".json",
+        ".svg",
+        "",
+    }
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=False
     )

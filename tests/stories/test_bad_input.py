@@ -18,6 +18,7 @@ from modiste.runs.run import write_run
 from modiste.train.work import Task, Worker
 from tests import small
 from tests.command_line import Answer, Cli
+from tests.driving import make
 from tests.synthetic import write_idx
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +152,9 @@ def test_a_division_that_cannot_be_is_said_before_anything_runs(
         (["--set", "train.epochs=yes"], "truth values"),
         (["--set", "seed.x=3"], "seed"),
         (["--stages", "fnal"], "Did you mean 'final'?"),
+        (["--stages", "grid,,gird"], "Did you mean 'grid'?"),
+        (["--stages", " , "], "--stages  , : expected names"),
+        (["--stages", ""], "expected names"),
         (["--profile", "quik"], "--profile quik: expected quick or full"),
         (["--seed", "-1"], "--seed"),
         (["--seed", "one"], "--seed"),
@@ -279,6 +283,27 @@ def test_an_image_that_is_not_there_or_a_folder_is_named(
     assert_refused(cli("predict", run_folder, tmp_path / "none.png"), "none.png")
     assert_refused(cli("predict", run_folder, tmp_path), str(tmp_path))
     assert_refused(cli("predict", run_folder), "IMAGE")
+
+
+def test_a_run_that_diverged_cannot_predict_and_says_why(tmp_path: Path, cli: Cli) -> None:
+    data = small.data()
+    spec = small.run_spec({"train.optimizer": {"name": "sgd", "learning_rate": 1e30}})
+    task = Task(spec, spec.fingerprint(data.digest), None, float("inf"))
+    record = Worker(lambda _: data).work(task).record
+    assert record is not None
+    write_run(record, tmp_path / "run")
+    Image.new("L", (28, 28), 7).save(tmp_path / "good.png")
+    assert_refused(cli("predict", tmp_path / "run", tmp_path / "good.png"), "no weights: diverged")
+    answer = cli("evaluate", tmp_path / "run", "--json")
+    assert answer.status == 0
+    assert "diverged" in answer.json["notes"][1]
+
+
+def test_a_study_without_final_stages_says_how_to_name_some(tmp_path: Path, cli: Cli) -> None:
+    make(tmp_path / "study", small.study(stages=[{"name": "one"}]))
+    assert_refused(cli("evaluate", tmp_path / "study"), "marked `final: true`", "--stages")
+    answer = cli("evaluate", tmp_path / "study", "--stages", "one")
+    assert_refused(answer, "none of these stages is finished yet")
 
 
 def test_a_model_that_is_none_is_named(tmp_path: Path, cli: Cli) -> None:

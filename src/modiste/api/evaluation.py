@@ -79,8 +79,12 @@ def _looks_folder(place: Path) -> Path:
 
 def _validation(candidates: list[Candidate]) -> dict[str, Any]:
     rows = []
+    notes = ["These images chose when to stop: the figures lean to the bright side."]
     for candidate in candidates:
         metrics = candidate.run.metrics
+        if metrics["status"] != "finished":
+            label = candidate.stage or candidate.label
+            notes.append(f"{label}: {metrics['status']} ({metrics['reason']}).")
         rows.append(
             {
                 "label": candidate.stage or candidate.label,
@@ -94,7 +98,7 @@ def _validation(candidates: list[Candidate]) -> dict[str, Any]:
         "part": "validation",
         "num_images": candidates[0].run.metrics["num_val"],
         "runs": rows,
-        "notes": ["These images chose when to stop: the figures lean to the bright side."],
+        "notes": notes,
     }
 
 

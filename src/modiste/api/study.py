@@ -190,7 +190,10 @@ def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate
             if best is not None and stage.chosen:
                 candidates += [Candidate(stage.spec.name, best.label, run) for run in best.runs]
     if not candidates:
-        raise StoreError(f"{study.folder}: none of these stages is finished yet.")
+        why = "none of these stages is finished yet."
+        if wanted is None and not any(stage.is_final for stage in study.spec.stages):
+            why = "no stage of it is marked `final: true`. Name the stages with --stages."
+        raise StoreError(f"{study.folder}: {why}")
     return candidates
 
 

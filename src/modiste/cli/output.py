@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from modiste.errors import SpecError
+
 
 def print_json(value: Any) -> None:
     """One object on stdout."""
@@ -22,6 +24,16 @@ def say(text: str) -> None:
 def this_command() -> str:
     """The command line of this process, as one would type it."""
     return shlex.join(["modiste", *sys.argv[1:]])
+
+
+def names_in(option: str, text: str | None) -> list[str] | None:
+    """The names between commas that an option was given; None if it was not given."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SpecError(f"{option} {text}: expected names, with commas between them.")
+    return names
 
 
 def print_columns(head: Sequence[str], rows: Sequence[Sequence[str]], right_from: int = 1) -> None:

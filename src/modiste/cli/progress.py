@@ -72,7 +72,7 @@ class Display:
         if is_first and self._live is None:
             total, done = _count(stages)
             self._line(
-                f"{done} of {total} runs are finished already." if done else f"{total} runs."
+                f"{done} of {total} runs are finished already." if done else f"Runs to do: {total}."
             )
         self._refresh()
 
@@ -113,7 +113,8 @@ class Display:
         for stage in self._stages:
             if stage.skipped and not stage.chosen:
                 continue
-            table.add_row(*self._cells(stage))
+            # As text: brackets in a label are no commands to the terminal.
+            table.add_row(*map(Text, self._cells(stage)))
         lines = [Text(_describe(progress), style="dim") for progress in self._under_way.values()]
         self._live.update(Group(table, *lines))
 

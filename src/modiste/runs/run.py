@@ -134,6 +134,9 @@ class Run:
 
     def weights(self, epoch: Epoch) -> Arrays:
         """Trainable weights and moving statistics by name, after the best or the last epoch."""
+        if (status := self.metrics["status"]) != "finished":
+            reason = self.metrics.get("reason") or "no reason is known"
+            raise StoreError(f"{self.folder}: this run has no weights: {status} ({reason}).")
         content = files.read_checked(self.folder, "model.safetensors")
         arrays = safetensors.numpy.load(content)
         prefix = f"{epoch}/"

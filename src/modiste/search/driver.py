@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class Driver:
         """
         wanted = self._with_needed(stages)
         with Lock(self._work.folder / "lock"):
+            self._sweep()
             arrays = self._work.folder / "data"
             try:
                 save_arrays(self._images, arrays)
@@ -120,6 +122,11 @@ class Driver:
                             return False
                         for event in pool.events(WAIT_SECONDS):
                             is_changed |= self._handle(event, pool, is_stopping)
+
+    def _sweep(self) -> None:
+        """Remove what a driver that was killed had begun to write; we alone write here now."""
+        for path in (self._study.folder / "runs").glob(".*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _with_needed(self, names: Iterable[str] | None) -> set[str]:
         if names is None:

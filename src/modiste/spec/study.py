@@ -246,17 +246,8 @@ def check(
         SpecError: For two stages of one name, a stage that refers to none, to a later one or to
             one that has no winner, or a point that makes no sense.
     """
-    names = [stage.name for stage in study.stages]
+    _check_stages(study.stages)
     answer: list[Point] = []
-    for index, stage in enumerate(study.stages):
-        if stage.name in names[:index]:
-            raise SpecError(f"stages: two are named {stage.name!r}; each needs a name of its own.")
-        for name in stage.from_:
-            if name not in names[:index]:
-                hint = did_you_mean(name, names[:index])
-                if name in names:
-                    hint = " That stage comes later: move it up."
-                raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
     for profile in profiles:
         firsts: dict[str, Settings] = {}
         idle: set[str] = set()
@@ -275,6 +266,24 @@ def check(
             answer += chosen
             firsts[stage.name] = layered(inherited(stage, firsts), found[0].settings)
     return answer
+
+
+def _check_stages(stages: Sequence[StageSpec]) -> None:
+    names = [stage.name for stage in stages]
+    for index, stage in enumerate(stages):
+        earlier = names[:index]
+        if stage.name in earlier:
+            raise SpecError(f"stages: two are named {stage.name!r}; each needs a name of its own.")
+        for name in stage.from_:
+            if name not in earlier:
+                hint = " That stage comes later: move it up." if name in names else ""
+                hint = hint or did_you_mean(name, earlier)
+                raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
+        if stage.is_final and not stage.keep_weights:
+            raise SpecError(
+                f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "
+                "saved as a model, which needs weights. Keep 1 or more."
+            )
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,3 +129,10 @@ def test_a_run_that_computed_nothing_is_a_folder_as_well(tmp_path: Path) -> None
     assert not run.has_weights
     with pytest.raises(StoreError, match="knows no such file"):
         run.weights("best")
+
+
+def test_a_run_that_diverged_says_why_it_has_no_weights(tmp_path: Path) -> None:
+    metrics = {**record().metrics, "status": "diverged", "reason": "too fast"}
+    write_run(dataclasses.replace(record(), metrics=metrics, weights={}), tmp_path / "run")
+    with pytest.raises(StoreError, match=r"no weights: diverged \(too fast\)"):
+        Run(tmp_path / "run").weights("last")

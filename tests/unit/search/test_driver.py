@@ -343,6 +343,18 @@ def test_a_finished_run_leaves_no_unfinished_work(tmp_path: Path, script: Script
     assert {path.name for path in (study.folder / "work").iterdir()} == {"data", "lock"}
 
 
+def test_what_a_killed_driver_had_begun_to_write_is_swept_away(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "study", VALUES)
+    half = study.folder / "runs" / ".0123456789abcdef.x7"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(bytes(10))
+    assert drive(study)
+    assert len(list((study.folder / "runs").iterdir())) == 3
+    assert not half.exists()
+
+
 # --- what goes wrong ------------------------------------------------------------------------------
 
 

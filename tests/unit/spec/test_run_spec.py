@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,6 +220,7 @@ def test_a_fingerprint_is_the_same_in_another_process() -> None:
             text=True,
             check=True,
             env={"PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],
         ).stdout
         for seed in ("1", "2")
     }

@@ -97,6 +97,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (with_stage(threads=0), ["threads", "got 0"]),
     (with_stage(repeats=0), ["repeats", "got 0"]),
     (small.study(seed=-1), ["seed", "got -1"]),
+    (with_stage(final=True, keep_weights=0), ["stages[one].keep_weights", "Keep 1 or more"]),
     (small.study(rank_epoch="lats"), ["rank_epoch", "'lats'", "Did you mean 'last'?"]),
     (with_stage(grid={"train.batch_size": []}), ["grid.train.batch_size", "at least 1"]),
     (with_stage(grid={"": [1]}), ["stages[one]"]),

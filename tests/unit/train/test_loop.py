@@ -104,7 +104,10 @@ def test_adding_dropout_or_augmentation_does_not_change_the_order_of_the_images(
 
 
 def test_training_figures_are_those_seen_in_training_and_the_others_are_inferred() -> None:
-    _, record = trained(small.run_spec({"model.params.dropout": 0.5}))
+    # A rate so high that the last epoch is not the best one.
+    rate = {"train.optimizer.learning_rate": 0.2, "train.epochs": 4}
+    session, record = trained(small.run_spec(rate, seed=3))
+    assert record.metrics["best"]["epoch"] < record.metrics["last"]["epoch"]
     last = record.history[-1]
     assert last["train_loss"] != pytest.approx(record.metrics["last"]["train"]["loss"], rel=1e-3)
     # The same weights and images, inferred twice by the same code: the same bits.
@@ -113,6 +116,11 @@ def test_training_figures_are_those_seen_in_training_and_the_others_are_inferred
     best = record.history[record.metrics["best"]["epoch"] - 1]
     assert best["val_loss"] == record.metrics["best"]["val"]["loss"]
     assert best["val_loss"] == min(row["val_loss"] for row in record.history)
+    for name, tensor in session.net.named_weights():
+        assert np.array_equal(record.weights[f"last/{name}"], tensor.numpy())
+    assert not np.array_equal(
+        record.weights["best/dense_0.weight"], record.weights["last/dense_0.weight"]
+    )
 
 
 def test_accuracies_and_losses_are_those_of_the_saved_logits() -> None:

@@ -30,9 +30,9 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     from modiste.api.evaluation import evaluate
-    from modiste.cli.output import print_columns, print_json
+    from modiste.cli.output import names_in, print_columns, print_json
 
-    names = [name.strip() for name in stages.split(",") if name.strip()] if stages else None
+    names = names_in("--stages", stages)
     found = evaluate(model, final=final, reason=reason, stages=names, data_folder=data)
     if json:
         print_json(found)

@@ -39,11 +39,11 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     from modiste.api.study import run_study
-    from modiste.cli.output import print_json, this_command
+    from modiste.cli.output import names_in, print_json, this_command
     from modiste.cli.progress import Display, stop_on_interrupt
     from modiste.errors import Interrupted
 
-    names = [name.strip() for name in stages.split(",") if name.strip()] if stages else None
+    names = names_in("--stages", stages)
     with stop_on_interrupt() as should_stop, Display() as display:
         study, is_finished = run_study(
             file,

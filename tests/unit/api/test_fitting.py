@@ -1,0 +1,126 @@
+"""Load, look, fit, compare from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modiste
+from modiste.data.load import TrainingData
+from modiste.errors import DataError, SealError, SpecError
+from modiste.search.study import Study
+from tests import small
+from tests.driving import Script
+
+MLP = {"family": "mlp", "params": {"hidden": [6]}}
+
+
+@pytest.fixture
+def data(synthetic_folder: Path) -> TrainingData:
+    return modiste.load("idx", folder=synthetic_folder, num_val=100)
+
+
+def test_data_are_loaded_and_divided_without_the_test_part(data: TrainingData) -> None:
+    assert (len(data.train), len(data.val)) == (500, 100)
+    assert (data.train.role, data.val.role) == ("train", "val")
+    assert data.val.counts() == [10] * 10
+    assert not hasattr(data, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "error", "said"),
+    [
+        ("idxx", {}, SpecError, "Did you mean 'idx'"),
+        ("idx", {"num_val": 0}, SpecError, r"data\.num_val"),
+        ("idx", {"num_val": 10_000}, SpecError, r"data\.num_val: 10,000 of 600"),
+        ("idx", {"num_val": 100, "scaling": "log"}, SpecError, r"data\.scaling"),
+        ("idx", {"num_val": 100, "num_train": 3}, SpecError, r"data\.num_train: 3 of the 500"),
+        ("idx", {"folder": "none"}, DataError, "none"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why(
+    name: str, more: dict[str, Any], error: Any, said: str, synthetic_folder: Path
+) -> None:
+    with pytest.raises(error, match=said):
+        modiste.load(name, **{"folder": synthetic_folder, **more})
+
+
+def test_fewer_training_images_keep_the_shares_and_the_validation_images(
+    data: TrainingData, synthetic_folder: Path
+) -> None:
+    fewer = modiste.load("idx", folder=synthetic_folder, num_val=100, num_train=50)
+    assert fewer.train.counts() == [5] * 10
+    assert fewer.val.ids_N.tolist() == data.val.ids_N.tolist()
+    assert set(fewer.train.ids_N.tolist()) <= set(data.train.ids_N.tolist())
+    assert fewer.digest == data.digest
+
+
+def test_a_model_is_fitted_once_and_found_the_next_time(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = modiste.fit(data, MLP, {"epochs": 2}, folder=tmp_path)
+    assert run.metrics["status"] == "finished"
+    assert run.metrics["epochs"] == 2
+    monkeypatch.setattr("modiste.api.fitting.Worker", None)
+    again = modiste.fit(data, MLP, {"epochs": 2}, folder=tmp_path)
+    assert again.folder == run.folder
+    with pytest.raises(TypeError):
+        modiste.fit(data, MLP, {"epochs": 3}, folder=tmp_path)
+
+
+def test_a_fit_that_makes_no_sense_names_the_key(data: TrainingData, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"train\.epohs.*'epochs'"):
+        modiste.fit(data, MLP, {"epohs": 2}, folder=tmp_path)
+    with pytest.raises(SpecError, match=r"preset: 'tf'"):
+        modiste.fit(data, MLP, preset="tf", folder=tmp_path)
+    assert not list(tmp_path.glob("*/manifest.json"))
+
+
+def test_runs_are_compared_best_first_and_what_diverged_last(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    wild = {"optimizer": {"name": "sgd", "learning_rate": 1e30}, "epochs": 2}
+    deep = {"family": "mlp", "params": {"hidden": [6, 6]}}
+    runs = [
+        modiste.fit(data, deep, wild, folder=tmp_path),
+        modiste.fit(data, MLP, {"epochs": 1}, folder=tmp_path),
+        modiste.fit(data, MLP, {"epochs": 8}, folder=tmp_path),
+    ]
+    rows = modiste.compare(runs, ["wild", "short", "long"])
+    assert [row["name"] for row in rows] == ["long", "short", "wild"]
+    assert "val_accuracy" not in rows[2]
+    share = rows[0]["val_accuracy"]
+    assert rows[0]["standard_error"] == pytest.approx((share * (1 - share) / 100) ** 0.5)
+    assert [row["name"] for row in modiste.compare(runs[1:2])] == [runs[1].fingerprint[:8]]
+    assert modiste.compare([]) == []
+
+
+def test_a_study_is_run_and_read_from_python(
+    study_file: Path, synthetic_folder: Path, tmp_path: Path, script: Script
+) -> None:
+    study, is_finished = modiste.run_study(
+        study_file,
+        out=tmp_path / "out",
+        data_folder=synthetic_folder,
+        stages=(name for name in ["grid"]),
+        settings=["grid:train.epochs=1"],
+    )
+    assert is_finished
+    grid, final = Study(study.folder).stages()
+    assert (grid.is_done, final.is_done) == (True, False)
+    value = modiste.evaluate(study.folder, stages=["grid"])
+    assert value["part"] == "validation"
+    with pytest.raises(SealError, match="--final"):
+        modiste.evaluate(study.folder, reason="to see")
+    assert modiste.write_report(study).name == "report.html"
+
+
+def test_a_study_that_runs_nothing_in_a_profile_says_so(
+    tmp_path: Path, synthetic_folder: Path
+) -> None:
+    stages = [{"name": "one", "profiles": {"quick": {"skip": "too long"}}}]
+    file = small.write_study(tmp_path / "idle.yaml", small.study(stages=stages))
+    with pytest.raises(SpecError, match="every stage is skipped"):
+        modiste.run_study(file, out=tmp_path / "out", data_folder=synthetic_folder)
