@@ -28,6 +28,7 @@ from modiste.spec.run import DataSpec
 from modiste.spec.study import Point, StudySpec, check
 
 NUM_ERRORS_SHOWN = 24
+LEDGER = "ledger"
 
 
 class Silent:
@@ -128,10 +129,15 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
 
 def write_report(study: Study) -> Path:
-    """Write `report.html` and `report.md` into the study folder; returns the first."""
+    """Write `report.html` and `report.md` into the study folder; returns the first.
+
+    Looks at the test set are counted by the ledger that travels with collected results, or by
+    the user's own.
+    """
     heads = known_heads(study.folder / "final")
-    looks = Ledger(study.data_digest, heads).count()
-    return report.write(study, looks=looks)
+    beside = study.folder / LEDGER
+    ledger = Ledger(study.data_digest, heads, beside if beside.is_dir() else None)
+    return report.write(study, looks=ledger.count())
 
 
 def collect_results(study: Study, target: str | Path) -> list[Path]:
@@ -141,6 +147,7 @@ def collect_results(study: Study, target: str | Path) -> list[Path]:
         StoreError: If the target cannot be written, or lies in the study itself.
     """
     tables = collect(study, Path(target))
+    Ledger(study.data_digest).copy_to(Path(target) / LEDGER)
     write_report(Study(Path(target)))
     return tables
 

@@ -47,10 +47,13 @@ class Ledger:
     Args:
         data_digest: Of the data set's training part, which names the set.
         known_heads: Heads that stand in results somebody holds; each must be in the chain.
+        folder: Where it lies; the user's own place if not given.
     """
 
-    def __init__(self, data_digest: str, known_heads: Sequence[str] = ()) -> None:
-        self.path = ledger_folder() / f"{data_digest[:16]}.jsonl"
+    def __init__(
+        self, data_digest: str, known_heads: Sequence[str] = (), folder: Path | None = None
+    ) -> None:
+        self.path = (folder or ledger_folder()) / f"{data_digest[:16]}.jsonl"
         self._seal_path = self.path.with_suffix(".head.json")
         self._known_heads = [head for head in known_heads if head]
 
@@ -92,6 +95,14 @@ class Ledger:
         except OSError:
             return EMPTY
         return hashlib.sha256(lines[-1]).hexdigest() if lines else EMPTY
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy it, as it is, so that results can travel with the ledger they were counted in."""
+        if folder.resolve() == self.path.parent.resolve():
+            return
+        for path in (self.path, self._seal_path):
+            if path.is_file():
+                files.write_bytes(folder / path.name, path.read_bytes())
 
     def append(self, kind: str, content: Mapping[str, Any]) -> str:
         """Write an entry down, durably; returns the new head.

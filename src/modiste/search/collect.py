@@ -3,6 +3,7 @@
     TARGET/                 a study folder: `modiste report TARGET` writes its report again
       study.json, stages/, figures/, final/, models/
       runs/ID/              as in the study, less weights and logits, as each manifest says
+      ledger/               the ledger of looks at the test set, as it was
       NAME/table.csv        of each stage, one row for each run
       NAME/predictions.npz  of each stage, the class and its probability for each validation image
 

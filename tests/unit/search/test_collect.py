@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modiste import report
+from modiste.api.study import collect_results, write_report
 from modiste.errors import StoreError
+from modiste.runs.ledger import Ledger
 from modiste.search.collect import collect, summary
 from modiste.search.study import Study
 from tests import small
@@ -18,6 +21,11 @@ from tests.driving import drive, make
 pytestmark = pytest.mark.slow  # child processes
 
 VALUES = small.study(data={"name": "idx", "num_val": small.NUM_VAL})
+
+
+def markdown(path: Path) -> str:
+    """The report's Markdown, without the padding of its tables."""
+    return re.sub(" +", " ", path.with_suffix(".md").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +88,16 @@ def test_a_smaller_profile_shows_what_the_full_one_found(study: Study, tmp_path:
     text = report.write(alone, looks=0).with_suffix(".md").read_text("utf-8")
     assert "not run in this profile" in text
     assert "committed" not in text
+
+
+def test_collected_results_travel_with_the_ledger_they_were_counted_in(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(study.data_digest).append("look", {"reason": "to see", "runs": []})
+    collect_results(study, tmp_path / "c")
+    monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / "another machine"))
+    assert "looks at it so far: 1" in markdown(write_report(Study(tmp_path / "c")))
+    assert "looks at it so far: 0" in markdown(write_report(study))
 
 
 def test_a_study_is_not_collected_into_itself(study: Study) -> None:
