@@ -110,6 +110,7 @@ class Driver:
                     self._watcher.planned([s for s in found if s.spec.name in wanted])
                     todo = self._todo(found, wanted)
                     if not todo and not pool.running:
+                        self._say_what_waits(found, wanted)
                         return not is_stopping
                     is_changed = False
                     while not is_changed:
@@ -127,6 +128,14 @@ class Driver:
         """Remove what a driver that was killed had begun to write; we alone write here now."""
         for path in (self._study.folder / "runs").glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
+
+    def _say_what_waits(self, stages: Sequence[Stage], wanted: set[str]) -> None:
+        for stage in stages:
+            if stage.spec.name in wanted and stage.waits_for and not self._should_stop():
+                self._watcher.note(
+                    f"{stage.spec.name}: not run, because no row of "
+                    f"{' and '.join(stage.waits_for)} came to a good end."
+                )
 
     def _with_needed(self, names: Iterable[str] | None) -> set[str]:
         if names is None:

@@ -282,9 +282,10 @@ class Study:
         return next(stage for stage in self.stages() if stage.spec.name == name)
 
     def winner(self, stage: Stage) -> Row | None:
-        """The best row of a finished stage."""
+        """The best row of a finished stage; none where every row has a run that broke."""
         ranked = stage.ranked(self.spec.rank_epoch) if stage.is_done else []
-        return ranked[0] if ranked else None
+        has_figures = ranked and not math.isnan(ranked[0].mean("last", "val", "correct"))
+        return ranked[0] if has_figures else None
 
     def hands_on(self, stage: Stage) -> Settings | None:
         """What ``from`` takes over from a finished stage: all that made its winner what it is."""

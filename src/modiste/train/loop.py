@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from modiste.data.batches import Batches
+from modiste.data.batches import INFERENCE_BATCH, Batches
 from modiste.models.build import Network
 from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
@@ -94,7 +94,7 @@ def fit(
 def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
     """Logits of all images in inference mode; a generator that returns N x K float32."""
     logits = []
-    total = batches.num_batches(256)
+    total = batches.num_batches(INFERENCE_BATCH)
     for done, (images, _) in enumerate(batches.in_order(), start=1):
         with torch.inference_mode():
             logits.append(net(images))

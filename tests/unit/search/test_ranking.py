@@ -11,7 +11,7 @@ import pytest
 from modiste.search.study import Row, Stage, Study
 from modiste.spec.study import StageSpec
 from tests import small
-from tests.driving import Script, drive, make
+from tests.driving import Script, Watched, drive, make
 
 
 def a_run(correct: int, parameters: int = 100, status: str = "finished", best: int = 0) -> Any:
@@ -156,3 +156,17 @@ def test_asking_for_a_stage_runs_what_it_needs_and_nothing_else(
     assert drive(study)
     assert Study(study.folder).stages()[1].is_done
     assert len(set(script.begun)) == 4
+
+
+@pytest.mark.slow  # child processes
+def test_a_stage_whose_every_run_broke_has_no_winner_and_hands_nothing_on(tmp_path: Path) -> None:
+    too_fast = {"name": "sgd", "learning_rate": 1.0e30}
+    values = small.study(data={"name": "idx", "num_val": small.NUM_VAL})
+    values["stages"][0]["train"] = {"optimizer": too_fast}
+    study, watched = make(tmp_path / "s", values), Watched()
+    assert drive(study, watched)
+    grid, final = Study(study.folder).stages()
+    assert {run.metrics["status"] for row in grid.rows for run in row.runs} == {"diverged"}
+    assert study.winner(grid) is None
+    assert final.waits_for == ("grid",)
+    assert watched.notes == ["final: not run, because no row of grid came to a good end."]
