@@ -51,6 +51,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     seed: int | None = None,
     stages: Iterable[str] | None = None,
     settings: Sequence[str] = (),
+    only: Sequence[str] = (),
     num_workers: int | None = None,
     data_folder: str | Path | None = None,
     watcher: Watcher | None = None,
@@ -66,6 +67,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         seed: Of every point; the file's if not given.
         stages: Run these and those they need; all if not given.
         settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
+        only: ``[STAGE:]KEY=VALUE``: run the points that agree, and leave the others.
         num_workers: Runs side by side (threads in all); one for each core if not given.
         data_folder: Where the data set lies; looked for if not given.
         watcher: Is told what happens.
@@ -84,7 +86,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if profile not in ("quick", "full"):
         raise SpecError(f"--profile {profile}: expected quick or full.")
     overrides = [parse_override(text) for text in settings]
-    for override in overrides:
+    parts = [parse_override(text, "--only") for text in only]
+    for override in (*overrides, *parts):
         if override.stage:
             spec.stage(override.stage)
     wanted = None if stages is None else list(stages)
@@ -118,6 +121,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         watcher or Silent(),
         should_stop,
         slice_seconds,
+        parts,
     )
     is_finished = driver.run(wanted)
     if not is_finished:

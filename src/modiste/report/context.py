@@ -154,17 +154,17 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
     """
     published = publication.read(study.published)
     stages = study.stages()
-    winners = {}
+    earlier = {}
     for stage in stages:
-        settings = study.hands_on(stage)
-        if settings is not None:
-            winners[stage.spec.name] = settings
+        found = study.hands_on(stage)
+        if found is not None:
+            earlier[stage.spec.name] = found
     looks = final.read(study.folder / "final")
     if num_looks is None and looks:
         num_looks = looks[-1].number
 
     def facts(stage: Stage) -> StageFacts:
-        cut = None if stage.waits_for else cut_of(study, stage, winners)
+        cut = None if stage.waits_for else cut_of(study, stage, earlier)
 
         def find(row: Row) -> PublishedRow | None:
             return publication.find(published, stage.spec.name, row.specs[0])

@@ -9,7 +9,7 @@ from typing import Any
 from modiste.report.numbers import count, listing, plural
 from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
-from modiste.spec.study import Point, Settings, points
+from modiste.spec.study import Found, Point, points
 
 # These make no run smaller, and do not keep it from being compared.
 _NEUTRAL = ("seed", "threads", "device")
@@ -62,9 +62,9 @@ class Cut:
         return f"{', '.join(phrases[:-1])}, and {phrases[-1]}"
 
 
-def cut_of(study: Study, stage: Stage, winners: Mapping[str, Settings]) -> Cut:
+def cut_of(study: Study, stage: Stage, earlier: Mapping[str, Found]) -> Cut:
     """What was cut of a stage that waits for nothing."""
-    full = points(study.spec, stage.spec, "full", study.seed, winners)
+    full = points(study.spec, stage.spec, "full", study.seed, earlier)
     changed: dict[str, tuple[list[str], list[str]]] = {}
     for point, row in zip(full, stage.rows, strict=True):
         if not row.is_chosen:

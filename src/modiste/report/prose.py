@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
@@ -29,7 +30,8 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
         refs: list[Inline] = []
         for number, name in enumerate(stage.stage.waits_for):
             refs += [" and " if number else "", stage_ref(context, name)]
-        return [*words, " It waits for the winner of ", *refs, " and has no points yet."]
+        what = "best points" if stage.stage.spec.confirm else "winner"
+        return [*words, f" It waits for the {what} of ", *refs, " and has no points yet."]
     chosen = [row for row in stage.rows if row.row.is_chosen]
     done = [row for row in chosen if row.row.is_done]
     total = len(stage.rows)
@@ -109,6 +111,49 @@ def compared(context: Context, stage: StageFacts) -> list[Inline]:
             f"validation images, seeds not counted); the differences run from "
             f"{signed(min(differences))} to {signed(max(differences))} points."
         )
+    ]
+
+
+def searched(context: Context, stage: StageFacts) -> dict[str, float]:
+    """For a stage that confirms another: what its points had reached there, by label."""
+    origin = context.study.spec.confirmed_by(stage.stage.spec)
+    if origin is None:
+        return {}
+    found = {
+        row.row.label: row.mean(context.epoch, "val", "accuracy")
+        for row in context.stage(origin.name).rows
+    }
+    return {label: accuracy for label, accuracy in found.items() if accuracy is not None}
+
+
+def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
+    """What fresh seeds made of the figures that a search chose by, and of its winner."""
+    before = searched(context, stage)
+    now = {
+        row.row.label: row.mean(context.epoch, "val", "accuracy") or 0.0
+        for row in stage.ranked
+        if row.runs and not row.broken and row.row.label in before
+    }
+    if not now:
+        return []
+    then_mean = fmean(before[label] for label in now)
+    now_mean = fmean(now.values())
+    origin = context.study.spec.confirmed_by(stage.stage.spec)
+    assert origin is not None
+    moved = f"{size(then_mean - now_mean)} points {'less' if then_mean > now_mean else 'more'}"
+    curse = ": what choosing by one look adds to a figure, the winner’s curse"
+    first = max(now, key=lambda label: before[label])
+    label = next(row.label for row in stage.ranked if row.row.label == first)
+    place = list(now).index(first) + 1
+    return [
+        "The points were chosen for their figures in ",
+        stage_ref(context, origin.name),
+        (
+            f". On fresh seeds they score {moved} in the mean ({proportion(now_mean)} against "
+            f"{proportion(then_mean)}){curse if then_mean > now_mean else ''}. The one that stood "
+            f"first there, {label}, is number {place} of {len(now)} here ({proportion(now[first])} "
+            f"against {proportion(before[first])})."
+        ),
     ]
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import StoreError
+from modiste.errors import SpecError, StoreError
 from modiste.models.layers import table
 from modiste.runs import files
 from modiste.runs.run import Run, write_run
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.study import Row, Stage, Study
 from modiste.search.work_folder import Lock, WorkFolder
+from modiste.spec.match import has, holds
 from modiste.spec.run import RunSpec
+from modiste.spec.study import Override
 from modiste.train.session import record
 from modiste.train.work import Outcome, Progress, Task
 
@@ -26,6 +29,8 @@ SLICE_SECONDS = 15.0
 # Deaths of workers on one run, with no checkpoint between them, before it is given up.
 DEATHS_ALLOWED = 3
 WAIT_SECONDS = 0.2
+# Points named in a message, at most.
+SHOWN = 8
 
 
 class Watcher(Protocol):
@@ -62,6 +67,8 @@ class Driver:
         watcher: Is told what happens.
         should_stop: Asked all the time; work under way is then saved and the driver returns.
         slice_seconds: How often a run is saved.
+        only: Run only the points that agree with each of these, in the stages they speak of; the
+            others are left for another time.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Driver:
         watcher: Watcher,
         should_stop: Callable[[], bool] = lambda: False,
         slice_seconds: float = SLICE_SECONDS,
+        only: Sequence[Override] = (),
     ) -> None:
         self._study = study
         self._images = images
@@ -79,6 +87,7 @@ class Driver:
         self._watcher = watcher
         self._should_stop = should_stop
         self._slice_seconds = slice_seconds
+        self._only = only
         self._work = WorkFolder(study.folder / "work")
         self._under_way: dict[str, _Todo] = {}
         self._checkpoints: dict[str, bytes | None] = {}
@@ -88,12 +97,14 @@ class Driver:
         """Run what is not finished of these stages (all, if not given) and of those they need.
 
         Returns:
-            True if everything is finished, False if somebody stopped it.
+            True if everything asked for is finished, False if somebody stopped it.
 
         Raises:
+            SpecError: If no point of these stages agrees with `only`.
             StoreError: If another process drives this study, or the folder cannot be written.
         """
         wanted = self._with_needed(stages)
+        self._check_only(wanted)
         with Lock(self._work.folder / "lock"):
             self._sweep()
             arrays = self._work.folder / "data"
@@ -132,9 +143,16 @@ class Driver:
     def _say_what_waits(self, stages: Sequence[Stage], wanted: set[str]) -> None:
         for stage in stages:
             if stage.spec.name in wanted and stage.waits_for and not self._should_stop():
+                why = "because no row of {} came to a good end"
+                if any(s.spec.name in stage.waits_for and not s.is_done for s in stages):
+                    why = "because {} has points left"
+                text = why.format(" and ".join(stage.waits_for))
+                self._watcher.note(f"{stage.spec.name}: not run, {text}.")
+            elif stage.spec.name in wanted and not stage.is_done and self._only:
+                done = sum(row.is_done for row in stage.chosen)
                 self._watcher.note(
-                    f"{stage.spec.name}: not run, because no row of "
-                    f"{' and '.join(stage.waits_for)} came to a good end."
+                    f"{stage.spec.name}: {done} of {len(stage.chosen)} points are finished; "
+                    "--only left the others for another time."
                 )
 
     def _with_needed(self, names: Iterable[str] | None) -> set[str]:
@@ -145,8 +163,38 @@ class Driver:
         while queue:
             stage = self._study.spec.stage(queue.pop())
             wanted.add(stage.name)
-            queue += [name for name in stage.from_ if name not in wanted]
+            queue += [name for name in self._study.spec.needs(stage) if name not in wanted]
         return wanted
+
+    def _check_only(self, wanted: set[str]) -> None:
+        """Each part of `only` must speak of some point, in case a key or a value is misspelt."""
+        stages = [stage for stage in self._study.stages() if stage.spec.name in wanted]
+        for part in self._only:
+            rows = [
+                row
+                for stage in stages
+                if part.stage in ("", stage.spec.name)
+                for row in stage.chosen
+            ]
+            values = [row.specs[0].to_dict() for row in rows]
+            text = f"--only {part.stage + ':' if part.stage else ''}{part.key}={part.value}"
+            if rows and not any(has(value, part.key) for value in values):
+                raise SpecError(
+                    f"{text}: no point of these stages has the key {part.key!r}. "
+                    "Give a full key, such as model.params.hidden or train.batch_size."
+                )
+            if rows and not any(holds(value, {part.key: part.value}) for value in values):
+                labels = "; ".join(row.label for row in rows[:SHOWN])
+                more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+                raise SpecError(f"{text}: agrees with no point. There are: {labels}{more}.")
+
+    def _is_asked_for(self, stage: Stage, row: Row) -> bool:
+        values = row.specs[0].to_dict()
+        return all(
+            holds(values, {part.key: part.value})
+            for part in self._only
+            if part.stage in ("", stage.spec.name)
+        )
 
     def _save_splits(self, stages: Sequence[Stage]) -> None:
         """The indices of each division, for whoever wants to check it."""
@@ -171,7 +219,7 @@ class Driver:
         for stage in stages:
             if stage.spec.name not in wanted:
                 continue
-            for row in stage.chosen:
+            for row in filter(partial(self._is_asked_for, stage), stage.chosen):
                 done = {run.fingerprint for run in row.runs}
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
                     if fingerprint not in done and fingerprint not in self._under_way:

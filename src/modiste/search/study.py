@@ -15,6 +15,7 @@ Everything but the runs can be made again from them and `study.json`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,7 @@ from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.study import (
+    Found,
     Override,
     Point,
     Settings,
@@ -41,6 +43,7 @@ from modiste.spec.study import (
 )
 
 SCHEMA = 1
+ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
 KEYS = {"file", "out", "profile", "seed", "data_digest", "versions", "overrides", "spec"}
 
 
@@ -87,6 +90,8 @@ class Stage:
         skipped: Why this profile runs nothing of it; empty if it does.
         waits_for: Stages whose winners it needs and that are not finished.
         inherited: What it took over from those winners.
+        stands_aside_for: The stage that it would confirm, did the profile not skip it: that one's
+            winner is then handed on in its place.
     """
 
     spec: StageSpec
@@ -94,6 +99,7 @@ class Stage:
     skipped: str = ""
     waits_for: tuple[str, ...] = ()
     inherited: Settings = field(default_factory=dict)
+    stands_aside_for: Stage | None = None
 
     @property
     def chosen(self) -> list[Row]:
@@ -133,16 +139,17 @@ class Study:
 
     Args:
         folder: Holds `study.json`.
+        value: What `study.json` is to hold; read from it if not given.
 
     Raises:
-        StoreError: If it does not, or its `study.json` cannot be read.
+        StoreError: If there is no `study.json`, or it cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, value: dict[str, Any] | None = None) -> None:
         self.folder = folder
-        if not (folder / "study.json").is_file():
+        if value is None and not (folder / "study.json").is_file():
             raise StoreError(f"{folder}: no study folder (it holds no study.json).")
-        value = files.read_json(folder / "study.json")
+        value = files.read_json(folder / "study.json") if value is None else value
         if value.get("schema") != SCHEMA:
             raise StoreError(f"{folder}/study.json: schema {value.get('schema')}, not {SCHEMA}.")
         missing = sorted(KEYS - set(value))
@@ -177,7 +184,10 @@ class Study:
         committed: dict[str, dict[str, Any]] | None = None,
         file: str = "",
     ) -> Study:
-        """Make the folder, or open it if it holds this very study.
+        """Make the folder, or open it if it holds this study, or one that this one continues.
+
+        A study file may grow between two calls (more stages, more points of a grid, other words,
+        another profile): whatever is finished must have its place in the new one, too.
 
         Args:
             folder: Where it goes.
@@ -191,8 +201,8 @@ class Study:
             file: The study file, as it was named; commands in the report repeat it.
 
         Raises:
-            ResumeError: If the folder holds another study, profile, seed, data or overrides;
-                names what differs.
+            ResumeError: If the folder holds another profile, seed, data, versions or overrides,
+                or finished runs that this study has no place for; names what differs.
         """
         value = {
             "schema": SCHEMA,
@@ -212,11 +222,17 @@ class Study:
             there = files.read_json(path)
             same = ("profile", "seed", "data_digest", "versions", "overrides")
             differs = [key for key in same if there.get(key) != value[key]]
-            differs += _changed_work(there.get("spec", {}), spec.to_dict())
+            if there.get("spec", {}).get("name") != spec.name:
+                differs.append("name")
             if differs:
                 raise ResumeError(
-                    f"{folder} holds a study that differs in: {', '.join(differs)}. "
-                    "Choose another folder with --out DIR, or move that one away."
+                    f"{folder} holds a study that differs in: {', '.join(differs)}. {ELSEWHERE}"
+                )
+            if lost := cls(folder, there).runs_without_place(cls(folder, value)):
+                raise ResumeError(
+                    f"{folder} holds finished runs that the study file has no place for any more: "
+                    f"{_counted(lost)}. Put their points back, or keep them as they are: "
+                    f"{ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
                 )
         if not path.exists() or there != value:
             files.write_json(path, value)
@@ -287,29 +303,54 @@ class Study:
         has_figures = ranked and not math.isnan(ranked[0].mean("last", "val", "correct"))
         return ranked[0] if has_figures else None
 
-    def hands_on(self, stage: Stage) -> Settings | None:
-        """What ``from`` takes over from a finished stage: all that made its winner what it is."""
-        best = self.winner(stage)
-        return None if best is None else layered(stage.inherited, best.settings)
+    def runs_without_place(self, changed: Study) -> list[str]:
+        """For each finished run that no row of the changed study stands for, its stage here.
+
+        A stage that waits for another's winner has no rows yet: its runs may find their place.
+        """
+        stages = changed.stages()
+        waits = {stage.spec.name for stage in stages if stage.waits_for}
+        kept = {name for stage in stages for row in stage.rows for name in row.fingerprints}
+        lost = {
+            run.fingerprint: stage.spec.name
+            for stage in self.stages()
+            for row in stage.rows
+            for run in row.runs
+            if run.fingerprint not in kept and stage.spec.name not in waits
+        }
+        return list(lost.values())
+
+    def hands_on(self, stage: Stage) -> Found | None:
+        """What later stages take over from a finished one; none where it has no winner."""
+        if stage.stands_aside_for is not None:
+            return self.hands_on(stage.stands_aside_for)
+        if self.winner(stage) is None:
+            return None
+        ranked = stage.ranked(self.spec.rank_epoch)
+        good = [row for row in ranked if not math.isnan(row.mean("last", "val", "correct"))]
+        return Found(tuple((row.label, layered(stage.inherited, row.settings)) for row in good))
 
     def _stage(self, spec: StageSpec, earlier: Sequence[Stage]) -> Stage:
-        winners: dict[str, Settings] = {}
+        found: dict[str, Found] = {}
         waits = []
-        for name in spec.from_:
+        origin = None
+        for name in self.spec.needs(spec):
             origin = next(stage for stage in earlier if stage.spec.name == name)
-            found = self.hands_on(origin)
-            if found is None:
+            handed = self.hands_on(origin)
+            if handed is None:
                 waits.append(name)
             else:
-                winners[name] = found
+                found[name] = handed
         skipped = spec.profile(self.profile).skip or ""
+        aside = origin if spec.confirm and skipped else None
         if waits:
-            return Stage(spec, (), skipped, tuple(waits))
+            return Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside)
         rows = tuple(
             self._row(point)
-            for point in points(self.spec, spec, self.profile, self.seed, winners, self.overrides)
+            for point in points(self.spec, spec, self.profile, self.seed, found, self.overrides)
         )
-        return Stage(spec, rows, skipped, inherited=inherited(spec, winners))
+        taken = inherited(spec, found)
+        return Stage(spec, rows, skipped, inherited=taken, stands_aside_for=aside)
 
     def _row(self, point: Point) -> Row:
         fingerprints = tuple(
@@ -320,20 +361,5 @@ class Study:
         return Row(point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs)
 
 
-def _changed_work(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
-    """Keys of two studies that differ in what they compute.
-
-    Words may change freely, and a stage may be added: it changes nothing that is there.
-    """
-    words = {"title", "about", "published", "results"}
-    keys = [key for key in two if key not in words | {"stages"} and one.get(key) != two.get(key)]
-    old = {stage["name"]: stage for stage in one.get("stages", [])}
-    new = {stage["name"]: stage for stage in two["stages"]}
-    keys += [f"stages[{name}] (gone)" for name in old if name not in new]
-    keys += [
-        f"stages[{name}].{key}"
-        for name, stage in new.items()
-        for key in stage
-        if name in old and key not in words and old[name].get(key) != stage[key]
-    ]
-    return keys
+def _counted(stages: Sequence[str]) -> str:
+    return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())

@@ -95,7 +95,7 @@ def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
     return study, published
 
 
-def parse_override(text: str) -> Override:
+def parse_override(text: str, option: str = "--set") -> Override:
     """``[STAGE:]KEY=VALUE``, the value as YAML: ``mlp-grid:train.epochs=5``.
 
     Raises:
@@ -108,11 +108,11 @@ def parse_override(text: str) -> Override:
     left, equals, right = text.partition("=")
     stage, colon, key = left.rpartition(":")
     if not equals or not key.strip() or (colon and not stage.strip()):
-        raise SpecError(f"--set {text}: expected [STAGE:]KEY=VALUE, such as train.epochs=5.")
+        raise SpecError(f"{option} {text}: expected [STAGE:]KEY=VALUE, such as train.epochs=5.")
     try:
         value = yaml.load(right, _Loader)  # noqa: S506 (derives from SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise SpecError(f"--set {text}: the value {right!r} is no valid YAML.") from None
+        raise SpecError(f"{option} {text}: the value {right!r} is no valid YAML.") from None
     if isinstance(value, str):
         with contextlib.suppress(ValueError):  # YAML reads 1e-3 as a word
             value = float(value) if "e" in value.lower() else value

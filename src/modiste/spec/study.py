@@ -19,6 +19,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 # A part that is chosen by one of these keys is replaced by a setting, never mixed into.
 CHOICES = ("name", "family")
+# Confirming runs begin with this seed, well above those that chose: nothing is measured twice.
+FIRST_FRESH_SEED = 101
 
 
 class StageProfile(Spec):
@@ -37,6 +39,20 @@ class StageProfile(Spec):
     repeats: int | None = Field(None, ge=1)
 
 
+class Confirm(Spec):
+    """The best points of an earlier stage again, on seeds that had no part in choosing them.
+
+    Attributes:
+        stage: Whose points; the stage before, if not given.
+        top: How many of them, best first.
+        seeds: Of each: 101, 102, ... beyond the study's own seed.
+    """
+
+    stage: Name | None = None
+    top: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1)
+
+
 class StageSpec(Spec):
     """One table of a study: a base, and what is varied over it.
 
@@ -48,6 +64,8 @@ class StageSpec(Spec):
         grid: Keys and the values each takes; every combination is a point, the last key fastest.
         points: Settings of single points, each with an optional `label`; after those of the grid.
         from_: Stages (key ``from``) whose winners' settings are taken over, in this order.
+        confirm: In place of points of its own, the best of an earlier stage on fresh seeds. A
+            profile that skips it lets the earlier stage hand on its own winner.
         repeats: Seeds of each point: S, S + 1, ...
         assumed: Keys that the published study does not state; the report marks them.
         keep_weights: Points, best first, that keep their weights on disk.
@@ -67,6 +85,7 @@ class StageSpec(Spec):
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
     points: tuple[Settings, ...] = ()
     from_: tuple[Name, ...] = Field((), alias="from")
+    confirm: Confirm | None = None
     repeats: int = Field(1, ge=1)
     assumed: tuple[str, ...] = ()
     keep_weights: int = Field(3, ge=0)
@@ -134,6 +153,36 @@ class StudySpec(Spec):
         known = [stage.name for stage in self.stages]
         raise SpecError(f"no stage is named {name!r}.{did_you_mean(name, known)}")
 
+    def confirmed_by(self, stage: StageSpec) -> StageSpec | None:
+        """The stage whose best points a stage confirms; none if it confirms nothing."""
+        if stage.confirm is None:
+            return None
+        if stage.confirm.stage is not None:
+            return self.stage(stage.confirm.stage)
+        names = [other.name for other in self.stages]
+        return self.stages[names.index(stage.name) - 1]
+
+    def needs(self, stage: StageSpec) -> tuple[str, ...]:
+        """The stages whose results a stage begins with, in the order it takes them over."""
+        confirmed = self.confirmed_by(stage)
+        return (*stage.from_, *([confirmed.name] if confirmed else []))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a finished stage hands on.
+
+    Attributes:
+        best: Label and settings of its points, best first: all that makes each what it is, with
+            what the stage itself took over.
+    """
+
+    best: tuple[tuple[str, Settings], ...]
+
+    @property
+    def winner(self) -> Settings:
+        return self.best[0][1]
+
 
 @dataclass(frozen=True)
 class Point:
@@ -163,7 +212,7 @@ def points(
     stage: StageSpec,
     profile: str,
     seed: int,
-    winners: Mapping[str, Settings],
+    earlier: Mapping[str, Found],
     overrides: Iterable[Override] = (),
 ) -> list[Point]:
     """Every point of a stage, as the profile would run it.
@@ -172,8 +221,8 @@ def points(
         study: The stages' common ground.
         stage: One of its stages.
         profile: ``quick`` or ``full``.
-        seed: Of the first repeat of each point.
-        winners: Settings of the winner of every stage that this one refers to.
+        seed: Of the first repeat of each point; confirming runs have 101 more.
+        earlier: What every stage that this one needs has found.
         overrides: Applied last.
 
     Raises:
@@ -181,39 +230,53 @@ def points(
     """
     changes = stage.profile(profile)
     shared = next((s for key, s in study.profiles.items() if key == profile), {})
-    base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
-    for key in ("data", "model", "train"):
-        base[key] = merge({key: getattr(study, key)}, {key: getattr(stage, key)})[key]
-    for key in ("preset", "threads"):
-        if getattr(stage, key) is not None:
-            base[key] = getattr(stage, key)
-    base = assign(base, inherited(stage, winners))
+    origin = study.confirmed_by(stage)
+    if origin is None or stage.confirm is None:
+        base = _base(study, stage)
+        base = assign(base, inherited(stage, earlier))
+        rows, own, names = stage.settings(), changes.set, {"", stage.name}
+        repeats = changes.repeats or stage.repeats
+    else:  # as they were in the stage that chose them, but for the seeds
+        base = _base(study, origin)
+        rows = list(earlier[origin.name].best[: stage.confirm.top])
+        own = layered(origin.profile(profile).set, changes.set)
+        names = {"", origin.name, stage.name}
+        repeats, seed = changes.repeats or stage.confirm.seeds, seed + FIRST_FRESH_SEED
     answer = []
-    rows = stage.settings()
     _check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
         values = base
-        for more in (settings, shared, changes.set):
+        for more in (settings, shared, own):
             values = assign(values, more, where)
         for override in overrides:
-            if override.stage in ("", stage.name):
+            if override.stage in names:
                 values = assign(values, {override.key: override.value}, where)
-        repeats = changes.repeats or stage.repeats
         specs = tuple(RunSpec.parse({"seed": seed + r, **values}, where) for r in range(repeats))
         is_chosen = _is_chosen(changes, {**settings, "label": text})
         answer.append(Point(text, settings, specs, is_chosen))
     return answer
 
 
-def inherited(stage: StageSpec, winners: Mapping[str, Settings]) -> Settings:
+def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
+    """What every point of a stage begins with."""
+    base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
+    for key in ("data", "model", "train"):
+        base[key] = merge({key: getattr(study, key)}, {key: getattr(stage, key)})[key]
+    for key in ("preset", "threads"):
+        if getattr(stage, key) is not None:
+            base[key] = getattr(stage, key)
+    return base
+
+
+def inherited(stage: StageSpec, earlier: Mapping[str, Found]) -> Settings:
     """What a stage takes over from the winners that it refers to; later ones go above.
 
     Args:
         stage: Whose ``from`` is followed.
-        winners: What each winner stands for: its own settings, over those it inherited itself.
+        earlier: What those stages have found.
     """
-    return layered(*(winners[name] for name in stage.from_))
+    return layered(*(earlier[name].winner for name in stage.from_))
 
 
 def layered(*layers: Settings) -> Settings:
@@ -249,22 +312,27 @@ def check(
     _check_stages(study.stages)
     answer: list[Point] = []
     for profile in profiles:
-        firsts: dict[str, Settings] = {}
+        firsts: dict[str, Found] = {}
         idle: set[str] = set()
         for stage in study.stages:
             found = points(study, stage, profile, study.seed, firsts, overrides)
             chosen = [point for point in found if point.is_chosen]
-            waits = [name for name in stage.from_ if name in idle]
+            waits = [name for name in study.needs(stage) if name in idle]
             if chosen and waits:
+                key = "confirm" if stage.confirm else "from"
                 raise SpecError(
-                    f"stages[{stage.name}].from: {waits[0]!r} runs nothing in the profile "
+                    f"stages[{stage.name}].{key}: {waits[0]!r} runs nothing in the profile "
                     f"{profile}, so it has no winner there. Give this stage a `skip` in that "
                     "profile, too, or let the other one run."
                 )
-            if not chosen:
+            confirmed = study.confirmed_by(stage)
+            if not chosen and (confirmed is None or confirmed.name in idle):
                 idle.add(stage.name)
             answer += chosen
-            firsts[stage.name] = layered(inherited(stage, firsts), found[0].settings)
+            base = inherited(stage, firsts)
+            firsts[stage.name] = Found(
+                tuple((point.label, layered(base, point.settings)) for point in chosen or found)
+            )
     return answer
 
 
@@ -279,11 +347,42 @@ def _check_stages(stages: Sequence[StageSpec]) -> None:
                 hint = " That stage comes later: move it up." if name in names else ""
                 hint = hint or did_you_mean(name, earlier)
                 raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
+        if stage.confirm is not None:
+            _check_confirm(stage, stages[:index])
         if stage.is_final and not stage.keep_weights:
             raise SpecError(
                 f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "
                 "saved as a model, which needs weights. Keep 1 or more."
             )
+
+
+def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
+    assert stage.confirm is not None
+    where = f"stages[{stage.name}].confirm"
+    own = ("grid", "points", "from_", "data", "model", "train", "preset", "threads")
+    given = [key.rstrip("_") for key in own if getattr(stage, key)]
+    if given or stage.repeats != 1:
+        word = ", ".join(given) or "repeats"
+        raise SpecError(
+            f"{where}: the points are trained again just as they were, so `{word}` has no place "
+            "in this stage. Take it out; `confirm` holds `top` and `seeds`."
+        )
+    name = stage.confirm.stage
+    found = next((other for other in earlier if other.name == name), None)
+    if name is None and earlier:
+        found = earlier[-1]
+    if found is None:
+        known = [other.name for other in earlier]
+        hint = did_you_mean(name, known) if name and known else " It needs a stage before it."
+        raise SpecError(f"{where}.stage: no earlier stage {name or ''!r}.{hint}")
+    if found.confirm is not None:
+        raise SpecError(f"{where}.stage: {found.name!r} confirms another one already.")
+    num_points = len(found.settings())
+    if stage.confirm.top > num_points:
+        raise SpecError(
+            f"{where}.top: {stage.confirm.top}, but the stage {found.name!r} has "
+            f"{num_points} points in all."
+        )
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

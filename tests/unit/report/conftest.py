@@ -66,6 +66,27 @@ def cut_in_part(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 @pytest.fixture(scope="session")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A grid, and the three best of it again."""
+    spec = StudySpec.parse(
+        {
+            "name": "confirmed",
+            "data": {"num_val": 200},
+            "model": {"family": "mlp"},
+            "stages": [
+                {
+                    "name": "grid",
+                    "title": "Which width?",
+                    "grid": {"model.params.hidden": [[64], [65], [66], [67], [68]]},
+                },
+                {"name": "again", "title": "Again", "confirm": {"top": 3, "seeds": 2}},
+            ],
+        }
+    )
+    return Written.of(make_study(tmp_path_factory.mktemp("confirmed"), spec=spec, num_val=200))
+
+
+@pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Written:
     """Names that would be code if nobody escaped them, and no published figures."""
     spec = StudySpec.parse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -103,7 +104,23 @@ def test_a_skipped_stage_says_why(quick: Written, reference: StudySpec) -> None:
 
 def test_a_stage_that_waits_says_for_what(full: Written) -> None:
     text = full.page.root.text
-    assert "It waits for the winner of Which shape of MLP? and Which optimizer" in text
+    assert "It waits for the best points of Which shape of MLP? and has no points yet." in text
+    assert "the winner of The ten best MLPs again, on fresh seeds and Which optimizer" in text
+
+
+def test_a_stage_that_confirms_another_says_what_fresh_seeds_made_of_it(confirmed: Written) -> None:
+    grid, again = (confirmed.study.stage(name) for name in ("grid", "again"))
+    before = {row.label: row.mean("last", "val", "accuracy") for row in grid.rows}
+    ranked = [row.label for row in again.ranked("last")]
+    then = fmean(before[row.label] for row in again.rows)
+    now = fmean(row.mean("last", "val", "accuracy") for row in again.rows)
+    text = " ".join(confirmed.page.root.text.split())
+    assert f"({now:.4f} against {then:.4f})" in text
+    assert ("winner’s curse" in text) == (then > now)
+    first = grid.ranked("last")[0].label
+    assert f"is number {ranked.index(first) + 1} of 3 here" in text
+    cells = [row[11] for row in confirmed.page.table("table-again")]
+    assert cells == [f"{before[label]:.4f}" for label in ranked]
 
 
 def test_the_first_screen_answers_and_says_what_was_cut(quick: Written) -> None:

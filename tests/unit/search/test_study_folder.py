@@ -18,7 +18,7 @@ from modiste.search.work_folder import Lock
 from modiste.spec.run import versions_here
 from modiste.spec.study import Override
 from tests import small
-from tests.driving import Script, drive, make
+from tests.driving import Script, Watched, drive, make
 
 STAGES: list[dict[str, Any]] = [
     {"name": "grid", "grid": {"model.params.hidden": [[3], [4]]}},
@@ -62,12 +62,7 @@ def test_a_study_is_read_from_its_folder_alone(tmp_path: Path) -> None:
         (VALUES, {"seed": 1}, "seed"),
         (VALUES, {"data_digest": "e" * 64}, "data_digest"),
         (VALUES, {"overrides": [Override("", "train.epochs", 2)]}, "overrides"),
-        (changed(train={"epochs": 2}), {}, "train"),
-        (changed(rank_epoch="best"), {}, "rank_epoch"),
         (changed(name="other"), {}, "name"),
-        (with_grid(grid={"model.params.hidden": [[3], [5]]}), {}, "stages[grid].grid"),
-        (with_grid(repeats=2), {}, "stages[grid].repeats"),
-        (changed(stages=STAGES[:1]), {}, "stages[final]"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -92,6 +87,46 @@ def test_other_versions_are_refused_by_name(
         make(tmp_path / "s", VALUES)
     # Reading it goes on, with the versions it was made with.
     assert Study(tmp_path / "s").versions == dict(versions_here())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (changed(train={"epochs": 3}), "2 of grid"),
+        (with_grid(grid={"model.params.hidden": [[3], [5]]}), "1 of grid"),
+        (with_grid(data={"split_seed": 7}), "2 of grid"),
+    ],
+    ids=["every run", "one point", "one stage"],
+)
+def test_a_change_that_would_orphan_finished_runs_is_refused(
+    values: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    study = make(tmp_path / "s", VALUES)
+    drive(study)
+    before = (tmp_path / "s" / "study.json").read_bytes()
+    with pytest.raises(ResumeError, match=said):
+        make(tmp_path / "s", values)
+    assert (tmp_path / "s" / "study.json").read_bytes() == before
+
+
+def test_a_grid_may_grow_and_only_its_new_points_are_run(tmp_path: Path) -> None:
+    drive(make(tmp_path / "s", VALUES))
+    watched = Watched()
+    grown = make(tmp_path / "s", with_grid(grid={"model.params.hidden": [[3], [4], [5]]}))
+    drive(grown, watched)
+    assert watched.labels[0] == "hidden=[5]"
+    assert len(watched.labels) <= 2  # and the final one, if the grid has another winner now
+    assert all(row.is_done for stage in grown.stages() for row in stage.rows)
+
+
+def test_what_nobody_has_run_may_change_freely(tmp_path: Path) -> None:
+    make(tmp_path / "s", VALUES)
+    assert make(tmp_path / "s", changed(train={"epochs": 2})).spec.train == {"epochs": 2}
+
+
+def test_another_epoch_may_rank_what_is_finished(tmp_path: Path) -> None:
+    drive(make(tmp_path / "s", VALUES))
+    assert make(tmp_path / "s", changed(rank_epoch="best")).spec.rank_epoch == "best"
 
 
 def test_a_stage_may_be_added(tmp_path: Path) -> None:

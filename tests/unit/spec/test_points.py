@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modiste.errors import SpecError
 from modiste.spec.study import (
+    Found,
     Override,
     Point,
     StudySpec,
@@ -32,7 +33,8 @@ def found(
     seed: int = 0,
 ) -> list[Point]:
     study = StudySpec.parse(values)
-    return points(study, study.stage(stage), profile, seed, winners or {}, overrides or [])
+    found = {name: Found((("best", settings),)) for name, settings in (winners or {}).items()}
+    return points(study, study.stage(stage), profile, seed, found, overrides or [])
 
 
 def one(values: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import yaml
 from modiste.errors import SpecError
 from modiste.spec import files
 from modiste.spec.files import parse_override, read_study, read_yaml
-from modiste.spec.study import StudySpec, points
+from modiste.spec.study import Confirm, Found, StudySpec, points
 from tests import small
 
 ROOT = Path(__file__).parents[3]
@@ -133,6 +133,46 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
             ]
         ),
         ["stages[two].from", "'one' runs nothing in the profile quick", "skip"],
+    ),
+    (
+        small.study(stages=[{"name": "one", "confirm": {"seeds": 2}}]),
+        ["stages[one].confirm.stage", "needs a stage before it"],
+    ),
+    (
+        small.study(stages=[{"name": "grid"}, {"name": "two", "confirm": {"stage": "gird"}}]),
+        ["stages[two].confirm.stage", "no earlier stage 'gird'", "Did you mean 'grid'?"],
+    ),
+    (
+        small.study(stages=[{"name": "grid"}, {"name": "two", "confirm": {"top": 2}}]),
+        ["stages[two].confirm.top", "2", "'grid' has 1 points in all"],
+    ),
+    (
+        small.study(
+            stages=[
+                {"name": "one"},
+                {"name": "two", "confirm": {"top": 1}},
+                {"name": "three", "confirm": {"top": 1}},
+            ]
+        ),
+        ["stages[three].confirm.stage", "'two' confirms another one already"],
+    ),
+    (
+        small.study(
+            stages=[
+                {"name": "one"},
+                {"name": "two", "confirm": {"top": 1}, "train": {"epochs": 9}},
+            ]
+        ),
+        ["stages[two].confirm", "`train` has no place"],
+    ),
+    (
+        small.study(
+            stages=[
+                {"name": "one", "profiles": {"quick": {"skip": "too slow"}}},
+                {"name": "two", "confirm": {"top": 1}},
+            ]
+        ),
+        ["stages[two].confirm", "'one' runs nothing in the profile quick"],
     ),
     (
         with_stage(profiles={"quick": {"only": [{"train.epochs": 7}]}}),
@@ -314,11 +354,11 @@ def test_a_setting_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
 def test_each_study_file_of_ours_makes_sense_in_each_profile(path: Path, profile: str) -> None:
     study, published = read_study(path)
-    winners: dict[str, dict[str, Any]] = {}
+    earlier: dict[str, Found] = {}
     num_chosen = 0
     for stage in study.stages:
-        found = points(study, stage, profile, study.seed, winners)
-        winners[stage.name] = found[0].settings
+        found = points(study, stage, profile, study.seed, earlier)
+        earlier[stage.name] = Found(tuple((point.label, point.settings) for point in found))
         num_chosen += sum(point.is_chosen for point in found)
         assert len({point.label for point in found}) == len(found)
         assert stage.title
@@ -331,7 +371,9 @@ def test_each_study_file_of_ours_makes_sense_in_each_profile(path: Path, profile
 def test_the_reference_study_holds_the_stages_and_points_it_was_asked_for() -> None:
     study, _ = read_study(ROOT / "studies" / "fashion-mnist.yaml")
     assert study.stages[-1].name == "cnn-augmented"
-    assert {stage.name: len(stage.settings()) for stage in study.stages[:-1]} == {
+    assert study.stage("mlp-confirmed").confirm == Confirm(stage="mlp-grid", top=10, seeds=5)
+    own = [stage for stage in study.stages[:-1] if stage.confirm is None]
+    assert {stage.name: len(stage.settings()) for stage in own} == {
         "mlp-baseline": 1,
         "mlp-capacity": 5,
         "mlp-grid": 30,

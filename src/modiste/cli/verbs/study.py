@@ -32,6 +32,12 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="[STAGE:]KEY=VALUE", help="Over everything in the file."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[STAGE:]KEY=VALUE", help="Run only points with this value; leave the others."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
     ] = None,
@@ -52,6 +58,7 @@ def command(
             seed=seed,
             stages=names,
             settings=settings or (),
+            only=only or (),
             num_workers=workers,
             data_folder=data,
             watcher=display,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from modiste.evaluate.finding import FINDINGS, facts, findings
 from modiste.report import figures, prose
@@ -48,6 +48,7 @@ _COLUMNS = (
     Column("std. error"),
 )
 _PUBLISHED = (Column("val. accuracy", "published"), Column("difference", "published"))
+_SEARCH = (Column("accuracy", "in the search"), Column("lost since", "in the search"))
 _REST = (Column("final rate"), Column("parameters"), Column("time"))
 _FEW = 3  # rows without any figure that are still listed one by one
 
@@ -84,6 +85,8 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
     if facts_ := _facts(context, stage):
         blocks.append(Facts(facts_))
     blocks.append(Paragraph(prose.joined(prose.tried(context, stage), prose.seen(context, stage))))
+    if confirmed := prose.confirmed(context, stage):
+        blocks.append(Paragraph(confirmed))
     if decided := prose.decided(context, stage):
         blocks.append(Paragraph(decided))
     if stage.rows:
@@ -115,9 +118,16 @@ def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
 
 def _table(context: Context, stage: StageFacts) -> Table:
     published = any(row.published is not None for row in stage.rows)
-    columns = _COLUMNS + (_PUBLISHED if published else ()) + _REST
+    searched = prose.searched(context, stage)
+    more = (_SEARCH if searched else ()) + (_PUBLISHED if published else ())
+    columns = _COLUMNS + more + _REST
     shown, folded = _split(stage)
-    rows = [_row(context, stage, row, published) for row in shown]
+    rows = [
+        _row(context, stage, row, published, searched)
+        if row.runs
+        else _without_runs(context, stage, row, published, len(columns))
+        for row in shown
+    ]
     if folded:
         what = f"{count(len(folded))} more points"
         cells = [Cell(what), Cell(folded[0].status, span=len(columns) - 1)]
@@ -181,10 +191,18 @@ def _notes(
     return notes
 
 
-def _row(context: Context, stage: StageFacts, row: RowFacts, published: bool) -> TableRow:
-    if not row.runs:
-        return _without_runs(context, stage, row, published)
+def _row(
+    context: Context,
+    stage: StageFacts,
+    row: RowFacts,
+    published: bool,
+    searched: Mapping[str, float],
+) -> TableRow:
     cells = [_name(row), *_training(row), *_validation(context, stage, row)]
+    if searched:
+        before = searched.get(row.row.label)
+        now = row.mean(context.epoch, "val", "accuracy")
+        cells += [Cell(proportion(before), before), difference(before, now, is_cut=False)]
     if published:
         cells += _published(context, stage, row)
     rates = sorted(set(row.ends("learning_rate")))
@@ -196,15 +214,17 @@ def _row(context: Context, stage: StageFacts, row: RowFacts, published: bool) ->
     return TableRow(cells)
 
 
-def _without_runs(context: Context, stage: StageFacts, row: RowFacts, published: bool) -> TableRow:
+def _without_runs(
+    context: Context, stage: StageFacts, row: RowFacts, published: bool, num_columns: int
+) -> TableRow:
     """Why there are no figures, and the published one."""
-    num_ours = len(_COLUMNS) - 1
     if not published:
-        cells = [Cell(row.label), Cell(row.status, span=num_ours + len(_REST))]
+        cells = [Cell(row.label), Cell(row.status, span=num_columns - 1)]
         return TableRow(cells, is_muted=True)
+    after = 1 + len(_REST)
     theirs = _published(context, stage, row)[0]
-    cells = [Cell(row.label), Cell(row.status, span=num_ours), theirs]
-    return TableRow([*cells, Cell("", span=1 + len(_REST))], is_muted=True)
+    cells = [Cell(row.label), Cell(row.status, span=num_columns - 2 - after), theirs]
+    return TableRow([*cells, Cell("", span=after)], is_muted=True)
 
 
 def _name(row: RowFacts) -> Cell:

@@ -1,0 +1,110 @@
+"""The best points of a stage again, on seeds that had no part in choosing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modiste.search.study import Study
+from modiste.spec.study import Override
+from tests import small
+from tests.driving import Script, Watched, drive, make
+
+GRID: dict[str, Any] = {"name": "grid", "grid": {"model.params.hidden": [[3], [6], [9]]}}
+CONFIRM: dict[str, Any] = {"name": "again", "confirm": {"top": 2, "seeds": 3}}
+LATER: dict[str, Any] = {"name": "later", "from": ["again"], "final": True}
+
+
+def study(*stages: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return small.study(
+        data={"name": "idx", "num_val": 30},
+        train={"epochs": 2, "optimizer": {"name": "adam", "learning_rate": 0.01}},
+        stages=list(stages),
+        **more,
+    )
+
+
+def labels(study: Study, name: str) -> list[str]:
+    return [row.label for row in study.stage(name).rows]
+
+
+def test_the_best_points_are_trained_again_just_as_they_were_on_fresh_seeds(
+    tmp_path: Path, script: Script
+) -> None:
+    made = make(tmp_path / "s", study(GRID, CONFIRM))
+    assert made.stage("again").waits_for == ("grid",)
+    drive(made)
+    ranked = made.stage("grid").ranked("last")
+    assert labels(made, "again") == [row.label for row in ranked[:2]]
+    for row, origin in zip(made.stage("again").rows, ranked, strict=False):
+        assert [spec.seed for spec in row.specs] == [101, 102, 103]
+        before = origin.specs[0]
+        assert all(spec.model_copy(update={"seed": before.seed}) == before for spec in row.specs)
+        assert row.is_done
+
+
+def test_their_seeds_move_with_that_of_the_study(tmp_path: Path, script: Script) -> None:
+    made = make(tmp_path / "s", study(GRID, CONFIRM), seed=7)
+    drive(made)
+    assert [spec.seed for spec in made.stage("again").rows[0].specs] == [108, 109, 110]
+
+
+def test_the_mean_of_the_fresh_seeds_decides_what_is_handed_on(
+    tmp_path: Path, script: Script
+) -> None:
+    made = make(tmp_path / "s", study(GRID, CONFIRM, LATER))
+    drive(made)
+    best = made.winner(made.stage("again"))
+    assert best is not None
+    counts = [row.mean("last", "val", "correct") for row in made.stage("again").rows]
+    assert best.mean("last", "val", "correct") == max(counts)
+    handed = made.stage("later").rows[0].specs[0].model.params.to_dict()["hidden"]
+    assert f"hidden={handed}" == best.label
+
+
+def test_settings_and_profiles_of_the_stage_it_confirms_hold_here_too(
+    tmp_path: Path, script: Script
+) -> None:
+    grid = {**GRID, "profiles": {"quick": {"set": {"train.epochs": 1}}}}
+    overrides = [Override("grid", "train.batch_size", 30)]
+    made = make(tmp_path / "s", study(grid, CONFIRM), profile="quick", overrides=overrides)
+    drive(made)
+    for row in made.stage("again").rows:
+        assert {(spec.train.epochs, spec.train.batch_size) for spec in row.specs} == {(1, 30)}
+
+
+def test_a_profile_that_skips_it_hands_on_the_winner_of_the_search(
+    tmp_path: Path, script: Script
+) -> None:
+    confirm = {**CONFIRM, "profiles": {"quick": {"skip": "six trainings more"}}}
+    made = make(tmp_path / "s", study(GRID, confirm, LATER), profile="quick")
+    watched = Watched()
+    drive(made, watched)
+    assert not any(row.runs for row in made.stage("again").rows)
+    best = made.winner(made.stage("grid"))
+    assert best is not None
+    assert made.stage("later").rows[0].fingerprints == best.fingerprints
+    assert watched.notes == []
+
+
+def test_it_takes_no_point_whose_run_broke(tmp_path: Path, script: Script) -> None:
+    broken = {"label": "broken", "train.optimizer": {"name": "sgd", "learning_rate": 1e30}}
+    deep = {"family": "mlp", "params": {"hidden": [8, 8]}}
+    grid = {"name": "grid", "model": deep, "points": [broken, {"label": "whole"}]}
+    made = make(tmp_path / "s", study(grid, CONFIRM))
+    drive(made)
+    assert labels(made, "again") == ["whole"]
+
+
+@pytest.mark.parametrize("stage", [None, "grid"])
+def test_it_confirms_the_stage_before_it_or_the_one_it_names(
+    stage: str | None, tmp_path: Path, script: Script
+) -> None:
+    between = {"name": "between"} if stage else None
+    named = {**CONFIRM, "confirm": {**CONFIRM["confirm"], "stage": stage}}
+    stages = [GRID, *([between] if between else []), named]
+    made = make(tmp_path / "s", study(*stages))
+    drive(made, stages=["again"])
+    assert len(labels(made, "again")) == 2
