@@ -30,7 +30,7 @@ def load(
         folder: Where it lies; looked for if not given.
         num_val: Images kept for validation, the same share of each class.
         split_seed: Seed of that division.
-        scaling: ``unit`` (x / 255) or ``standard``.
+        scaling: ``unit`` (x / 255), ``standard`` or ``raw`` (0 to 255).
         num_train: Train on so many only; on all that remain if not given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How pixels become numbers: x / 255, or that less a mean and over a standard deviation.
+"""How pixels become numbers: as they are, x / 255, or that less a mean and over a deviation.
 
 The constants are worked out once, on training images only, in whole numbers, and travel with
 the model. No torch here: whoever serves a model needs this, too.
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from modiste.data.types import ImagesNCHW
 from modiste.errors import DataError, SpecError
 
-Scaling = Literal["unit", "standard"]
+Scaling = Literal["unit", "standard", "raw"]
 
 # One step of 8 bits: a channel that varies by less carries nothing that division could bring out.
 STD_FLOOR = 1 / 255
@@ -25,7 +25,9 @@ STD_FLOOR = 1 / 255
 
 @dataclass(frozen=True)
 class Preprocess:
-    """``(x / 255 - mean) / std`` for each channel; for `unit` the mean is 0 and std is 1.
+    """``(x / 255 - mean) / std`` for each channel.
+
+    For `unit` the mean is 0 and std is 1; for `raw` std is 1 / 255, which leaves x as it is.
 
     Attributes:
         floored: Channels whose standard deviation was below `STD_FLOOR` and was raised to it.
@@ -81,6 +83,8 @@ def fit(images_NCHW: ImagesNCHW, scaling: Scaling) -> Preprocess:
     num_channels = images_NCHW.shape[1]
     if scaling == "unit":
         return Preprocess("unit", (0.0,) * num_channels, (1.0,) * num_channels)
+    if scaling == "raw":
+        return Preprocess("raw", (0.0,) * num_channels, (1 / 255,) * num_channels)
     if images_NCHW.size == 0:
         raise DataError("no images to take a mean of.")
     moments = [_mean_and_std(images_NCHW[:, channel]) for channel in range(num_channels)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from modiste.report import looks as final
-from modiste.report import published as publication
+from modiste.search import published as publication
 from modiste.report.cuts import Cut, cut_of
 from modiste.report.facts import RowFacts, StageFacts, stage_facts
 from modiste.report.looks import Look

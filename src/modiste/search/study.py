@@ -29,6 +29,7 @@ import numpy.typing as npt
 from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
+from modiste.search.work_folder import Lock
 from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.study import (
     Found,
@@ -183,6 +184,7 @@ class Study:
         published: dict[str, Any] | None = None,
         committed: dict[str, dict[str, Any]] | None = None,
         file: str = "",
+        is_written: bool = True,
     ) -> Study:
         """Make the folder, or open it if it holds this study, or one that this one continues.
 
@@ -199,10 +201,12 @@ class Study:
             published: Figures to compare with, as they were read.
             committed: What `summary` said of collected results of the full profile.
             file: The study file, as it was named; commands in the report repeat it.
+            is_written: If not, nothing is: what comes back is the study as it would be.
 
         Raises:
             ResumeError: If the folder holds another profile, seed, data, versions or overrides,
                 or finished runs that this study has no place for; names what differs.
+            StoreError: If something is to change while another process works on the folder.
         """
         value = {
             "schema": SCHEMA,
@@ -234,8 +238,11 @@ class Study:
                     f"{_counted(lost)}. Put their points back, or keep them as they are: "
                     f"{ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
                 )
+        if not is_written:
+            return cls(folder, value)
         if not path.exists() or there != value:
-            files.write_json(path, value)
+            with Lock(folder / "work" / "lock"):  # not under the hands of who works on the old one
+                files.write_json(path, value)
         return cls(folder)
 
     @cached_property
@@ -346,13 +353,14 @@ class Study:
         if waits:
             return Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside)
         rows = tuple(
-            self._row(point)
+            self.row(point)
             for point in points(self.spec, spec, self.profile, self.seed, found, self.overrides)
         )
         taken = inherited(spec, found)
         return Stage(spec, rows, skipped, inherited=taken, stands_aside_for=aside)
 
-    def _row(self, point: Point) -> Row:
+    def row(self, point: Point) -> Row:
+        """A point with the runs that it has so far."""
         fingerprints = tuple(
             spec.fingerprint(self.data_digest, self.versions) for spec in point.specs
         )

@@ -11,7 +11,8 @@ def holds(values: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
 
     Args:
         values: Such as ``RunSpec.to_dict()``.
-        settings: Full keys; a value that is a mapping needs to agree in the keys it names.
+        settings: Full keys; a value that is a mapping, or in a list of them, needs
+            to agree in the keys it names.
 
     Example:
         >>> run = {"train": {"epochs": 5, "optimizer": {"name": "adam", "epsilon": 1e-7}}}
@@ -46,5 +47,5 @@ def _agrees(value: Any, wanted: Any) -> bool:
             key in value and _agrees(value[key], inner) for key, inner in wanted.items()
         )
     if isinstance(wanted, list | tuple) and isinstance(value, list | tuple):
-        return list(value) == list(wanted)
+        return len(value) == len(wanted) and all(map(_agrees, value, wanted))
     return bool(value == wanted)

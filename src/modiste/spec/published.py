@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from modiste.errors import SpecError
 from modiste.spec.base import Spec
 
 Settings = dict[str, Any]
@@ -66,6 +67,67 @@ class Unsaid(Spec):
     keys: tuple[str, ...] = ()
 
 
+class Group(Spec):
+    """Some points of a study.
+
+    Attributes:
+        name: What they are called in a sentence.
+        stages: The first of these that has such points, finished, gives them.
+        where: Full keys and values; a point that agrees with any of these belongs to the group.
+    """
+
+    name: str
+    stages: tuple[str, ...] = Field(min_length=1)
+    where: tuple[Settings, ...] = Field(({},), min_length=1)
+
+
+class ClaimTest(Spec):
+    """What a claim says of two groups of points, in one figure.
+
+    Attributes:
+        figure: ``val_accuracy``, ``val_loss``, ``train_accuracy``, ``train_loss``, ``gap`` (of
+            training less validation accuracy), ``epochs``, ``best_epoch``, ``seconds_per_epoch``,
+            or ``train_loss@N``, as it was seen in epoch N.
+        expect: Of the first group against the second.
+        margin: What still counts as the same, in the units of the figure.
+        decides: Whether the claim stands or falls with it; others are shown beside.
+    """
+
+    figure: str = Field(
+        pattern=r"^(val_accuracy|val_loss|train_accuracy|train_loss|gap|epochs|best_epoch"
+        r"|seconds_per_epoch|train_loss@[1-9][0-9]*)$"
+    )
+    one: Group
+    expect: Literal["more", "less", "same", "not_less", "not_more"]
+    two: Group
+    margin: float = Field(0.0, ge=0)
+    decides: bool = True
+
+
+class Claim(Spec):
+    """A conclusion of the publication, in our words, and how it can be answered.
+
+    Attributes:
+        id: Short, such as ``c1``.
+        says: The claim.
+        note: What a reader should know of it.
+        tests: What it says of our runs.
+        because: Why it holds, where that is a matter of arithmetic and not of runs.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    says: str
+    note: str = ""
+    tests: tuple[ClaimTest, ...] = ()
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> Self:
+        if bool(self.because) == bool(self.tests):
+            raise SpecError(f"{self.id}: give either `tests` or `because`, a reason.")
+        return self
+
+
 class PublishedSpec(Spec):
     """A file of published figures.
 
@@ -75,6 +137,7 @@ class PublishedSpec(Spec):
         note: Why that one.
         unsaid: What the publication leaves open.
         stages: By the name of the stage they belong to.
+        claims: What the publication concluded from them.
     """
 
     schema_: Literal[1] = Field(1, alias="schema")
@@ -83,3 +146,4 @@ class PublishedSpec(Spec):
     note: str = ""
     unsaid: tuple[Unsaid, ...] = ()
     stages: dict[str, PublishedStage] = {}
+    claims: tuple[Claim, ...] = ()

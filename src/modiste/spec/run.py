@@ -41,14 +41,14 @@ class DataSpec(Spec):
         num_train: Images to train on, the same share of each class; all that remain if not given.
         split_seed: Seed of the division alone.
         scaling: ``unit`` is x / 255; ``standard`` then subtracts the training images' mean and
-            divides by their standard deviation, for each channel.
+            divides by their standard deviation, for each channel; ``raw`` leaves 0 to 255.
     """
 
     name: str = "fashion-mnist"
     num_val: int = Field(12_000, ge=1)
     num_train: int | None = Field(None, ge=1)
     split_seed: int = Field(0, ge=0)
-    scaling: Literal["unit", "standard"] = "unit"
+    scaling: Literal["unit", "standard", "raw"] = "unit"
 
 
 class ModelSpec(Spec):

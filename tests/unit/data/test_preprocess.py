@@ -29,6 +29,11 @@ def test_unit_scaling_divides_by_255(images):
 
 
 @given(images_NCHW)
+def test_raw_scaling_leaves_every_pixel_as_it_is(images):
+    np.testing.assert_array_equal(fit(images, "raw").apply(images), images.astype(np.float32))
+
+
+@given(images_NCHW)
 def test_mean_and_deviation_are_exact(images):
     fitted = fit(images, "standard")
     for channel in range(images.shape[1]):

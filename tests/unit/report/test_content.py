@@ -108,6 +108,33 @@ def test_a_stage_that_waits_says_for_what(full: Written) -> None:
     assert "the winner of The ten best MLPs again, on fresh seeds and Which optimizer" in text
 
 
+def test_every_claim_has_its_answer_and_its_tests(full: Written) -> None:
+    claims = full.study.published["claims"]
+    rows = full.page.table("table-claims")
+    assert [row[0] for row in rows] == [claim["id"] for claim in claims]
+    assert {row[2] for row in rows} <= {"holds", "fails", "undecided"}
+    assert [row[2] for row in rows if row[0] == "c10"] == ["holds"]
+    tests = full.page.table("table-claim-tests")
+    assert len(tests) == sum(len(claim.get("tests", [])) for claim in claims)
+    # The grids of this study were not run: nothing is concluded from them.
+    assert {row[-1] for row in tests if row[0] == "c1"} == {"undecided"}
+
+
+def test_a_test_of_a_claim_compares_what_the_stages_show(full: Written) -> None:
+    (row,) = [row for row in full.page.table("table-claim-tests") if "four more than" in row[1]]
+    depth = full.study.stage("cnn-depth").rows
+    three, four = (row_.mean("last", "val", "accuracy") for row_ in depth[1:3])
+    assert row[2:6] == ["1 v 1", "1 v 1", f"{four:.4f}", f"{three:.4f}"]
+    assert row[6] == f"{100 * (four - three):+.2f}".replace("-", "−")
+    assert row[8] == "+0.18"  # 0.92525 less 0.9235
+
+
+def test_runs_that_were_cut_answer_no_claim(quick: Written) -> None:
+    text = quick.page.by_id("claims").text
+    assert "runs that were cut say nothing to them" in text
+    assert "holds" not in text
+
+
 def test_a_stage_that_confirms_another_says_what_fresh_seeds_made_of_it(confirmed: Written) -> None:
     grid, again = (confirmed.study.stage(name) for name in ("grid", "again"))
     before = {row.label: row.mean("last", "val", "accuracy") for row in grid.rows}

@@ -135,6 +135,16 @@ def test_a_stage_may_be_added(tmp_path: Path) -> None:
     assert [stage.spec.name for stage in more.stages()][-1] == "more"
 
 
+def test_nothing_changes_under_the_hands_of_another_process(tmp_path: Path) -> None:
+    make(tmp_path / "s", VALUES)
+    before = (tmp_path / "s" / "study.json").read_bytes()
+    with Lock(tmp_path / "s" / "work" / "lock"):
+        make(tmp_path / "s", VALUES)  # the very same may be opened
+        with pytest.raises(StoreError, match="is being worked on"):
+            make(tmp_path / "s", changed(title="Better words"))
+    assert (tmp_path / "s" / "study.json").read_bytes() == before
+
+
 def test_words_may_change_freely(tmp_path: Path) -> None:
     make(tmp_path / "s", VALUES)
     other = with_grid(title="A better title", about="Better words.")

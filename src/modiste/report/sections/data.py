@@ -92,10 +92,11 @@ def _scaling(context: Context) -> str:
     kinds = {str(run.layers.get("preprocess", {}).get("scaling", "unit")) for run in context.runs}
     said = {
         "unit": "Pixels are scaled to [0, 1], x / 255.",
+        "raw": "Some runs, named so, leave pixels as they are, 0 to 255.",
         "standard": "Pixels are scaled to [0, 1], then by the training images’ mean and standard "
         "deviation.",
     }
-    return " ".join(said.get(kind, f"Scaling: {kind}.") for kind in sorted(kinds))
+    return " ".join(said.get(kind, f"Scaling: {kind}.") for kind in sorted(kinds, reverse=True))
 
 
 SECTIONS.add("data", Section("Data", 10, build))

@@ -35,7 +35,7 @@ _MEANING = {
     "data.num_val": "images kept to choose by, the same number of each class",
     "data.num_train": "images to train on; none means all that remain",
     "data.split_seed": "seed of the division alone",
-    "data.scaling": "unit is x / 255",
+    "data.scaling": "unit is x / 255; raw leaves 0 to 255",
     "train.epochs": "the limit; early stopping may end before it",
     "train.batch_size": "images in one update",
     "train.label_smoothing": "share of each label spread over all classes",

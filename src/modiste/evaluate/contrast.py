@@ -1,0 +1,160 @@
+"""Two groups of runs compared in one figure, with all the doubt that seeds and images leave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from modiste.errors import SpecError
+
+Expectation = Literal["more", "less", "same", "not_less", "not_more"]
+Verdict = Literal["holds", "fails", "undecided"]
+
+
+class Pooled(NamedTuple):
+    """Variance between seeds of one point, pooled over points; `degrees` of freedom behind it."""
+
+    variance: float
+    degrees: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The mean of one group less that of another.
+
+    Attributes:
+        one, two: Means of the groups: over points, and within a point over its seeds.
+        seed_error: Standard error from the choice of seeds; none where it cannot be known.
+        image_error: From the choice of images; none for a figure that no images were kept for.
+        low, high: 95 % interval of the difference; none where neither error is known.
+    """
+
+    one: float
+    two: float
+    seed_error: float | None
+    image_error: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def difference(self) -> float:
+        return self.one - self.two
+
+
+def pooled(points: Sequence[Sequence[float]]) -> Pooled | None:
+    """Variance between seeds, from every point that has two or more; none if no point has.
+
+    Args:
+        points: One figure of each seed, for each point.
+
+    Example:
+        >>> pooled([[1.0, 3.0], [5.0, 5.0], [7.0]])
+        Pooled(variance=1.0, degrees=2)
+    """
+    repeated = [values for values in points if len(values) > 1]
+    if not repeated:
+        return None
+    squares = sum(float(np.var(values) * len(values)) for values in repeated)
+    degrees = sum(len(values) - 1 for values in repeated)
+    return Pooled(squares / degrees, degrees)
+
+
+def contrast(
+    one: Sequence[Sequence[float]],
+    two: Sequence[Sequence[float]],
+    seeds: Pooled | None,
+    image_differences_N: npt.NDArray[np.float64] | None = None,
+    level: float = 0.95,
+) -> Contrast:
+    """Compare two groups of points.
+
+    Each group's mean is over its points, each point counting once however many seeds it has. Two
+    doubts are added as independent: that of seeds, whose variance is taken to be the same at every
+    point, and that of images, paired, because all answered the same ones. The interval is
+    Student's, with Satterthwaite's degrees of freedom. The points themselves are taken as they
+    are: nothing is said of points that were not run.
+
+    Args:
+        one: One figure of each seed, for each point of the first group.
+        two: The same for the second.
+        seeds: From `pooled`, over as many points as are alike; none if no point was repeated.
+        image_differences_N: For an accuracy: for each image, the first group's share of right
+            answers less the second's, averaged as the figures are.
+        level: Confidence, as a proportion.
+
+    Raises:
+        SpecError: If a group is empty.
+
+    Source:
+        F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114, doi:10.2307/3002019.
+
+    Example:
+        >>> found = contrast([[0.91, 0.92]], [[0.90]], Pooled(1e-4, 8))
+        >>> f"{found.difference:.3f} ({found.low:.3f} to {found.high:.3f})"
+        '0.015 (-0.013 to 0.043)'
+    """
+    if not all(group and all(group) for group in (one, two)):
+        raise SpecError("a contrast needs at least one run on each side.")
+    first, second = (float(np.mean([np.mean(values) for values in group])) for group in (one, two))
+    parts: list[tuple[float, float]] = []  # variance, degrees of freedom
+    seed_error = image_error = None
+    if seeds is not None:
+        share = sum(sum(1 / len(values) for values in group) / len(group) ** 2
+                    for group in (one, two))  # fmt: skip
+        parts.append((seeds.variance * share, seeds.degrees))
+        seed_error = math.sqrt(parts[-1][0])
+    if image_differences_N is not None:
+        num_images = len(image_differences_N)
+        parts.append((float(image_differences_N.var(ddof=1)) / num_images, num_images - 1))
+        image_error = math.sqrt(parts[-1][0])
+    if not parts:
+        return Contrast(first, second, None, None, None, None)
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / degrees for variance, degrees in parts)
+    half = math.sqrt(total) * float(student.ppf((1 + level) / 2, total**2 / below)) if total else 0
+    middle = first - second
+    return Contrast(first, second, seed_error, image_error, middle - half, middle + half)
+
+
+def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:
+    """Whether a contrast bears out what was expected of it.
+
+    Only an interval that lies wholly on one side decides. ``same`` holds if it lies within the
+    margin on both sides of 0, ``not_less`` if it lies above minus the margin.
+
+    Args:
+        found: From `contrast`.
+        expected: Of the first group against the second.
+        margin: What still counts as the same, in the units of the figure.
+
+    Example:
+        >>> judge(Contrast(0.92, 0.91, None, 0.002, 0.006, 0.014), "more")
+        'holds'
+    """
+    low, high = found.low, found.high
+    if low is None or high is None:
+        return "undecided"
+    limits = {
+        "more": (0.0, math.inf),
+        "less": (-math.inf, 0.0),
+        "same": (-margin, margin),
+        "not_less": (-margin, math.inf),
+        "not_more": (-math.inf, margin),
+    }
+    least, most = limits[expected]
+    if low > least and high < most:
+        return "holds"
+    return "fails" if high < least or low > most else "undecided"
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several tests of one claim: it holds if all hold, and fails if any fails."""
+    if "fails" in verdicts:
+        return "fails"
+    return "holds" if verdicts and all(verdict == "holds" for verdict in verdicts) else "undecided"

@@ -1,0 +1,196 @@
+"""What the publication concluded, and what our runs say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modiste.report import claims
+from modiste.report.blocks import Block, Cell, Column, Inline, Paragraph, Table, TableRow, Words
+from modiste.report.claims import ClaimAnswer, Side, TestAnswer
+from modiste.report.context import Context
+from modiste.report.numbers import NONE, count, listing, plural, points
+from modiste.report.section import SECTIONS, Section
+from modiste.spec.published import ClaimTest
+
+_FIGURES = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+    "gap": "training less validation accuracy",
+    "epochs": "epochs until it stopped",
+    "best_epoch": "epoch of the lowest validation loss",
+    "seconds_per_epoch": "seconds for an epoch",
+}
+_EXPECT = {
+    "more": "more than",
+    "less": "less than",
+    "same": "the same as",
+    "not_less": "not less than",
+    "not_more": "not more than",
+}
+_VERDICTS = (
+    ("holds", "holds", "hold"),
+    ("fails", "fails", "fail"),
+    ("undecided", "is undecided", "are undecided"),
+)
+
+
+def build(context: Context) -> Sequence[Block]:
+    """Each claim with its answer, and the tests behind it; nothing where nothing was claimed."""
+    if not context.published.claims:
+        return []
+    if context.is_cut:
+        text = (
+            "The publication's claims are about trainings that came to their end; runs that were "
+            "cut say nothing to them. The full profile answers them."
+        )
+        return [Paragraph([text.replace("'", "’")])]
+    answers = claims.answer(context)
+    return [
+        Paragraph(_in_short(answers)),
+        _claims_table(answers),
+        Paragraph(_reading(), "note"),
+        _tests_table(context, answers),
+    ]
+
+
+def _in_short(answers: Sequence[ClaimAnswer]) -> Words:
+    parts = []
+    for verdict, one, many in _VERDICTS:
+        ids = [found.claim.id for found in answers if found.verdict == verdict]
+        if ids:
+            parts.append(f"{count(len(ids))} {one if len(ids) == 1 else many} ({', '.join(ids)})")
+    return [f"Of {plural(len(answers), 'claim')}, {listing(parts)}."]
+
+
+def _reading() -> Words:
+    return [
+        (
+            "How a claim is put to the runs: two groups of points are compared in one figure, at "
+            "the last epoch, each point counting once. The interval is at 95 % and covers seeds "
+            "(by the spread between repeated trainings of all points alike) and, for validation "
+            "accuracy, images. A test holds or fails only if its interval lies wholly on one "
+            "side, and once all its points have run; a claim holds if all the tests that decide it "
+            "hold, and fails if one fails. "
+            "No allowance is made for their number: among twenty tests of nothing, one would "
+            "come out wrong. Accuracies differ in percentage points, losses in nats."
+        )
+    ]
+
+
+def _claims_table(answers: Sequence[ClaimAnswer]) -> Table:
+    rows = []
+    for found in answers:
+        claim = found.claim
+        note = " ".join(part for part in (claim.note, claim.because) if part)
+        cells = [Cell(claim.id), Cell(claim.says, note=note), Cell(found.verdict, is_strong=True)]
+        rows.append(TableRow(cells))
+    columns = [
+        Column("claim", is_number=False),
+        Column("what the publication concludes", is_number=False),
+        Column("here it", is_number=False),
+    ]
+    return Table("table-claims", ["The publication’s claims, answered."], columns, rows)
+
+
+def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
+    rows = [
+        TableRow(_test_cells(found.claim.id, test)) for found in answers for test in found.tests
+    ]
+    columns = [
+        Column("claim", is_number=False),
+        Column("expected", is_number=False),
+        Column("points"),
+        Column("runs"),
+        Column("first"),
+        Column("second"),
+        Column("difference"),
+        Column("95 % interval"),
+        Column("published"),
+        Column("answer", is_number=False),
+    ]
+    stages = [
+        name
+        for found in answers
+        for test in found.claim.tests
+        for group in (test.one, test.two)
+        for name in group.stages
+    ]
+    notes: list[Words] = [
+        ["* Shown beside; the claim does not stand or fall with it."],
+        ["Points and runs: those of the first group v those of the second, as far as they ran."],
+    ]
+    return Table(
+        "table-claim-tests",
+        ["What each claim says of our runs, and what they say to it."],
+        columns,
+        rows,
+        notes=notes,
+        command=context.command(*dict.fromkeys(stages)),
+    )
+
+
+def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
+    test, found = answer.test, answer.found
+    cells = [
+        Cell(claim),
+        Cell(_expected(test), mark="" if test.decides else "*"),
+        Cell(f"{_points(answer.one)} v {_points(answer.two)}"),
+        Cell(f"{answer.one.num_runs} v {answer.two.num_runs}"),
+    ]
+    published = Cell(_difference(test, answer.published), answer.published)
+    if found is None:
+        return [*cells, Cell("not run yet", span=4), published, Cell("undecided")]
+    interval = "seeds unknown"
+    if found.seed_error is not None and found.low is not None and found.high is not None:
+        interval = f"{_difference(test, found.low)} to {_difference(test, found.high)}"
+    return [
+        *cells,
+        Cell(_value(test, found.one), found.one),
+        Cell(_value(test, found.two), found.two),
+        Cell(_difference(test, found.difference), found.difference),
+        Cell(interval),
+        published,
+        Cell(answer.verdict, is_strong=answer.verdict != "undecided"),
+    ]
+
+
+def _expected(test: ClaimTest) -> str:
+    figure = _FIGURES.get(test.figure)
+    if figure is None:
+        figure = f"training loss in epoch {test.figure.partition('@')[2]}"
+    words: list[Inline] = [f"{figure}: {test.one.name} {_EXPECT[test.expect]} {test.two.name}"]
+    if test.margin:
+        words.append(f", within {_size(test, test.margin)}")
+    return "".join(str(word) for word in words)
+
+
+def _points(side: Side) -> str:
+    done, total = len(side.done), len(side.rows)
+    return count(done) if done == total else f"{done} of {total}"
+
+
+def _is_share(test: ClaimTest) -> bool:
+    return test.figure.endswith("accuracy") or test.figure == "gap"
+
+
+def _digits(test: ClaimTest) -> int:
+    return 4 if _is_share(test) or "loss" in test.figure else 1
+
+
+def _value(test: ClaimTest, value: float) -> str:
+    return f"{value:.{_digits(test)}f}".replace("-", "−")
+
+
+def _difference(test: ClaimTest, value: float | None) -> str:
+    if value is None:
+        return NONE
+    return points(value) if _is_share(test) else f"{value:+.{_digits(test)}f}".replace("-", "−")
+
+
+def _size(test: ClaimTest, value: float) -> str:
+    return f"{100 * value:g} points" if _is_share(test) else f"{value:g}"
+
+
+SECTIONS.add("claims", Section("The publication’s claims", 35, build))

@@ -1,0 +1,106 @@
+"""Groups of runs are compared as a statistician would, and nobody is told more than that."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from modiste.errors import SpecError
+from modiste.evaluate.contrast import Contrast, Pooled, contrast, judge, pooled, together
+
+
+def test_two_points_with_their_own_seeds_are_a_two_sample_t_test() -> None:
+    one, two = [0.910, 0.912, 0.915], [0.907, 0.909, 0.908, 0.911]
+    found = contrast([one], [two], pooled([one, two]))
+    wanted = stats.ttest_ind(one, two).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+
+
+def test_one_seed_each_on_many_images_is_the_paired_difference() -> None:
+    chance = np.random.default_rng(0)
+    differences_N = chance.choice([-1.0, 0.0, 1.0], p=[0.04, 0.9, 0.06], size=5_000)
+    found = contrast([[0.92]], [[0.90]], None, differences_N)
+    wanted = stats.ttest_1samp(differences_N, 0).confidence_interval(0.95)
+    half = (wanted.high - wanted.low) / 2
+    assert (found.low, found.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-12)
+
+
+def test_each_point_counts_once_however_many_seeds_it_has() -> None:
+    found = contrast([[1.0], [3.0, 3.0, 3.0]], [[0.0]], Pooled(1.0, 10))
+    assert found.difference == 2.0
+    # Variances: (1/1 + 1/3) / 4 of the first group, 1 of the second.
+    assert found.seed_error == pytest.approx((1 / 3 + 1) ** 0.5)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(1)
+    num_trials, num_points, num_seeds = 2_000, 6, 3
+    hits = 0
+    for _ in range(num_trials):
+        values = chance.normal(0.0, 0.002, (2, num_points, num_seeds))
+        found = contrast(values[0].tolist(), values[1].tolist(), pooled([*values[0], *values[1]]))
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 0 <= found.high
+    # Five standard errors of a share of 0.95 over so many trials.
+    assert hits / num_trials == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / num_trials) ** 0.5)
+
+
+def test_the_spread_of_seeds_is_pooled_over_points_that_have_some() -> None:
+    assert pooled([[1.0, 3.0], [5.0], [], [2.0, 2.0]]) == Pooled(1.0, 2)
+    assert pooled([[1.0], [2.0]]) is None
+    assert pooled([]) is None
+
+
+def test_without_any_doubt_known_there_is_no_interval() -> None:
+    found = contrast([[1.0]], [[0.5]], None)
+    assert (found.low, found.high, found.seed_error, found.image_error) == (None,) * 4
+    assert judge(found, "more") == "undecided"
+
+
+def test_seeds_that_all_agree_leave_no_doubt() -> None:
+    found = contrast([[1.0, 1.0]], [[0.5, 0.5]], Pooled(0.0, 2))
+    assert (found.low, found.high) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("groups", [([], [[1.0]]), ([[1.0]], [[]]), ([[1.0], []], [[1.0]])])
+def test_an_empty_side_is_refused(groups: tuple[list[list[float]], list[list[float]]]) -> None:
+    with pytest.raises(SpecError, match="at least one run on each side"):
+        contrast(*groups, None)
+
+
+def of(low: float, high: float) -> Contrast:
+    return Contrast(0.0, 0.0, 0.1, None, low, high)
+
+
+@pytest.mark.parametrize(
+    ("expected", "holds", "fails", "undecided"),
+    [
+        ("more", (0.1, 0.2), (-0.2, -0.1), (-0.1, 0.2)),
+        ("less", (-0.2, -0.1), (0.1, 0.2), (-0.1, 0.2)),
+        ("same", (-0.4, 0.4), (0.6, 0.7), (-0.4, 0.6)),
+        ("not_less", (-0.4, 9.0), (-0.7, -0.6), (-0.6, 9.0)),
+        ("not_more", (-9.0, 0.4), (0.6, 0.7), (-9.0, 0.6)),
+    ],
+)
+def test_only_an_interval_on_one_side_decides(
+    expected: str,
+    holds: tuple[float, float],
+    fails: tuple[float, float],
+    undecided: tuple[float, float],
+) -> None:
+    margin = 0.5 if expected not in ("more", "less") else 0.0
+    assert judge(of(*holds), expected, margin) == "holds"
+    assert judge(of(*fails), expected, margin) == "fails"
+    assert judge(of(*undecided), expected, margin) == "undecided"
+
+
+def test_a_claim_is_as_strong_as_its_weakest_test() -> None:
+    assert together(["holds", "holds"]) == "holds"
+    assert together(["holds", "undecided"]) == "undecided"
+    assert together([]) == "undecided"
+    for others in itertools.product(["holds", "undecided", "fails"], repeat=2):
+        assert together(["fails", *others]) == "fails"
