@@ -10,13 +10,10 @@ import numpy.typing as npt
 
 from modiste.evaluate.contrast import Contrast, Pooled, Verdict, contrast, judge, pooled, together
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, is_right, mean
+from modiste.report.facts import FEW_DEGREES, RowFacts, StageFacts, is_right, mean
 from modiste.runs.run import Epoch, Run
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
-
-# Degrees of freedom below which the seeds of one family say too little of their own spread.
-_FEW_DEGREES = 4
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def _seeds(
     """The spread over seeds of these families; of all, where they were hardly repeated."""
     rows = {row.row.fingerprints: row for stage in context.stages for row in stage.rows}
     alike = pooled([_values(row.runs, value) for row in rows.values() if row.family in families])
-    if alike is not None and alike.degrees >= _FEW_DEGREES:
+    if alike is not None and alike.degrees >= FEW_DEGREES:
         return alike
     return pooled([_values(row.runs, value) for row in rows.values()])
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from modiste.report import looks as final
-from modiste.search import published as publication
 from modiste.report.cuts import Cut, cut_of
-from modiste.report.facts import RowFacts, StageFacts, stage_facts
+from modiste.report.facts import ALL_FAMILIES, RowFacts, StageFacts, seed_spreads, stage_facts
 from modiste.report.looks import Look
 from modiste.runs.run import Epoch, Run
+from modiste.search import published as publication
 from modiste.search.study import Row, Stage, Study
 from modiste.spec.published import PublishedRow, PublishedSpec
 
@@ -163,6 +163,9 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
     if num_looks is None and looks:
         num_looks = looks[-1].number
 
+    epoch = study.spec.rank_epoch
+    spreads = seed_spreads(stages, epoch)
+
     def facts(stage: Stage) -> StageFacts:
         cut = None if stage.waits_for else cut_of(study, stage, earlier)
 
@@ -170,7 +173,9 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
             return publication.find(published, stage.spec.name, row.specs[0])
 
         committed = study.committed.get(stage.spec.name, {})
-        return stage_facts(stage, cut, study.spec.rank_epoch, find, study.answers, committed)
+        families = {row.specs[0].model.family for row in stage.rows}
+        spread = spreads.get(families.pop() if len(families) == 1 else ALL_FAMILIES)
+        return stage_facts(stage, cut, epoch, find, study.answers, committed, spread)
 
     return Context(
         study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks

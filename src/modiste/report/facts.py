@@ -7,17 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from modiste.evaluate.intervals import BoolsSN, Difference, paired_difference, standard_error
+from modiste.evaluate.best import Standing, accuracy_interval, standings
+from modiste.evaluate.contrast import Pooled, pooled
+from modiste.evaluate.intervals import (
+    BoolsSN,
+    Difference,
+    Interval,
+    paired_difference,
+    standard_error,
+)
 from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
 from modiste.search.study import Answers, Row, Stage
 from modiste.spec.published import PublishedRow
+
+# Degrees of freedom below which the seeds of one family say too little of their own spread.
+FEW_DEGREES = 4
+ALL_FAMILIES = ""
 
 
 @dataclass(frozen=True)
@@ -29,8 +42,10 @@ class RowFacts:
         label: Short, for tables and sentences.
         published: The published row for it, if there is one.
         rank: 1 for the best of those that are finished; none for those that do not compete.
-        lead: Accuracy of the stage's first row less that of this one, on the same validation
-            images; none for the first row, and for those that do not compete.
+        standing: Beside the stage's first row; none for rows that do not compete, that broke, or
+            that answered other validation images.
+        interval: Of its accuracy at the epoch that ranks, at 95 %; none for rows that broke or
+            are not finished.
         committed: Validation accuracies and epochs of the full profile, if they were collected.
     """
 
@@ -38,7 +53,8 @@ class RowFacts:
     label: str
     published: PublishedRow | None
     rank: int | None = None
-    lead: Difference | None = None
+    standing: Standing | None = None
+    interval: Interval | None = None
     committed: Mapping[str, Sequence[float]] | None = None
 
     @cached_property
@@ -53,9 +69,9 @@ class RowFacts:
 
     @property
     def is_tied(self) -> bool:
-        """Less than one standard error of the difference behind the first row."""
-        lead = self.lead
-        return lead is not None and (lead.mean < lead.standard_error or lead.mean == 0)
+        """Not the first row, and not to be told from it."""
+        standing = self.standing
+        return standing is not None and standing.may_be_best and self.rank != 1
 
     @property
     def status(self) -> str:
@@ -119,11 +135,20 @@ class RowFacts:
 
 @dataclass(frozen=True)
 class StageFacts:
-    """A stage with what is known about it; `cut` is none while it waits for another."""
+    """A stage with what is known about it.
+
+    Attributes:
+        stage: Of the study.
+        rows: In the order of its points.
+        cut: What the profile changed; none while the stage waits for another.
+        seeds: How much a seed moves an accuracy, by points of this family that were repeated
+            anywhere in the study; none if none was.
+    """
 
     stage: Stage
     rows: Sequence[RowFacts]
     cut: Cut | None
+    seeds: Pooled | None = None
 
     @property
     def name(self) -> str:
@@ -138,6 +163,11 @@ class StageFacts:
         """Rows that compete, best first."""
         rows = [row for row in self.rows if row.rank is not None]
         return sorted(rows, key=lambda row: row.rank or 0)
+
+    @property
+    def may_be_best(self) -> list[RowFacts]:
+        """Rows that cannot be told from the best, best first; empty if nothing was compared."""
+        return [row for row in self.ranked if row.standing and row.standing.may_be_best]
 
     @property
     def in_order(self) -> list[RowFacts]:
@@ -168,19 +198,80 @@ def stage_facts(
     find: Callable[[Row], PublishedRow | None],
     answers: Callable[[Run, Epoch], Answers],
     committed: Mapping[str, Any],
+    seeds: Pooled | None,
 ) -> StageFacts:
     """Everything about a stage; reads the predictions of the rows that compete."""
     ranked = stage.ranked(epoch)
     ranks = {id(row): number for number, row in enumerate(ranked, start=1)}
-    first = ranked[0] if ranked else None
+    right = {id(row): _Right.of(row, epoch, answers) for row in stage.rows if _is_whole(row)}
+    compared = [row for row in ranked if id(row) in right]
+    standing = _standings(compared, right, seeds)
     rows = []
     for row, label in zip(stage.rows, short_labels(stage.rows), strict=True):
-        lead = None
-        if first is not None and row is not first and id(row) in ranks:
-            lead = lead_over(first, row, epoch, answers)
-        elsewhere = committed.get(row.label)
-        rows.append(RowFacts(row, label, find(row), ranks.get(id(row)), lead, elsewhere))
-    return StageFacts(stage, rows, cut)
+        answered = right.get(id(row))
+        rows.append(
+            RowFacts(
+                row,
+                label,
+                find(row),
+                rank=ranks.get(id(row)),
+                standing=standing.get(id(row)),
+                interval=answered and accuracy_interval(answered.right_SN, seeds),
+                committed=committed.get(row.label),
+            )
+        )
+    return StageFacts(stage, rows, cut, seeds)
+
+
+class _Right(NamedTuple):
+    """Which images each run of a row got right."""
+
+    ids_N: npt.NDArray[np.int64]
+    right_SN: BoolsSN
+
+    @classmethod
+    def of(cls, row: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]) -> _Right:
+        found = [answers(run, epoch) for run in row.runs]
+        return cls(found[0].image_ids_N, is_right(found))
+
+
+def _is_whole(row: Row) -> bool:
+    return row.is_done and all(run.metrics["status"] == "finished" for run in row.runs)
+
+
+def _standings(
+    compared: Sequence[Row], right: Mapping[int, _Right], seeds: Pooled | None
+) -> dict[int, Standing]:
+    """Of each row that answered the same images as the first; by the row's id."""
+    if not compared:
+        return {}
+    ids_N = right[id(compared[0])].ids_N
+    alike = [id(row) for row in compared if np.array_equal(ids_N, right[id(row)].ids_N)]
+    return dict(zip(alike, standings([right[i].right_SN for i in alike], seeds), strict=True))
+
+
+def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
+    """How much a seed moves the validation accuracy, by family, from every repeated point.
+
+    A family that was hardly repeated takes the spread of all of them together.
+    """
+    rows = {row.fingerprints: row for stage in stages for row in stage.rows}
+    values: dict[str, list[list[float]]] = {}
+    for row in rows.values():
+        runs = [run for run in row.runs if run.metrics["status"] == "finished"]
+        accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
+        values.setdefault(row.specs[0].model.family, []).append(accuracies)
+    everything = pooled([each for family in values.values() for each in family])
+    if everything is None:
+        return {}
+    own = {family: pooled(each) for family, each in values.items()}
+    return {
+        ALL_FAMILIES: everything,
+        **{
+            family: spread if spread is not None and spread.degrees >= FEW_DEGREES else everything
+            for family, spread in own.items()
+        },
+    }
 
 
 def lead_over(

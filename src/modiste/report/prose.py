@@ -9,10 +9,11 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from modiste.evaluate.best import needed
 from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, deviation, lead_over
+from modiste.report.facts import RowFacts, StageFacts, deviation, is_right, lead_over
 from modiste.report.numbers import count, listing, plural, proportion, size
 from modiste.report.numbers import points as signed
 from modiste.runs.run import Epoch
@@ -55,7 +56,7 @@ def seen(context: Context, stage: StageFacts) -> list[Inline]:
         competing = any(row.row.is_chosen for row in stage.rows)
         return ["Nothing of it has finished yet."] if competing else []
     epoch = context.epoch
-    words = _single(ranked[0], epoch) if len(ranked) == 1 else _many(ranked, epoch)
+    words = _single(ranked[0], epoch) if len(ranked) == 1 else _many(context, stage, ranked)
     broken = [row.label for row in stage.rows if row.broken]
     if broken:
         words += [f" {listing(broken)} did not end well; see the remarks."]
@@ -172,6 +173,13 @@ def published_pairs(context: Context, stage: StageFacts) -> list[Difference]:
     return answer
 
 
+def interval(row: RowFacts) -> str:
+    """The 95 % interval of a row's accuracy, in words."""
+    if row.interval is None:
+        return "no interval"
+    return f"95 % interval {proportion(row.interval.low)} to {proportion(row.interval.high)}"
+
+
 def stage_ref(context: Context, name: str) -> Ref:
     """A pointer to a stage, by its title."""
     return Ref(f"stage-{name}", context.stage(name).title)
@@ -204,22 +212,20 @@ def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
     return [*words, f"; where validation loss was lowest, at {where}, it is {best}."]
 
 
-def _many(ranked: Sequence[RowFacts], epoch: Epoch) -> list[Inline]:
+def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list[Inline]:
+    epoch = context.epoch
     first, last = ranked[0], ranked[-1]
     words: list[Inline] = [
         Strong(first.label),
         f" has the highest validation accuracy {by_best_epoch(epoch)}, ",
         Strong(proportion(first.mean(epoch, "val", "accuracy"))),
-        (
-            f" (standard error {size(first.standard_error(epoch) or 0)} points), with "
-            f"{plural(first.parameters or 0, 'parameter')}"
-        ),
+        f" ({interval(first)}), with {plural(first.parameters or 0, 'parameter')}",
     ]
     if len(ranked) > 2:
         lowest = proportion(last.mean(epoch, "val", "accuracy"))
         words.append(f"; {last.label} has the lowest, {lowest}")
     words.append(". ")
-    words += tie(ranked)
+    words += tie(context, stage, ranked)
     leader = min(ranked, key=lambda row: row.mean("best", "val", "loss") or math.inf)
     if leader is not first:
         words += [
@@ -232,54 +238,69 @@ def _many(ranked: Sequence[RowFacts], epoch: Epoch) -> list[Inline]:
     return words
 
 
-def tie(ranked: Sequence[RowFacts]) -> list[Inline]:
-    """Whether the first row really leads the second, as far as these images can say."""
-    second = ranked[1]
-    if second.lead is None:
+def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list[Inline]:
+    """Which points may be the best one, and the cheapest of them."""
+    group = stage.may_be_best
+    compared = [row for row in ranked if row.standing is not None]
+    if len(compared) < 2:
         return []
-    lead, error = second.lead
-    num_more = len([row for row in ranked[2:] if row.is_tied])
-    if lead == 0:
-        more = f"; {plural(num_more, 'more point')} lie within one standard error of the first"
-        more = more.replace("point lie", "point lies") if num_more == 1 else more
+    covered = "seeds and images" if stage.seeds else "images"
+    alone = "" if stage.seeds else "; how much another seed would change, nobody has tried"
+    if len(group) == 1:
+        others = "the other is" if len(compared) == 2 else "every other point is"
         return [
             (
-                f"{second.label} gets exactly as many right{more if num_more else ''}: these "
-                "images cannot tell them apart."
+                f"At 95 % confidence it is the best: {others} behind by more than {covered} "
+                f"explain{alone}."
             )
         ]
-    words = f"{second.label} follows {size(lead)} points behind"
-    if second.is_tied:
-        more = {0: "", 1: ", and so does one more"}.get(
-            num_more, f", and so do {count(num_more)} more"
-        )
-        return [
-            (
-                f"{words}, less than one standard error of that difference ({size(error)} points)"
-                f"{more}: these images cannot tell them apart."
-            )
-        ]
-    times = lead / error if error else math.inf
-    if times < 2:
-        return [
-            (
-                f"{words}, {times:.1f} standard errors of that difference: a lead that these "
-                "images do not settle."
-            )
-        ]
-    return [
+    words: list[Inline] = [
         (
-            f"{words}, {times:.1f} standard errors of that difference, more than these images "
-            "alone explain; how much the seed adds is not counted."
+            f"At 95 % confidence any of {count(len(group))} of {count(len(compared))} points may "
+            f"be the best one (≈), as far as {covered} can tell{alone}. "
         )
     ]
+    cheapest = min(group, key=lambda row: (row.parameters or 0, row.rank or 0))
+    if cheapest is group[0]:
+        words += ["It is the cheapest of them, too."]
+    else:
+        parameters = plural(cheapest.parameters or 0, "parameter")
+        words += ["The cheapest of them is ", Strong(cheapest.label), f", with {parameters}."]
+    behind = [row for row in group if row.standing and row.standing.difference > 0]
+    return words + (_to_separate(context, stage, group[0], behind[0]) if behind else [])
+
+
+def _to_separate(
+    context: Context, stage: StageFacts, first: RowFacts, second: RowFacts
+) -> list[Inline]:
+    """What would tell the first and the next one apart."""
+    standing = second.standing
+    if stage.seeds is None or standing is None:
+        return []
+    one, two = (
+        is_right([context.study.answers(run, context.epoch) for run in row.runs])
+        for row in (first, second)
+    )
+    wanted = needed(one, two, stage.seeds)
+    ways = []
+    if wanted.seeds is not None:
+        ways.append(f"{count(wanted.seeds)} seeds of each")
+    if wanted.images is not None:
+        ways.append(f"{count(wanted.images)} validation images")
+    gap = f" {second.label} follows {size(standing.difference)} points behind"
+    if not ways and wanted.both is not None:
+        num_seeds, num_images = wanted.both
+        ways.append(f"{count(num_seeds)} seeds of each on {count(num_images)} images")
+    if not ways:
+        return [f"{gap}, too little for any study of this kind to confirm."]
+    return [f"{gap}: were that the truth, it would take about {' or '.join(ways)} to show it."]
 
 
 def _by_rule(context: Context, ranked: Sequence[RowFacts]) -> str:
     """How the winner of a tie was found."""
     if len(ranked) < 2 or not ranked[1].is_tied:
         return ""
-    if ranked[1].lead is not None and ranked[1].lead.mean == 0:
+    if ranked[1].standing is not None and ranked[1].standing.difference == 0:
         return ", by the rule for equal counts: fewer parameters, then the earlier point"
     return ", by the count of right answers, although it is tied"
 

@@ -71,19 +71,19 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Written:
     spec = StudySpec.parse(
         {
             "name": "confirmed",
-            "data": {"num_val": 200},
+            "data": {"num_val": 2000},
             "model": {"family": "mlp"},
             "stages": [
                 {
                     "name": "grid",
                     "title": "Which width?",
-                    "grid": {"model.params.hidden": [[64], [65], [66], [67], [68]]},
+                    "grid": {"model.params.hidden": [[64], [72], [80], [96], [128]]},
                 },
                 {"name": "again", "title": "Again", "confirm": {"top": 3, "seeds": 2}},
             ],
         }
     )
-    return Written.of(make_study(tmp_path_factory.mktemp("confirmed"), spec=spec, num_val=200))
+    return Written.of(make_study(tmp_path_factory.mktemp("confirmed"), spec=spec, num_val=2000))
 
 
 @pytest.fixture(scope="session")

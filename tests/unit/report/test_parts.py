@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from modiste.errors import SpecError, StoreError
-from modiste.evaluate.intervals import Difference
+from modiste.evaluate.best import Standing
+from modiste.evaluate.contrast import Pooled
 from modiste.report import looks, prose, svg
-from modiste.report import published as publication
 from modiste.report.context import gather
-from modiste.report.facts import RowFacts
+from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.section import SECTIONS
-from modiste.search.study import Row
+from modiste.search import published as publication
+from modiste.search.study import Row, Stage
 from modiste.spec.files import read_study
-from modiste.spec.study import points
+from modiste.spec.study import StageSpec, points
 from tests.report_fixture import STUDY_FILE
 from tests.unit.report.conftest import Written
 
@@ -101,31 +103,58 @@ def test_labels_say_what_tells_the_rows_apart(full: Written) -> None:
 # --- Ties -------------------------------------------------------------------------------------
 
 
-def facts(label: str, rank: int, lead: Difference | None) -> RowFacts:
-    return RowFacts(Row(label, {}, (), (), is_chosen=True, runs=()), label, None, rank, lead)
+def facts(label: str, rank: int, difference: float, p_value: float, size: int = 100) -> RowFacts:
+    run = SimpleNamespace(metrics={"status": "finished"}, layers={"parameters": {"total": size}})
+    standing = Standing(difference, 0.001, p_value, may_be_best=p_value > 0.05)
+    row = Row(label, {}, (), (), is_chosen=True, runs=(run,))
+    return RowFacts(row, label, None, rank, standing)
 
 
-@pytest.mark.parametrize(
-    ("lead", "words"),
-    [
-        (Difference(0.0005, 0.001), "less than one standard error of that difference"),
-        (Difference(0.0, 0.001), "gets exactly as many right"),
-        (Difference(0.0, 0.0), "gets exactly as many right"),
-        (Difference(0.0015, 0.001), "a lead that these images do not settle"),
-        (Difference(0.004, 0.001), "4.0 standard errors of that difference, more than"),
-    ],
-)
-def test_the_doubt_of_a_lead_is_put_in_words(lead: Difference, words: str) -> None:
-    ranked = [facts("one", 1, None), facts("two", 2, lead)]
-    assert words in "".join(str(part) for part in prose.tie(ranked))
+def said(rows: list[RowFacts], seeds: Pooled | None = None) -> str:
+    stage = StageFacts(Stage(StageSpec(name="one"), ()), rows, None, seeds)
+    return "".join(getattr(part, "text", str(part)) for part in prose.tie(None, stage, rows))
 
 
-def test_all_that_are_tied_with_the_first_are_counted() -> None:
-    tied, apart = Difference(0.0005, 0.001), Difference(0.01, 0.001)
-    ranked = [facts("one", 1, None), *[facts(f"row {i}", i, tied) for i in (2, 3, 4)]]
-    assert "and so do 2 more" in "".join(str(part) for part in prose.tie(ranked))
-    ranked = [*ranked[:3], facts("four", 4, apart)]
-    assert "and so does one more" in "".join(str(part) for part in prose.tie(ranked))
+def test_a_clear_best_is_called_so_as_far_as_was_looked() -> None:
+    rows = [facts("one", 1, 0.0, 1.0), facts("two", 2, 0.02, 0.001), facts("three", 3, 0.03, 0.0)]
+    assert said(rows) == (
+        "At 95 % confidence it is the best: every other point is behind by more than images "
+        "explain; how much another seed would change, nobody has tried."
+    )
+    assert said(rows, Pooled(1e-6, 9)) == (
+        "At 95 % confidence it is the best: every other point is behind by more than seeds and "
+        "images explain."
+    )
+    assert "the other is behind" in said(rows[:2])
+
+
+def test_of_those_that_may_be_best_the_cheapest_is_recommended() -> None:
+    rows = [facts("big", 1, 0.0, 1.0, 900), facts("small", 2, 0.001, 0.3, 100),
+            facts("middle", 3, 0.002, 0.2, 500), facts("tiny", 4, 0.03, 0.0, 1)]  # fmt: skip
+    text = said(rows)
+    assert "any of 3 of 4 points may be the best one (≈), as far as images can tell" in text
+    assert "The cheapest of them is small, with 100 parameters." in text
+    rows[0] = facts("big", 1, 0.0, 1.0, 50)
+    assert "It is the cheapest of them, too." in said(rows)
+
+
+def test_a_single_row_is_compared_with_nothing() -> None:
+    assert said([facts("one", 1, 0.0, 1.0)]) == ""
+
+
+def test_a_study_with_repeated_points_says_what_would_separate_the_first_two(
+    confirmed: Written,
+) -> None:
+    context = gather(confirmed.study)
+    stage = context.stage("grid")
+    assert stage.seeds is not None
+    assert stage.seeds.degrees == 3  # three points of the other stage, two seeds each
+    text = " ".join(confirmed.page.root.text.split())
+    assert "may be the best one (≈), as far as seeds and images can tell" in text
+    assert "were that the truth" in text
+    for row in stage.rows:
+        assert row.interval is not None
+        assert row.interval.low < row.mean("last", "val", "accuracy") < row.interval.high
 
 
 # --- SVG --------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ _COLUMNS = (
     Column("epoch", "validation, best epoch"),
     Column("loss", "validation, best epoch"),
     Column("accuracy", "validation, best epoch"),
-    Column("std. error"),
+    Column("95 % interval"),
 )
 _PUBLISHED = (Column("val. accuracy", "published"), Column("difference", "published"))
 _SEARCH = (Column("accuracy", "in the search"), Column("lost since", "in the search"))
@@ -68,11 +68,13 @@ def _reading(context: Context) -> Words:
             "in nats, differences between accuracies are percentage points (“points”). Training "
             "figures are those seen in training, with dropout and augmentation on; validation "
             "figures are inferred afterwards. The best epoch is the one of lowest validation "
-            "loss. The standard error is that of the last epoch’s validation accuracy: it covers "
-            "the choice of images, not that of seeds. Rows stand best first by validation accuracy "
-            f"{prose.by_best_epoch(context.epoch)}; “≈” marks those less than one standard error "
-            "of the paired difference behind the first. Time is that of one training, validation "
-            "included."
+            "loss. The interval is that of the validation accuracy "
+            f"{prose.by_best_epoch(context.epoch)}, at 95 %, for a model of this kind: it covers "
+            "the choice of images and, where any points of the family were repeated, that of "
+            "seeds, whose spread is taken to be the same for all of them. Rows stand best first "
+            "by that accuracy; “≈” marks those that cannot be told from the best (paired on the "
+            "same images, all rows allowed for: with 95 % confidence the truly best row is the "
+            "first or one of these). Time is that of one training, validation included."
         )
     ]
     if any(len(row.row.specs) > 1 for stage in context.stages for row in stage.rows):
@@ -110,7 +112,7 @@ def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
     if stage.ranked and len(stage.rows) > 1:
         tied = [row for row in stage.ranked if row.is_tied]
         pairs.append(("first", stage.ranked[0].label))
-        pairs.append(("tied with it", plural(len(tied), "point") if tied else "none"))
+        pairs.append(("may be best, too", plural(len(tied), "point") if tied else "none"))
     if stage.seconds:
         pairs.append(("training time, all", duration(stage.seconds)))
     return pairs
@@ -248,7 +250,6 @@ def _training(row: RowFacts) -> list[Cell]:
 
 def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:
     bests = [float(run.metrics["best"]["epoch"]) for run in row.runs]
-    error = row.standard_error("last")
     # Bold where it decides.
     strong = context.epoch if row.rank == 1 and len(stage.ranked) > 1 else ""
     return [
@@ -257,8 +258,15 @@ def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell
         Cell(span(bests) if bests else NONE, max(bests, default=None)),
         over_seeds(row.values("best", "val", "loss"), deviates=False),
         over_seeds(row.values("best", "val", "accuracy"), is_strong=strong == "best"),
-        Cell(proportion(error), error),
+        _interval(row),
     ]
+
+
+def _interval(row: RowFacts) -> Cell:
+    if row.interval is None:
+        return Cell(NONE)
+    low, high = row.interval
+    return Cell(f"{proportion(low)}–{proportion(high)}", low)
 
 
 def _published(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:

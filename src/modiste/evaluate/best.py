@@ -1,0 +1,213 @@
+"""Which of several models may be the best one, and what it would take to tell two apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+from scipy.stats import t as student
+
+from modiste.errors import DataError, SpecError
+from modiste.evaluate.contrast import Pooled
+from modiste.evaluate.intervals import BoolsSN, Interval, wilson
+
+LEVEL = 0.95
+# Standard errors that a true difference must be worth to be found at 5 %, two-sided, with a
+# chance of 80 %: 1.96 + 0.84.
+_DETECTED = 2.8016
+# More than this is no advice.
+_TOO_MANY = 1_000_000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model stands beside the one with the most right answers.
+
+    Attributes:
+        difference: Accuracy of the first less that of this one; 0 for the first.
+        standard_error: Of that difference; 0 for the first.
+        p_value: One-sided, that a model as good as the first would come out so far behind it,
+            times the number of other models (Bonferroni), at most 1; 1 for the first.
+        may_be_best: Whether it cannot be told from the best.
+    """
+
+    difference: float
+    standard_error: float
+    p_value: float
+    may_be_best: bool
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What would separate two models, were the difference seen the true one.
+
+    Attributes:
+        seeds: Of each model, on the images that there are; none if no number would do.
+        images: With the seeds that there are; none if no number would do.
+        both: Seeds of each model and images, each leaving half of the doubt; none if it would
+            take too many.
+    """
+
+    seeds: int | None
+    images: int | None
+    both: tuple[int, int] | None
+
+
+def mcnemar(one_N: np.ndarray, two_N: np.ndarray) -> float:
+    """One-sided mid-p value of McNemar's test that the first is no better than the second.
+
+    Args:
+        one_N: Right or wrong, for each image.
+        two_N: The same for the other model and the same images.
+
+    Source:
+        Q. McNemar, Psychometrika 12 (1947) 153-157, doi:10.1007/BF02295996; the mid-p form:
+        M. W. Fagerland, S. Lydersen, P. Laake, BMC Med. Res. Methodol. 13 (2013) 91,
+        doi:10.1186/1471-2288-13-91, which finds it closest to its level.
+
+    Example:
+        >>> one, two = np.array([1, 1, 1, 1, 0], bool), np.array([0, 0, 0, 0, 1], bool)
+        >>> f"{mcnemar(one, two):.4f}"
+        '0.1094'
+    """
+    if one_N.shape != two_N.shape:
+        raise DataError(f"{one_N.shape} answers cannot be paired with {two_N.shape}.")
+    only_one, only_two = int((one_N & ~two_N).sum()), int((two_N & ~one_N).sum())
+    total = only_one + only_two
+    if not total:
+        return 0.5
+    return float(binom.sf(only_one, total, 0.5) + 0.5 * binom.pmf(only_one, total, 0.5))
+
+
+def standings(
+    models: Sequence[BoolsSN], seeds: Pooled | None = None, level: float = LEVEL
+) -> list[Standing]:
+    """Every model beside the one with the most right answers; those that may be best.
+
+    Whichever model is truly best, it is among those marked with a probability of at least
+    `level`: it is left out only if some other one beats it by a test at (1 - level) / (k - 1), and
+    there are k - 1 others. This holds although the first was picked by looking.
+
+    Models that were trained once, with no idea how much the seed moves them, are compared by
+    McNemar's test, which covers images alone. Where `seeds` is known, Student's test covers both:
+    the seeds' variance over the number of seeds, and the images' paired variance, with
+    Satterthwaite's degrees of freedom.
+
+    Args:
+        models: Of each, right or wrong for each seed and image; all answered the same images.
+        seeds: Variance of an accuracy between seeds, from `contrast.pooled`.
+        level: As a proportion.
+
+    Returns:
+        One for each model, in the order given.
+
+    Raises:
+        DataError: If the models did not answer the same number of images, or there is none.
+        SpecError: If the level makes no sense.
+
+    Source:
+        Subset selection: S. S. Gupta, Technometrics 7 (1965) 225-245,
+        doi:10.1080/00401706.1965.10490251; the bound is Bonferroni's.
+    """
+    if not models or any(model.shape[1] != models[0].shape[1] for model in models):
+        raise DataError("the models must all have answered the same images, and there must be one.")
+    if not 0 < level < 1:
+        raise SpecError(f"level: expected a proportion such as 0.95, got {level}.")
+    if seeds is None and any(len(model) > 1 for model in models):
+        raise SpecError("several seeds were given, and no spread between them: see `pooled`.")
+    first = models[max(range(len(models)), key=lambda index: models[index].mean())]
+    others = max(1, len(models) - 1)
+    answer = []
+    for model in models:
+        if model is first:
+            answer.append(Standing(0.0, 0.0, 1.0, may_be_best=True))
+            continue
+        by_image_N = first.mean(axis=0) - model.mean(axis=0)
+        difference = float(by_image_N.mean())
+        error, degrees = _error(by_image_N, len(first), len(model), seeds)
+        if seeds is None:
+            p_value = mcnemar(first[0], model[0])
+        elif error:
+            p_value = float(student.sf(difference / error, degrees))
+        else:
+            p_value = 0.5 if difference == 0 else 0.0
+        p_value = min(1.0, p_value * others)
+        answer.append(Standing(difference, error, p_value, may_be_best=p_value > 1 - level))
+    return answer
+
+
+def needed(one_SN: BoolsSN, two_SN: BoolsSN, seeds: Pooled) -> Needed:
+    """How many seeds, or images, would tell two models apart, if what was seen is the truth.
+
+    At 5 %, two-sided, with a chance of 80 %. One of the two is varied, the other kept.
+
+    Example:
+        >>> chance = np.random.default_rng(0)
+        >>> one, two = chance.random((1, 4000)) < 0.92, chance.random((1, 4000)) < 0.90
+        >>> needed(one, two, Pooled(1e-6, 10)).images > 1000
+        True
+    """
+    by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
+    num_images = len(by_image_N)
+    allowed = (float(by_image_N.mean()) / _DETECTED) ** 2
+    per_image = float(by_image_N.var(ddof=1))
+    by_seeds = seeds.variance * (1 / len(one_SN) + 1 / len(two_SN))
+    half = allowed / 2
+    both = _whole(2 * seeds.variance, half), _whole(per_image, half)
+    return Needed(
+        seeds=_whole(2 * seeds.variance, allowed - per_image / num_images),
+        images=_whole(per_image, allowed - by_seeds),
+        both=None if both[0] is None or both[1] is None else (both[0], both[1]),
+    )
+
+
+def accuracy_interval(
+    right_SN: BoolsSN, seeds: Pooled | None = None, level: float = LEVEL
+) -> Interval:
+    """Interval for the accuracy that a model of this kind reaches.
+
+    Without `seeds` it covers the choice of images, not that of seeds: Wilson's for a single seed,
+    and for several, whose answers hang together, Student's on their mean for each image. With
+    `seeds` it covers both, added as independent, with Satterthwaite's degrees of freedom.
+
+    Args:
+        right_SN: Right or wrong, for each seed and image.
+        seeds: Variance of an accuracy between seeds, from `contrast.pooled`.
+        level: As a proportion.
+
+    Example:
+        >>> low, high = accuracy_interval(np.arange(1000).reshape(1, -1) < 910, Pooled(4e-6, 8))
+        >>> f"{low:.4f} {high:.4f}"
+        '0.8918 0.9282'
+    """
+    num_seeds, num_images = right_SN.shape
+    if seeds is None and num_seeds == 1:
+        return wilson(int(right_SN.sum()), num_images, level)
+    by_image_N = right_SN.mean(axis=0)
+    error, degrees = _error(by_image_N, num_seeds, None, seeds)
+    half = error * float(student.ppf((1 + level) / 2, degrees)) if error else 0.0
+    middle = float(by_image_N.mean())
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def _whole(variance: float, allowed: float) -> int | None:
+    if allowed <= 0 or variance / allowed > _TOO_MANY:
+        return None
+    return max(1, math.ceil(variance / allowed))
+
+
+def _error(
+    by_image_N: np.ndarray, num_one: int, num_two: int | None, seeds: Pooled | None
+) -> tuple[float, float]:
+    """Standard error of a mean over images, or of a difference, and its degrees of freedom."""
+    num_images = len(by_image_N)
+    parts = [(float(by_image_N.var(ddof=1)) / num_images, num_images - 1)]
+    if seeds is not None:
+        share = 1 / num_one + (1 / num_two if num_two else 0.0)
+        parts.append((seeds.variance * share, seeds.degrees))
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / degrees for variance, degrees in parts)
+    return math.sqrt(total), total**2 / below if below else math.inf

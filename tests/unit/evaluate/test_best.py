@@ -1,0 +1,145 @@
+"""The set of models that may be best holds the best one, and is no larger than it must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from modiste.errors import DataError, SpecError
+from modiste.evaluate.best import accuracy_interval, mcnemar, needed, standings
+from modiste.evaluate.intervals import wilson
+from modiste.evaluate.contrast import Pooled, pooled
+
+NUM_IMAGES = 3_000
+
+
+def answers(chance: np.random.Generator, hard_N: np.ndarray, skill: float) -> np.ndarray:
+    """Right where an image is easier than the model's skill, with noise of its own."""
+    return hard_N + 0.15 * chance.standard_normal(len(hard_N)) < skill
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mcnemar_lies_between_the_exact_tests_that_count_the_tie_and_that_do_not(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    one, two = chance.random(300) < 0.85, chance.random(300) < 0.8
+    only_one, only_two = int((one & ~two).sum()), int((two & ~one).sum())
+    exact = stats.binomtest(only_one, only_one + only_two, 0.5, "greater").pvalue
+    above = stats.binomtest(only_one + 1, only_one + only_two, 0.5, "greater").pvalue
+    assert mcnemar(one, two) == pytest.approx((exact + above) / 2, rel=1e-12)
+    assert mcnemar(one, two) + mcnemar(two, one) == pytest.approx(1.0)
+
+
+def test_without_any_disagreement_nothing_is_known() -> None:
+    right = np.ones(10, bool)
+    assert mcnemar(right, right) == 0.5
+
+
+def test_of_equal_models_each_stays_in_the_set_as_often_as_promised() -> None:
+    """The worst case: all as good as each other, the first picked by looking."""
+    chance = np.random.default_rng(3)
+    num_trials, num_models = 400, 8
+    lost = 0
+    for _ in range(num_trials):
+        hard_N = chance.random(NUM_IMAGES)
+        models = [answers(chance, hard_N, 0.9)[np.newaxis] for _ in range(num_models)]
+        lost += not standings(models)[0].may_be_best
+    # At most 5 %; five standard errors of such a share above it would be a mistake.
+    assert lost / num_trials <= 0.05 + 5 * (0.05 * 0.95 / num_trials) ** 0.5
+
+
+def test_seeds_are_counted_where_their_spread_is_known() -> None:
+    """Models whose seeds differ and whose means do not: without it, too many would be lost."""
+    chance = np.random.default_rng(4)
+    num_trials, num_models = 300, 6
+    lost, lost_without = 0, 0
+    for _ in range(num_trials):
+        hard_N = chance.random(NUM_IMAGES)
+        models = [
+            np.stack([answers(chance, hard_N, 0.9 + 0.01 * chance.standard_normal())
+                      for _ in range(3)])
+            for _ in range(num_models)
+        ]  # fmt: skip
+        spread = pooled([model.mean(axis=1).tolist() for model in models])
+        lost += not standings(models, spread)[0].may_be_best
+        lost_without += not standings([model[:1] for model in models])[0].may_be_best
+    assert lost / num_trials <= 0.05 + 5 * (0.05 * 0.95 / num_trials) ** 0.5
+    assert lost_without / num_trials > 0.15
+
+
+def test_a_planted_tie_is_found_and_a_clear_loser_leaves() -> None:
+    chance = np.random.default_rng(5)
+    hard_N = chance.random(12_000)
+    models = [answers(chance, hard_N, skill)[np.newaxis] for skill in (0.9, 0.9, 0.85)]
+    found = standings(models)
+    assert [standing.may_be_best for standing in found] == [True, True, False]
+    assert found[2].p_value < 1e-6
+    assert max(found, key=lambda standing: standing.p_value).difference == 0.0
+
+
+def test_a_single_model_is_the_best() -> None:
+    (only,) = standings([np.ones((2, 10), bool)], Pooled(0.0, 1))
+    assert only.may_be_best
+
+
+@pytest.mark.parametrize(
+    ("models", "error"),
+    [
+        ([], DataError),
+        ([np.ones((1, 3), bool), np.ones((1, 4), bool)], DataError),
+        ([np.ones((2, 3), bool), np.ones((1, 3), bool)], SpecError),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    models: list[np.ndarray], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        standings(models)
+
+
+def test_what_is_said_to_be_needed_separates_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(6)
+    gap, spread = 0.004, 0.002
+    hard_N = chance.random(NUM_IMAGES)
+
+    def model(skill: float, num_seeds: int) -> np.ndarray:
+        return np.stack([hard_N < skill + spread * chance.standard_normal()
+                         for _ in range(num_seeds)])  # fmt: skip
+
+    seeds = Pooled(spread**2, 1_000)
+    advice = needed(model(0.9, 50), model(0.9 - gap, 50), seeds).seeds
+    assert advice is not None
+    assert 3 <= advice <= 12
+    found = [
+        sum(item.difference / item.standard_error for item in
+            standings([model(0.9, advice), model(0.9 - gap, advice)], seeds)
+            if item.difference) > 1.96
+        for _ in range(200)
+    ]  # fmt: skip
+    assert np.mean(found) == pytest.approx(0.8, abs=0.2)
+
+
+def test_where_images_alone_blur_the_difference_no_number_of_seeds_helps() -> None:
+    chance = np.random.default_rng(7)
+    one, two = chance.random((1, 200)) < 0.9, chance.random((1, 200)) < 0.9
+    found = needed(one, two, Pooled(1e-9, 5))
+    assert found.seeds is None
+
+
+def test_the_interval_of_one_seed_alone_is_wilsons() -> None:
+    right_SN = np.random.default_rng(8).random((1, 500)) < 0.9
+    assert accuracy_interval(right_SN) == wilson(int(right_SN.sum()), 500)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_the_interval_covers_what_another_seed_and_other_images_would_say(num_seeds: int) -> None:
+    chance = np.random.default_rng(9)
+    num_trials, spread, skill = 1_000, 0.01, 0.9
+    hits = 0
+    for _ in range(num_trials):
+        hard_N = chance.random(NUM_IMAGES)
+        drawn = skill + spread * chance.standard_normal((num_seeds, 1))
+        others = [chance.normal(skill, spread, 3).tolist() for _ in range(5)]
+        low, high = accuracy_interval(hard_N < drawn, pooled(others))
+        hits += low <= skill <= high
+    assert hits / num_trials == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / num_trials) ** 0.5)
