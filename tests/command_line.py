@@ -45,7 +45,9 @@ class Place:
             "MODISTE_CACHE": str(self.root / "cache"),
         }
 
-    def start(self, *words: str | Path, **more: Any) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str | Path, stderr: int = subprocess.PIPE, **more: Any
+    ) -> subprocess.Popen[str]:
         """The command `modiste`, in a process group of its own, as a shell would start it."""
         command = [sys.executable, "-c", "from modiste.cli.main import run; run()"]
         return subprocess.Popen(
@@ -53,7 +55,7 @@ class Place:
             cwd=self.root,
             env=self.variables(),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             start_new_session=True,
             **more,

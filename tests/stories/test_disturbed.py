@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import pytest
 
-from modiste.runs.files import read_json
+from modiste.runs.files import read_json, read_npz
+from modiste.search.collect import collect
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import Cli, Place, new_place
@@ -89,6 +93,18 @@ def group(process: subprocess.Popen[str]) -> list[int]:
         if int(fields[2]) == process.pid and fields[0] != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The children among them that train."""
+    return [pid for pid in group(process) if b"spawn_main" in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def wait_for(is_true: Callable[[], bool]) -> None:
@@ -207,9 +223,8 @@ def test_workers_end_when_their_driver_is_killed(place: Place) -> None:
 def test_two_interrupts_stop_even_workers_that_hang(place: Place) -> None:
     with place.start(*study_words(place, ENDLESS)) as process:
         read_until(process, "validation accuracy")
-        for pid in group(process):
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGSTOP)
+        for pid in workers(process):
+            os.kill(pid, signal.SIGSTOP)
         os.kill(process.pid, signal.SIGINT)
         read_until(process, "saving what is under way")
         os.kill(process.pid, signal.SIGINT)
@@ -247,3 +262,145 @@ def test_a_second_command_on_the_same_study_is_refused_by_name(place: Place, cli
     assert re.search(rf"being worked on by process {process.pid} on ", second.err)
     assert "Traceback" not in second.err
     assert second.out == ""
+
+
+# --- the reference study's own stage, on real images ----------------------------------------------
+
+REFERENCE = Path(__file__).parents[2] / "studies" / "fashion-mnist.yaml"
+NUM_EPOCHS = 10
+# Who is killed, and how many of the five runs are finished by then, or more.
+KILLS = (("driver", 0), ("worker", 0), ("group", 1), ("worker", 1), ("driver", 2))
+# What nothing may touch once a run folder is there; weights may be dropped.
+WRITTEN_ONCE = "spec.json environment.json history.csv metrics.json layers.json predictions-val.npz"
+
+
+def capacity_words(place: Place, data: Path) -> list[str | Path]:
+    """The command that runs the stage, cut down to seconds."""
+    return [
+        *("study", REFERENCE, "--profile", "full", "--stages", "mlp-capacity"),
+        *("--set", f"train.epochs={NUM_EPOCHS}", "--set", "data.num_train=12_000"),
+        *("--data", data, "--out", place.root / "out", "--workers", "2"),
+    ]
+
+
+class Terminal:
+    """A terminal that stderr is shown on, read line by line."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+        termios.tcsetwinsize(self.theirs, (40, 160))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._ours)
+
+    def lines(self) -> Iterator[str]:
+        """As they come, without colours, until the last process that writes here is gone."""
+        text = ""
+        while True:
+            try:
+                text += os.read(self._ours, 1 << 16).decode("utf-8", "replace")
+            except OSError:  # what Linux says where a file would end
+                return
+            *whole, text = re.split(r"[\r\n]+", text)
+            yield from (re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in whole)
+
+
+def until_training(lines: Iterator[str], runs: Path, num_done: int, epoch: int) -> str:
+    """Read what the live table shows until a run that is not finished trains in that epoch.
+
+    Returns:
+        The beginning of the run's fingerprint.
+    """
+    for line in lines:
+        told = re.match(r" *([0-9a-f]{8}): epoch (\d+) of \d+, train", line)
+        done = [path.name[:8] for path in runs.glob("[0-9a-f]*")]
+        if told and told[1] not in done and int(told[2]) >= epoch and len(done) >= num_done:
+            return told[1]
+    raise AssertionError(f"it ended with fewer than {num_done} done, or none in epoch {epoch}")
+
+
+def finished_runs(folder: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of each file of a finished run that is written once."""
+    found = {}
+    for run in (folder / "runs").glob("[0-9a-f]*"):
+        for name in WRITTEN_ONCE.split():
+            state = (run / name).stat()
+            found[f"{run.name}/{name}"] = state.st_ino, state.st_mtime_ns
+    return found
+
+
+def processor_ticks(pid: int) -> int:
+    """What a process has used so far; of two workers, the one with more has begun to train."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def kill(process: subprocess.Popen[str], victim: str) -> None:
+    """Kill -9 the driver, one worker, or all of them at once."""
+    if victim == "worker":
+        os.kill(max(workers(process), key=processor_ticks), signal.SIGKILL)
+    elif victim == "driver":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def what_was_found(place: Place) -> dict[str, Any]:
+    """The collected table, answers, ranking and everything else of the stage, less the time."""
+    collect(Study(place.root / "out"), place.root / "collected")
+    folder = place.root / "collected" / "mlp-capacity"
+    with (folder / "table.csv").open(encoding="utf-8") as file:
+        table = [{**row, "seconds": ""} for row in csv.DictReader(file)]
+    answers = read_npz((folder / "predictions.npz").read_bytes())
+    return {
+        "table": table,
+        "answers": {name: array.tolist() for name, array in answers.items()},
+        "ranking": read_json(place.root / "out" / "stages" / "mlp-capacity.json"),
+        # Logits, histories and the weights that were kept, bit for bit.
+        "results": results(Study(place.root / "out")),
+    }
+
+
+def test_a_stage_killed_five_times_gives_the_same_table(
+    tmp_path: Path, fashion_mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    alone, killed = new_place(tmp_path / "alone"), new_place(tmp_path / "killed")
+    answer = alone.run(*capacity_words(alone, fashion_mnist_folder))
+    assert answer.status == 0, answer.err
+
+    chance = np.random.default_rng(5)
+    words, runs = capacity_words(killed, fashion_mnist_folder), killed.root / "out" / "runs"
+    finished: dict[str, tuple[int, int]] = {}
+    kills = list(KILLS)
+    while kills:
+        terminal = Terminal()
+        with killed.start(*words, stderr=terminal.theirs) as process, terminal:
+            os.close(terminal.theirs)
+            lines = terminal.lines()
+            victim = ""
+            while victim in ("", "worker"):  # its driver goes on with another one
+                victim, num_done = kills.pop(0)
+                epoch = int(chance.integers(2, NUM_EPOCHS // 2 + 1))
+                hit = until_training(lines, runs, num_done, epoch)
+                kill(process, victim)
+                if victim == "worker":
+                    # The death of a worker that had nothing to do would not be told.
+                    assert any("ended by SIGKILL" in line for line in lines)
+            assert process.wait(timeout=60) == -signal.SIGKILL
+        after = finished_runs(killed.root / "out")
+        assert not any(name.startswith(hit) for name in after), "the run was finished by then"
+        assert after.items() >= finished.items(), "a finished run was done again"
+        finished = after
+        assert not (runs.parent / "stages" / "mlp-capacity.json").exists()
+    assert finished
+    answer = killed.run(*words)
+    assert answer.status == 0, answer.err
+    assert finished_runs(killed.root / "out").items() >= finished.items()
+
+    one, two = what_was_found(alone), what_was_found(killed)
+    assert len(one["table"]) == 5
+    assert one == two

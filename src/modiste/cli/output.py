@@ -36,6 +36,34 @@ def names_in(option: str, text: str | None) -> list[str] | None:
     return names
 
 
+def duration(seconds: float) -> str:
+    """A duration, as roughly as one that lies ahead is known.
+
+    Example:
+        >>> duration(40.2), duration(719), duration(11_100), duration(400_000)
+        ('40 s', '12 min', '3 h 05 min', '4.6 days')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds > 3 * 86_400:
+        return f"{seconds / 86_400:.1f} days"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(num_bytes: float) -> str:
+    """Megabytes or gigabytes, in powers of ten as disks are sold.
+
+    Example:
+        >>> size(61_000), size(47_040_000), size(1_443_000_000)
+        ('0.1 MB', '47 MB', '1.4 GB')
+    """
+    if num_bytes < 1e9:
+        megabytes = num_bytes / 1e6
+        return f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:.0f} MB"
+    return f"{num_bytes / 1e9:.1f} GB"
+
+
 def print_columns(head: Sequence[str], rows: Sequence[Sequence[str]], right_from: int = 1) -> None:
     """A plain table: the first columns to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]

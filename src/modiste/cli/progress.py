@@ -5,19 +5,26 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from modiste.cli.output import duration
+from modiste.report.numbers import plural
 from modiste.runs.run import Run
 from modiste.search.study import Row, Stage
 from modiste.train.work import Progress
+
+# The time left of a run under way is guessed from its own pace once it was watched for so long.
+WATCHED_SECONDS = 2.0
 
 
 @contextmanager
@@ -54,7 +61,7 @@ class Display:
         self._console = Console(stderr=True)
         self._live: Live | None = None
         self._stages: Sequence[Stage] = ()
-        self._under_way: dict[str, Progress] = {}
+        self._under_way: dict[str, UnderWay] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -77,7 +84,8 @@ class Display:
         self._refresh()
 
     def progress(self, progress: Progress) -> None:
-        self._under_way[progress.fingerprint] = progress
+        known = self._under_way.get(progress.fingerprint)
+        self._under_way[progress.fingerprint] = seen(progress, time.monotonic(), known)
         self._refresh()
 
     def finished(self, stage: Stage, row: Row, run: Run) -> None:
@@ -87,9 +95,10 @@ class Display:
         if len(row.specs) > 1:
             text += f", seed {run.spec.seed}"
         if metrics["status"] == "finished":
+            epochs = f" after {plural(metrics['epochs'], 'epoch')}" if metrics["epochs"] else ""
             text += (
-                f": validation accuracy {metrics['last']['val']['accuracy']:.4f} after "
-                f"{metrics['epochs']} epochs, {_duration(metrics['seconds'])}"
+                f": validation accuracy {metrics['last']['val']['accuracy']:.4f}{epochs}, "
+                f"{duration(metrics['seconds'])}"
             )
         else:
             text += f": {metrics['status']} ({metrics['reason']})"
@@ -115,33 +124,101 @@ class Display:
                 continue
             # As text: brackets in a label are no commands to the terminal.
             table.add_row(*map(Text, self._cells(stage)))
-        lines = [Text(_describe(progress), style="dim") for progress in self._under_way.values()]
+        lines = [Text(_describe(run.progress), style="dim") for run in self._under_way.values()]
         self._live.update(Group(table, *lines))
 
     def _cells(self, stage: Stage) -> tuple[str, ...]:
         if stage.waits_for:
             return stage.spec.name, "", f"waits for {', '.join(stage.waits_for)}", "", ""
-        specs = [spec for row in stage.chosen for spec in row.specs]
-        done = sum(len(row.runs) for row in stage.chosen)
+        runs = [run for row in stage.chosen for run in row.runs]
+        missing = {name for row in stage.chosen for name in row.fingerprints}
+        missing -= {run.fingerprint for run in runs}
         ranked = stage.ranked("last")
-        best = f"{ranked[0].mean('last', 'val', 'accuracy'):.4f}" if ranked else ""
-        left = self._seconds_left(stage)
+        left = seconds_left(
+            [run.metrics for run in runs],
+            [self._under_way[name] for name in missing if name in self._under_way],
+            num_missing=len(missing),
+            num_workers=len(self._under_way),
+        )
         return (
             stage.spec.name,
-            f"{done} of {len(specs)}",
+            f"{len(runs)} of {sum(len(row.specs) for row in stage.chosen)}",
             ranked[0].label if ranked else "",
-            best,
-            "" if left is None else _duration(left),
+            f"{ranked[0].mean('last', 'val', 'accuracy'):.4f}" if ranked else "",
+            "" if left is None else ("" if runs else "at most ") + duration(left),
         )
 
-    def _seconds_left(self, stage: Stage) -> float | None:
-        """From what finished runs of the stage took; None before the first, or after the last."""
-        runs = [run for row in stage.chosen for run in row.runs]
-        missing = sum(len(row.specs) - len(row.runs) for row in stage.chosen)
-        if not runs or not missing:
-            return None
-        mean = fmean(float(run.metrics["seconds"]) for run in runs)
-        return mean * missing / max(1, len(self._under_way))
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A run under way: how it stands now, and where it stood when it was first seen.
+
+    Attributes:
+        at: Epochs done, with the part of the one under way.
+        clock: When that was, in seconds.
+        first_at, first_clock: The same when it was first seen, or when a crash set it back.
+    """
+
+    progress: Progress
+    at: float
+    clock: float
+    first_at: float
+    first_clock: float
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Its pace, once it was watched for long enough."""
+        watched, done = self.clock - self.first_clock, self.at - self.first_at
+        return watched / done if watched >= WATCHED_SECONDS and done > 0 else None
+
+
+def seen(progress: Progress, clock: float, known: UnderWay | None) -> UnderWay:
+    """A run under way, given what was known of it before."""
+    part = progress.done / progress.total if progress.phase == "train" else 1.0
+    # After the last epoch comes inference, which counts as no epoch more.
+    at = min(progress.epoch + part, progress.epochs)
+    if known is None or at < known.at:
+        return UnderWay(progress, at, clock, at, clock)
+    return replace(known, progress=progress, at=at, clock=clock)
+
+
+def seconds_left(
+    finished: Sequence[Mapping[str, Any]],
+    under_way: Sequence[UnderWay],
+    num_missing: int,
+    num_workers: int,
+) -> float | None:
+    """How long the runs of a stage that are not finished may take.
+
+    A run under way goes on at its own pace, to as many epochs as the finished ones had, or to
+    its limit while there are none; one that waits takes as long as the others on average.
+
+    Args:
+        finished: What the metrics of finished runs say.
+        under_way: Runs of the stage that somebody works on.
+        num_missing: Runs of the stage that are not finished, with those under way.
+        num_workers: Runs under way in all stages.
+
+    Returns:
+        None where nothing is left, or nothing tells how long it takes.
+    """
+    took = [float(metrics["seconds"]) for metrics in finished]
+    epochs = fmean(metrics["epochs"] for metrics in finished) if finished else None
+    usual = fmean(took) / epochs if epochs else None
+    left = []
+    for run in under_way:
+        pace = run.seconds_per_epoch or usual
+        if pace is not None:
+            limit = run.progress.epochs
+            # One that has passed what was expected may stop after any epoch now.
+            end = min(limit, max(epochs or limit, run.at + 1))
+            left.append(pace * (end - run.at))
+            took.append(pace * end)
+    if not num_missing or not took:
+        return None
+    num_waiting = num_missing - len(left)
+    work = sum(left) + num_waiting * fmean(took)
+    return max([*left, work / max(1, num_workers)])
 
 
 def _count(stages: Sequence[Stage]) -> tuple[int, int]:
@@ -155,15 +232,11 @@ def _count(stages: Sequence[Stage]) -> tuple[int, int]:
 
 
 def _describe(progress: Progress) -> str:
-    text = f"  {progress.fingerprint[:8]}: epoch {progress.epoch + 1} of {progress.epochs}, "
+    if progress.phase == "fit":
+        return f"  {progress.fingerprint[:8]}: fitted in one go, {duration(progress.done)} so far"
+    epoch = min(progress.epoch + 1, progress.epochs)
+    text = f"  {progress.fingerprint[:8]}: epoch {epoch} of {progress.epochs}, "
     text += f"{progress.phase} {progress.done}/{progress.total}"
     if progress.val_accuracy is not None:
         text += f", validation accuracy {progress.val_accuracy:.4f}"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

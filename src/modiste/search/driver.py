@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import SpecError, StoreError
-from modiste.models.layers import table
+from modiste.errors import StoreError
+from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.runs.run import Run, write_run
+from modiste.search.asked import Asked, asked_for
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.study import Row, Stage, Study
 from modiste.search.work_folder import Lock, WorkFolder
-from modiste.spec.match import has, holds
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override
 from modiste.train.session import record
@@ -29,8 +29,6 @@ SLICE_SECONDS = 15.0
 # Deaths of workers on one run, with no checkpoint between them, before it is given up.
 DEATHS_ALLOWED = 3
 WAIT_SECONDS = 0.2
-# Points named in a message, at most.
-SHOWN = 8
 
 
 class Watcher(Protocol):
@@ -103,8 +101,9 @@ class Driver:
             SpecError: If no point of these stages agrees with `only`.
             StoreError: If another process drives this study, or the folder cannot be written.
         """
-        wanted = self._with_needed(stages)
-        self._check_only(wanted)
+        asked = asked_for(self._study.spec, stages, self._only)
+        asked.check(self._study.stages())
+        wanted = asked.stages
         with Lock(self._work.folder / "lock"):
             self._sweep()
             arrays = self._work.folder / "data"
@@ -119,7 +118,7 @@ class Driver:
                     self._save_splits(found)
                     self._decide(found, wanted)
                     self._watcher.planned([s for s in found if s.spec.name in wanted])
-                    todo = self._todo(found, wanted)
+                    todo = self._todo(found, asked)
                     if not todo and not pool.running:
                         self._say_what_waits(found, wanted)
                         return not is_stopping
@@ -140,7 +139,7 @@ class Driver:
         for path in (self._study.folder / "runs").glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _say_what_waits(self, stages: Sequence[Stage], wanted: set[str]) -> None:
+    def _say_what_waits(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         for stage in stages:
             if stage.spec.name in wanted and stage.waits_for and not self._should_stop():
                 why = "because no row of {} came to a good end"
@@ -155,47 +154,6 @@ class Driver:
                     "--only left the others for another time."
                 )
 
-    def _with_needed(self, names: Iterable[str] | None) -> set[str]:
-        if names is None:
-            return {stage.name for stage in self._study.spec.stages}
-        wanted: set[str] = set()
-        queue = list(names)
-        while queue:
-            stage = self._study.spec.stage(queue.pop())
-            wanted.add(stage.name)
-            queue += [name for name in self._study.spec.needs(stage) if name not in wanted]
-        return wanted
-
-    def _check_only(self, wanted: set[str]) -> None:
-        """Each part of `only` must speak of some point, in case a key or a value is misspelt."""
-        stages = [stage for stage in self._study.stages() if stage.spec.name in wanted]
-        for part in self._only:
-            rows = [
-                row
-                for stage in stages
-                if part.stage in ("", stage.spec.name)
-                for row in stage.chosen
-            ]
-            values = [row.specs[0].to_dict() for row in rows]
-            text = f"--only {part.stage + ':' if part.stage else ''}{part.key}={part.value}"
-            if rows and not any(has(value, part.key) for value in values):
-                raise SpecError(
-                    f"{text}: no point of these stages has the key {part.key!r}. "
-                    "Give a full key, such as model.params.hidden or train.batch_size."
-                )
-            if rows and not any(holds(value, {part.key: part.value}) for value in values):
-                labels = "; ".join(row.label for row in rows[:SHOWN])
-                more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-                raise SpecError(f"{text}: agrees with no point. There are: {labels}{more}.")
-
-    def _is_asked_for(self, stage: Stage, row: Row) -> bool:
-        values = row.specs[0].to_dict()
-        return all(
-            holds(values, {part.key: part.value})
-            for part in self._only
-            if part.stage in ("", stage.spec.name)
-        )
-
     def _save_splits(self, stages: Sequence[Stage]) -> None:
         """The indices of each division, for whoever wants to check it."""
         runs = [spec for stage in stages for row in stage.chosen for spec in row.specs]
@@ -209,7 +167,7 @@ class Driver:
             except OSError as error:
                 raise files.cannot_write(path, error) from None
 
-    def _todo(self, stages: Sequence[Stage], wanted: set[str]) -> list[_Todo]:
+    def _todo(self, stages: Sequence[Stage], asked: Asked) -> list[_Todo]:
         """Runs that nobody works on, each fingerprint once, the longest first.
 
         So no core idles at the end behind a long run that began late. Which run comes first
@@ -217,9 +175,9 @@ class Driver:
         """
         todo: dict[str, _Todo] = {}
         for stage in stages:
-            if stage.spec.name not in wanted:
-                continue
-            for row in filter(partial(self._is_asked_for, stage), stage.chosen):
+            for row in stage.chosen:
+                if not asked.includes(stage.spec.name, row.specs[0]):
+                    continue
                 done = {run.fingerprint for run in row.runs}
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
                     if fingerprint not in done and fingerprint not in self._under_way:
@@ -227,10 +185,13 @@ class Driver:
         return sorted(todo.values(), key=lambda item: -self._cost(item.spec))
 
     def _cost(self, spec: RunSpec) -> int:
-        """FLOPs for one image and one pass, times the most epochs it may take."""
-        shape_CHW, num_classes = self._images.shape_CHW, self._images.num_classes
-        layers = spec.model.params.layers(shape_CHW, num_classes)
-        return int(table(layers, shape_CHW)["flops_forward"]) * spec.train.epochs
+        """FLOPs for one image and one pass, times the most epochs it may take.
+
+        What is fitted in one go comes before all others: nobody knows how long it takes.
+        """
+        images, params = self._images, spec.model.params
+        flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
+        return sys.maxsize if flops is None else int(flops) * spec.train.epochs
 
     def _fill(self, pool: Pool, todo: list[_Todo]) -> None:
         """Start runs, in order, as long as their threads fit; one run always does."""
@@ -255,10 +216,12 @@ class Driver:
         item = self._under_way[event.fingerprint]
         if isinstance(event, Trouble):
             raise_trouble(event)
-        if isinstance(event, Outcome) and event.checkpoint is not None:
-            self._work.save(item.fingerprint, event.checkpoint)
-            self._checkpoints[item.fingerprint] = event.checkpoint
-            self._deaths.pop(item.fingerprint, None)
+        if isinstance(event, Outcome) and event.record is None:
+            # One that is fitted in one go has nothing to go on from, and begins anew.
+            if event.checkpoint is not None:
+                self._work.save(item.fingerprint, event.checkpoint)
+                self._checkpoints[item.fingerprint] = event.checkpoint
+                self._deaths.pop(item.fingerprint, None)
             if not is_stopping:
                 self._submit(pool, item)
             return False
@@ -287,7 +250,7 @@ class Driver:
         del self._checkpoints[item.fingerprint]
         self._watcher.finished(self._study.stage(item.stage), item.row, Run(folder))
 
-    def _decide(self, stages: Sequence[Stage], wanted: set[str]) -> None:
+    def _decide(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         """Write down what finished stages decided, and drop the weights nobody will ask for."""
         needed: set[str] = set()
         for stage in stages:

@@ -6,17 +6,18 @@ import contextlib
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.errors import ModisteError, SpecError
 from modiste.spec.run import DataSpec, RunSpec
+from modiste.train.pace import Sample
 from modiste.train.work import Outcome, Progress, Task, Worker
 
 
@@ -45,7 +46,17 @@ class Trouble:
     is_ours: bool
 
 
-Event = Progress | Outcome | Death | Trouble
+Load = Callable[[RunSpec], TrainingData]
+Event = Progress | Outcome | Sample | Death | Trouble
+
+
+class Works(Protocol):
+    """What a child does with its tasks: a `Worker` trains, a `Prober` measures."""
+
+    def work(
+        self, task: Task, tell: Callable[[Progress], Any], should_stop: Callable[[], bool]
+    ) -> Outcome | Sample:
+        """Do a task, asking now and then whether to stop."""
 
 
 class Pool:
@@ -54,12 +65,16 @@ class Pool:
     Args:
         arrays: A folder written by `save_arrays`; children map it, so images exist once.
         data_digest: Of those images.
+        worker: Makes a child's worker, given what loads the data for a spec.
     """
 
-    def __init__(self, arrays: Path, data_digest: str) -> None:
+    def __init__(
+        self, arrays: Path, data_digest: str, worker: Callable[[Load], Works] = Worker
+    ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._arrays = arrays
         self._digest = data_digest
+        self._worker = worker
         self._idle: list[_Child] = []
         self._busy: dict[Connection, tuple[_Child, str]] = {}
 
@@ -97,6 +112,11 @@ class Pool:
             with contextlib.suppress(OSError):  # its death is the next event
                 connection.send("stop")
 
+    def kill(self) -> None:
+        """End every child now, whatever it is doing."""
+        for child in [*self._idle, *(child for child, _ in self._busy.values())]:
+            child.process.kill()
+
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         """What the children have to say, waiting at most so long for the first word."""
         for ready in wait(list(self._busy), timeout_seconds):
@@ -117,7 +137,7 @@ class Pool:
     def _start(self) -> _Child:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._arrays, self._digest), daemon=True
+            target=_serve, args=(theirs, self._arrays, self._digest, self._worker), daemon=True
         )
         # Ctrl-C reaches the whole group, and the driver alone decides what it means: a child must
         # not hear it, from its first moment on, long before it can say so itself. It inherits the
@@ -138,7 +158,12 @@ class _Child:
     connection: Connection
 
 
-def _serve(connection: Connection, arrays: Path, data_digest: str) -> None:
+def _serve(
+    connection: Connection,
+    arrays: Path,
+    data_digest: str,
+    make: Callable[[Load], Works] = Worker,
+) -> None:
     """A child's life: take a task, work, answer; end when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     images = map_arrays(arrays)
@@ -150,7 +175,7 @@ def _serve(connection: Connection, arrays: Path, data_digest: str) -> None:
             divided[spec.data] = divide(images, spec.data, data_digest)
         return divided[spec.data]
 
-    worker = Worker(load)
+    worker = make(load)
     try:
         while True:
             task = connection.recv()
@@ -160,7 +185,7 @@ def _serve(connection: Connection, arrays: Path, data_digest: str) -> None:
         return
 
 
-def _answer(worker: Worker, task: Task, connection: Connection) -> Outcome | Trouble:
+def _answer(worker: Works, task: Task, connection: Connection) -> Outcome | Sample | Trouble:
     def should_stop() -> bool:
         return connection.poll() and connection.recv() == "stop"
 

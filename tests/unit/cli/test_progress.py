@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.live import Live
 
 from modiste.cli import progress
-from modiste.cli.progress import Display
+from modiste.cli.output import duration
+from modiste.cli.progress import Display, UnderWay, seconds_left, seen
+from modiste.train.work import Progress
 from tests import small
 from tests.driving import Script, drive, make
 
@@ -24,7 +26,7 @@ VALUES: dict[str, Any] = small.study(
             "name": "odd",
             "model": {"params": {"hidden": [8, 8]}},
             "points": [
-                {"label": "größer [/bold] 👗", "train.batch_size": 20},
+                {"label": "größer [/bold] 👗", "train.batch_size": 20, "train.epochs": 1},
                 {"label": "too fast", "train.optimizer": {"name": "sgd", "learning_rate": 1e30}},
             ],
         },
@@ -64,6 +66,8 @@ def test_every_run_and_every_mishap_gets_a_line(
     assert "grid: hidden=[3]: validation accuracy 0." in text
     # Words of a study file are shown as they are, never read as commands to the terminal.
     assert "odd: größer [/bold] 👗: validation accuracy 0." in text
+    assert " after 1 epoch, 0 s" in text
+    assert " after 2 epochs, 0 s" in text
     assert "odd: too fast: diverged (" in text
     assert "seed 1: validation accuracy 0." in text
     assert "ended by SIGKILL" in text
@@ -97,4 +101,73 @@ def test_a_study_that_goes_on_says_how_much_is_done(
     [(0, "0 s"), (59.4, "59 s"), (61, "1 min"), (3_599, "1 h 00 min"), (9_000, "2 h 30 min")],
 )
 def test_durations_are_words(seconds: float, words: str) -> None:
-    assert progress._duration(seconds) == words
+    assert duration(seconds) == words
+
+
+# --- the time that is left ------------------------------------------------------------------------
+
+FINISHED = [{"seconds": 90.0, "epochs": 45}, {"seconds": 110.0, "epochs": 55}]
+
+
+def at(position: float, limit: int = 300) -> Progress:
+    """What a worker says that has done so many epochs."""
+    epoch, part = divmod(position, 1)
+    return Progress("f" * 64, int(epoch), limit, "train", round(100 * part), 100, None)
+
+
+def watched(start: float, end: float, seconds: float, limit: int = 300) -> UnderWay:
+    """A run that went from one position to another in so many seconds."""
+    return seen(at(end, limit), seconds, seen(at(start, limit), 0.0, None))
+
+
+def test_nothing_left_or_nothing_known_is_no_time() -> None:
+    assert seconds_left(FINISHED, [], num_missing=0, num_workers=0) is None
+    assert seconds_left([], [], num_missing=5, num_workers=2) is None
+    # One look at a run tells no pace.
+    assert seconds_left([], [seen(at(3), 0.0, None)], num_missing=1, num_workers=1) is None
+
+
+def test_runs_that_wait_take_as_long_as_the_finished_ones() -> None:
+    # 100 seconds each; 6 of them on two workers.
+    assert seconds_left(FINISHED, [], num_missing=6, num_workers=2) == pytest.approx(300)
+
+
+def test_a_run_under_way_counts_for_what_is_left_of_it_at_its_own_pace() -> None:
+    # Ten epochs in 80 seconds; the finished ones had 50, so 30 more are expected: 240 seconds.
+    slow = watched(10, 20, seconds=80)
+    assert seconds_left(FINISHED, [slow], num_missing=1, num_workers=2) == pytest.approx(240)
+    # And one that waits is now expected to take the mean of 90, 110 and 50 x 8 seconds: 200, on
+    # two workers (240 + 200) / 2, which is less than the run under way needs by itself.
+    assert seconds_left(FINISHED, [slow], num_missing=2, num_workers=2) == pytest.approx(240)
+    assert seconds_left(FINISHED, [slow], num_missing=2, num_workers=1) == pytest.approx(440)
+
+
+def test_a_run_just_begun_is_expected_to_go_on_as_the_finished_ones_did() -> None:
+    # 200 seconds over 100 epochs: 2 seconds each, 50 of them.
+    begun = seen(at(0), 7.0, None)
+    assert seconds_left(FINISHED, [begun], num_missing=1, num_workers=1) == pytest.approx(100)
+
+
+def test_with_nothing_finished_every_run_may_go_to_its_limit() -> None:
+    run = watched(0, 5, seconds=10, limit=20)
+    assert seconds_left([], [run], num_missing=1, num_workers=1) == pytest.approx(30)
+    assert seconds_left([], [run], num_missing=3, num_workers=1) == pytest.approx(30 + 2 * 40)
+
+
+def test_a_run_beyond_what_was_expected_may_end_after_any_epoch() -> None:
+    run = watched(50, 60, seconds=20)
+    assert seconds_left(FINISHED, [run], num_missing=1, num_workers=1) == pytest.approx(2)
+
+
+def test_a_run_that_a_crash_set_back_is_timed_anew() -> None:
+    ahead = watched(0, 10, seconds=100)
+    back = seen(at(8), 130.0, ahead)
+    assert back.seconds_per_epoch is None
+    assert seen(at(9), 135.0, back).seconds_per_epoch == pytest.approx(5)
+
+
+def test_a_run_that_only_infers_any_more_is_in_its_last_epoch_and_takes_no_time() -> None:
+    last = Progress("f" * 64, 20, 20, "infer", 3, 8, 0.9)
+    run = seen(last, 40.0, watched(10, 20, seconds=30, limit=20))
+    assert seconds_left([], [run], num_missing=1, num_workers=1) == pytest.approx(0)
+    assert "epoch 20 of 20, infer 3/8, validation accuracy 0.9000" in progress._describe(last)

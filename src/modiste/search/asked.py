@@ -1,0 +1,77 @@
+"""Which points of a study are asked for: whole stages with those they need, and parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from modiste.errors import SpecError
+from modiste.search.study import Stage
+from modiste.spec.match import has, holds
+from modiste.spec.run import RunSpec
+from modiste.spec.study import Override, StudySpec
+
+# Labels in a message.
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run.
+
+    Attributes:
+        stages: Names of the stages.
+        only: Of their points, those that agree with each of these, in the stages they speak of.
+    """
+
+    stages: frozenset[str]
+    only: tuple[Override, ...] = ()
+
+    def includes(self, stage: str, spec: RunSpec) -> bool:
+        """Whether a point of that stage, with such runs, is to be run."""
+        values = spec.to_dict()
+        return stage in self.stages and all(
+            holds(values, {part.key: part.value}) for part in self.only if part.stage in ("", stage)
+        )
+
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Each part of `only` must speak of some point, in case a key or a value is misspelt.
+
+        Raises:
+            SpecError: If one agrees with no point of these stages that are asked for.
+        """
+        for part in self.only:
+            rows = [
+                row
+                for stage in stages
+                if stage.spec.name in self.stages and part.stage in ("", stage.spec.name)
+                for row in stage.chosen
+            ]
+            values = [row.specs[0].to_dict() for row in rows]
+            text = f"--only {part.stage + ':' if part.stage else ''}{part.key}={part.value}"
+            if rows and not any(has(value, part.key) for value in values):
+                raise SpecError(
+                    f"{text}: no point of these stages has the key {part.key!r}. "
+                    "Give a full key, such as model.params.hidden or train.batch_size."
+                )
+            if rows and not any(holds(value, {part.key: part.value}) for value in values):
+                labels = "; ".join(row.label for row in rows[:SHOWN])
+                more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+                raise SpecError(f"{text}: agrees with no point. There are: {labels}{more}.")
+
+
+def asked_for(
+    study: StudySpec, stages: Iterable[str] | None = None, only: Sequence[Override] = ()
+) -> Asked:
+    """Stages by name (all, if not given) and those they need, and which of their points.
+
+    Raises:
+        SpecError: If the study has no stage of that name.
+    """
+    queue = [stage.name for stage in study.stages] if stages is None else list(stages)
+    wanted: set[str] = set()
+    while queue:
+        stage = study.stage(queue.pop())
+        wanted.add(stage.name)
+        queue += [name for name in study.needs(stage) if name not in wanted]
+    return Asked(frozenset(wanted), tuple(only))

@@ -1,0 +1,339 @@
+"""What a study will take: time and disk, as a function of its runs and the pace of their work.
+
+Nothing here reads, runs or measures anything: `survey` says what the runs are, `probe` how fast
+they go.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from modiste.search.kinds import Kind, Pace, pace_of, pace_of_epochs
+from modiste.search.survey import Survey, Trial
+
+Source = Literal["finished", "published", "limit"]
+
+# A parameter is a float32. A run keeps those of two epochs; a checkpoint holds both, with up to
+# three vectors of an optimizer, and two checkpoints of each run under way are kept.
+WEIGHTS_BYTES, CHECKPOINTS_BYTES = 2 * 4, 2 * 5 * 4
+# JSON files of a run folder, and a line of its history.
+RUN_BYTES, EPOCH_BYTES = 10_000, 110
+# A logit is a float32; those of the best and the last epoch are kept, and hardly compress.
+LOGIT_BYTES = 2 * 4
+# A position in the file of a division, as text; and figures, tables and the report.
+POSITION_BYTES, REPORT_BYTES = 6, 3_000_000
+
+
+class Epochs(NamedTuple):
+    """How many epochs a run is expected to take, and what tells so: ``limit`` if it is that."""
+
+    number: int
+    source: Source
+
+
+class Time(NamedTuple):
+    """How long a run takes, in seconds; at most, if it goes to its limit of epochs."""
+
+    expected: float
+    most: float
+
+
+@dataclass(frozen=True)
+class StageForecast:
+    """One line of a plan.
+
+    Attributes:
+        num_runs, num_finished, num_todo: Of the runs that no earlier stage has.
+        shared: Runs that are counted in an earlier stage, by its name.
+        seconds, most_seconds: Of its runs to do, one after another, where that can be told.
+        num_unknown: Runs to do of which nobody can tell how long they take.
+        is_guessed: It waits for a winner, in whose place stands the first point.
+    """
+
+    name: str
+    num_runs: int
+    num_finished: int
+    num_todo: int
+    shared: dict[str, int]
+    seconds: float
+    most_seconds: float
+    num_unknown: int
+    is_guessed: bool
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How long a study will take.
+
+    Attributes:
+        stages: In order.
+        num_workers: Threads in all.
+        seconds, most_seconds: Until the last run has ended.
+        epochs_from: Runs of nets to do, by what tells how many epochs they take.
+        pace_from: Runs to do, by what tells how fast they go: ``finished`` runs, ``measured``,
+            or ``flops`` of work that was.
+    """
+
+    stages: tuple[StageForecast, ...]
+    num_workers: int
+    seconds: float
+    most_seconds: float
+    epochs_from: dict[str, int]
+    pace_from: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes of a study folder, at most.
+
+    Attributes:
+        now: Of the runs that it holds already.
+        end: When all is finished, with the weights that are kept.
+        peak: Before the weights of all others are dropped, with checkpoints.
+    """
+
+    now: int
+    end: int
+    peak: int
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def forecast(survey: Survey, measured: Mapping[Kind, Pace], num_workers: int) -> Forecast:
+    """How long the runs that are not finished will take.
+
+    Args:
+        survey: The runs.
+        measured: How fast kinds of work go here; finished runs of a kind tell it better.
+        num_workers: Threads in all.
+    """
+    trials = survey.trials.values()
+    finished = paces_of_finished(trials)
+    paces = {**measured, **finished}
+    epochs = expected_epochs(trials)
+    times = {
+        trial.fingerprint: time
+        for trial in survey.todo
+        if (time := time_of(trial, epochs[trial.fingerprint].number, paces, trials)) is not None
+    }
+    expected = {name: time.expected for name, time in times.items()}
+    most = {name: time.most for name, time in times.items()}
+    timed = [survey.trials[name] for name in times]
+    return Forecast(
+        stages=tuple(_stages(survey, times)),
+        num_workers=num_workers,
+        seconds=until_the_end(survey, expected, num_workers),
+        most_seconds=until_the_end(survey, most, num_workers),
+        epochs_from=dict(
+            Counter(str(epochs[trial.fingerprint].source) for trial in timed if trial.kind)
+        ),
+        pace_from=dict(Counter(_pace_from(trial, finished, measured) for trial in timed)),
+    )
+
+
+def expected_epochs(trials: Collection[Trial]) -> dict[str, Epochs]:
+    """How many epochs each run takes: as many as the runs most like it, on average.
+
+    Most like it are the same on another seed, then those of its stage with its optimizer, then
+    those of its family with its optimizer, then those of its family. Of runs equally alike the
+    finished ones tell, or else the published ones. Where there are none, or nothing stops a run
+    early, it goes to its limit.
+
+    Returns:
+        By fingerprint.
+    """
+    alike: dict[tuple[Source, Hashable], list[tuple[int, int]]] = defaultdict(list)
+    for trial in trials:
+        limit = trial.spec.train.epochs
+        for likeness in _likenesses(trial):
+            if trial.done and trial.done.is_good:
+                alike["finished", likeness].append((trial.done.epochs, limit))
+            if trial.published_epochs:
+                alike["published", likeness].append((trial.published_epochs, limit))
+    return {trial.fingerprint: _epochs(trial, alike) for trial in trials}
+
+
+def _epochs(
+    trial: Trial, alike: Mapping[tuple[Source, Hashable], Sequence[tuple[int, int]]]
+) -> Epochs:
+    limit = trial.spec.train.epochs
+    sources: tuple[Source, ...] = ("finished", "published")
+    for likeness in _likenesses(trial) if trial.spec.train.early_stopping else ():
+        for source in sources:
+            # One that went to a lower limit does not tell when it would have stopped.
+            numbers = [
+                number
+                for number, its_limit in alike.get((source, likeness), ())
+                if number < its_limit or its_limit >= limit
+            ]
+            if numbers:
+                mean = min(limit, round(fmean(numbers)))
+                return Epochs(mean, source if mean < limit else "limit")
+    return Epochs(limit, "limit")
+
+
+def _likenesses(trial: Trial) -> tuple[Hashable, ...]:
+    """What runs that are alike have in common, the most alike first."""
+    spec = trial.spec.to_dict()
+    del spec["seed"]
+    family, optimizer = trial.spec.model.family, trial.spec.train.optimizer.name
+    return json.dumps(spec), (trial.stage, optimizer, family), (optimizer, family), (family,)
+
+
+def paces_of_finished(trials: Iterable[Trial]) -> dict[Kind, Pace]:
+    """The mean pace of each kind of work that was finished on this kind of processor."""
+    found: dict[Kind, list[Pace]] = defaultdict(list)
+    for trial in trials:
+        done = trial.done
+        if trial.kind and done and done.is_from_here and done.epochs and done.seconds:
+            per_epoch = done.seconds / done.epochs
+            pace = pace_of_epochs(trial.kind, trial.num_train, trial.num_val, per_epoch)
+            found[trial.kind].append(pace)
+    return {kind: Pace(*map(fmean, zip(*paces, strict=True))) for kind, paces in found.items()}
+
+
+def time_of(
+    trial: Trial, epochs: int, paces: Mapping[Kind, Pace], trials: Iterable[Trial]
+) -> Time | None:
+    """How long a run takes that goes so many epochs.
+
+    A model that is fitted in one go takes as long as finished runs of its family did.
+
+    Returns:
+        None where nothing tells.
+    """
+    if trial.kind is None:
+        family = trial.spec.model.family
+        took = [t.done.seconds for t in trials if t.done and t.spec.model.family == family]
+        return Time(fmean(took), max(took)) if took else None
+    pace = pace_of(trial.kind, paces)
+    if pace is None:
+        return None
+    num_updates = -(-trial.num_train // trial.kind.batch_size)
+    epoch = num_updates * pace.per_update + trial.num_val * pace.per_image_inferred
+    # At the end all images go through the net of the best epoch, and of the last.
+    end = 2 * (trial.num_train + trial.num_val) * pace.per_image_inferred
+    return Time(epochs * epoch + end, trial.spec.train.epochs * epoch + end)
+
+
+def _pace_from(trial: Trial, finished: Mapping[Kind, Pace], measured: Mapping[Kind, Pace]) -> str:
+    if trial.kind is None or trial.kind in finished:
+        return "finished"
+    return "measured" if trial.kind in measured else "flops"
+
+
+def _stages(survey: Survey, times: Mapping[str, Time]) -> Iterable[StageForecast]:
+    home: dict[str, str] = {}
+    for part in survey.parts:
+        names = dict.fromkeys(part.fingerprints)
+        shared = Counter(home[name] for name in names if name in home)
+        own = [name for name in names if name not in home]
+        home |= dict.fromkeys(own, part.name)
+        todo = [name for name in own if survey.trials[name].done is None]
+        timed = [times[name] for name in todo if name in times]
+        yield StageForecast(
+            part.name,
+            num_runs=len(own),
+            num_finished=len(own) - len(todo),
+            num_todo=len(todo),
+            shared=dict(shared),
+            seconds=sum(time.expected for time in timed),
+            most_seconds=sum(time.most for time in timed),
+            num_unknown=len(todo) - len(timed),
+            is_guessed=part.is_guessed,
+        )
+
+
+def until_the_end(survey: Survey, seconds: Mapping[str, float], num_workers: int) -> float:
+    """When the last run ends, if runs are handed out as the driver does.
+
+    The longest first, by FLOPs, as long as their threads fit; those of a stage as soon as the
+    stages that it needs are finished. Runs that `seconds` does not name take no time.
+    """
+    fingerprints = {part.name: set(part.fingerprints) for part in survey.parts}
+    needs = defaultdict(list)
+    for part in survey.parts:
+        needed = set().union(*(fingerprints.get(name, set()) for name in part.needs))
+        for name in part.fingerprints:
+            needs[name].append(needed)
+    waiting = sorted(
+        (trial for trial in survey.todo if trial.fingerprint in seconds), key=lambda t: -t.flops
+    )
+    missing = {trial.fingerprint for trial in waiting}
+    running: list[tuple[float, str]] = []
+    clock, used = 0.0, 0
+    while waiting or running:
+        ready = [
+            trial
+            for trial in waiting
+            if any(missing.isdisjoint(needed) for needed in needs[trial.fingerprint])
+        ]
+        for trial in ready:
+            if running and used + trial.spec.threads > num_workers:
+                break
+            waiting.remove(trial)
+            used += trial.spec.threads
+            heapq.heappush(running, (clock + seconds[trial.fingerprint], trial.fingerprint))
+        clock, name = heapq.heappop(running)
+        used -= survey.trials[name].spec.threads
+        missing.discard(name)
+    return clock
+
+
+# --- disk -----------------------------------------------------------------------------------------
+
+
+def disk_of(survey: Survey, num_workers: int, arrays_bytes: int) -> Disk:
+    """What the study folder holds of these runs, at most.
+
+    Args:
+        survey: The runs.
+        num_workers: Runs under way at once, each with its checkpoints.
+        arrays_bytes: Of the decoded images, of which a copy lies there.
+    """
+    epochs = expected_epochs(survey.trials.values())
+    asked, todo = survey.asked, survey.todo
+    weights = {trial.fingerprint: _weights_bytes(trial) for trial in asked}
+    rest = sum(_rest_bytes(trial, epochs[trial.fingerprint].number) for trial in asked)
+    rest += arrays_bytes + REPORT_BYTES
+    divisions = {
+        (trial.spec.data.num_val, trial.spec.data.split_seed, trial.num_train): trial
+        for trial in asked
+    }
+    rest += sum(POSITION_BYTES * (t.num_train + t.num_val) for t in divisions.values())
+    kept: set[str] = set()
+    for part in survey.parts:
+        # Nobody knows which points will be the best; no others could take more.
+        rows = sorted(part.rows, key=lambda row: -sum(weights[name] for name in row))
+        kept.update(name for row in rows[: part.keep_weights] for name in row)
+        if part.is_final:
+            rest += max(weights[name] for name in part.fingerprints) // 2
+    checkpoints = sorted((_checkpoints_bytes(trial) for trial in todo), reverse=True)
+    return Disk(
+        now=sum(t.done.kept_bytes + t.done.weights_bytes for t in asked if t.done),
+        end=rest + sum(weights[name] for name in kept),
+        peak=rest + sum(weights.values()) + sum(checkpoints[:num_workers]),
+    )
+
+
+def _weights_bytes(trial: Trial) -> int:
+    if trial.done:
+        return trial.done.weights_bytes
+    return WEIGHTS_BYTES * trial.kind.parameters if trial.kind else 0
+
+
+def _checkpoints_bytes(trial: Trial) -> int:
+    return CHECKPOINTS_BYTES * trial.kind.parameters if trial.kind else 0
+
+
+def _rest_bytes(trial: Trial, epochs: int) -> int:
+    if trial.done:
+        return trial.done.kept_bytes
+    return RUN_BYTES + EPOCH_BYTES * epochs + LOGIT_BYTES * trial.num_classes * trial.num_val

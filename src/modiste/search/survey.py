@@ -1,0 +1,209 @@
+"""What a study consists of: its runs, each once, with what is known of the finished ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from modiste.data.types import ImageSet
+from modiste.runs.environment import environment
+from modiste.runs.run import Run
+from modiste.search import published as publication
+from modiste.search.asked import Asked
+from modiste.search.kinds import Kind, kind_of
+from modiste.search.study import Row, Stage, Study
+from modiste.spec.run import RunSpec
+from modiste.spec.settings import layered
+from modiste.spec.study import Found, inherited, points
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is known of a run that has ended.
+
+    Attributes:
+        is_good: It came to a good end.
+        is_from_here: It was computed on this kind of processor.
+        kept_bytes, weights_bytes: On the disk: without its weights, and of them.
+    """
+
+    epochs: int
+    seconds: float
+    is_good: bool
+    is_from_here: bool
+    kept_bytes: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run of a study.
+
+    Attributes:
+        stage: The first that has it.
+        num_train, num_val, num_classes: Images and classes.
+        kind: What kind of work it is; none if its model is fitted in one go.
+        published_epochs: How long the publication trained it, where that says so.
+        done: What is known of it, if it has ended.
+    """
+
+    stage: str
+    spec: RunSpec
+    fingerprint: str
+    num_train: int
+    num_val: int
+    num_classes: int
+    kind: Kind | None
+    published_epochs: int | None = None
+    done: Done | None = None
+
+    @property
+    def flops(self) -> int:
+        """Of all epochs up to the limit, forward; more than any of what is fitted in one go."""
+        if self.kind is None:
+            return sys.maxsize
+        return self.kind.flops * self.num_train * self.spec.train.epochs
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage, as far as its points are asked for.
+
+    Attributes:
+        rows: Fingerprints of these points, one for each seed.
+        needs: Stages whose results it begins with.
+        is_guessed: It waits for a winner, in whose place stands the first point.
+        keep_weights: Points that keep their weights.
+        is_final: Its winner is saved as a model.
+    """
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+    needs: tuple[str, ...] = ()
+    is_guessed: bool = False
+    keep_weights: int = 3
+    is_final: bool = False
+
+    @property
+    def fingerprints(self) -> list[str]:
+        return [name for row in self.rows for name in row]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The runs of a study.
+
+    Attributes:
+        parts: What is asked for, in order.
+        trials: By fingerprint, the runs of all stages: what is finished tells of what is not.
+        left: Stages that will not be run, because one that they need has points left.
+    """
+
+    parts: tuple[Part, ...]
+    trials: Mapping[str, Trial]
+    left: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> list[Trial]:
+        """Every run that is asked for, once."""
+        names = dict.fromkeys(name for part in self.parts for name in part.fingerprints)
+        return [self.trials[name] for name in names]
+
+    @property
+    def todo(self) -> list[Trial]:
+        """Those of them that are not finished."""
+        return [trial for trial in self.asked if trial.done is None]
+
+
+def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
+    """What a study consists of, as far as it is known by now.
+
+    Args:
+        study: Nothing of it need be on the disk.
+        images: All that may be trained on.
+        asked: Which points are to be run.
+    """
+    published = publication.read(study.published)
+    trials: dict[str, Trial] = {}
+    parts, partly, left = [], set(), []
+    for stage in with_guesses(study):
+        name, needs = stage.spec.name, study.spec.needs(stage.spec)
+        for row in stage.rows:
+            for trial in _trials(name, row, images):
+                known = trials.get(trial.fingerprint, trial)
+                found = publication.find(published, name, trial.spec)
+                epochs = (found.epochs or found.epochs_about) if found else None
+                trials[trial.fingerprint] = replace(
+                    known, published_epochs=known.published_epochs or epochs
+                )
+        rows = [row for row in stage.chosen if asked.includes(name, row.specs[0])]
+        if any(not row.is_done for row in stage.chosen if row not in rows):
+            partly.add(name)
+        if stage.waits_for and partly.intersection(needs):
+            partly.add(name)
+            left += [name] if rows else []
+        elif rows:
+            parts.append(
+                Part(
+                    name,
+                    tuple(row.fingerprints for row in rows),
+                    needs,
+                    is_guessed=bool(stage.waits_for),
+                    keep_weights=stage.spec.keep_weights,
+                    is_final=stage.spec.is_final,
+                )
+            )
+    return Survey(tuple(parts), trials, tuple(left))
+
+
+def with_guesses(study: Study) -> list[Stage]:
+    """Every stage with its rows; for a winner that is not known yet stands the first point."""
+    answer: list[Stage] = []
+    found: dict[str, Found] = {}
+    for stage in study.stages():
+        answer.append(_guessed(study, stage, found) if stage.waits_for else stage)
+        rows = answer[-1].chosen or answer[-1].rows
+        base = answer[-1].inherited
+        first = tuple((row.label, layered(base, row.settings)) for row in rows)
+        found[stage.spec.name] = study.hands_on(stage) or Found(first)
+    return answer
+
+
+def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
+    new = points(study.spec, stage.spec, study.profile, study.seed, found, study.overrides)
+    rows = tuple(study.row(point) for point in new)
+    return replace(stage, rows=rows, inherited=inherited(stage.spec, found))
+
+
+def _trials(stage: str, row: Row, images: ImageSet) -> list[Trial]:
+    runs = {run.fingerprint: run for run in row.runs}
+    trials = []
+    for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
+        num_left = len(images) - spec.data.num_val
+        trials.append(
+            Trial(
+                stage,
+                spec,
+                fingerprint,
+                num_train=min(spec.data.num_train or num_left, num_left),
+                num_val=spec.data.num_val,
+                num_classes=images.num_classes,
+                kind=kind_of(spec, images.shape_CHW, images.num_classes),
+                done=_done(runs[fingerprint]) if fingerprint in runs else None,
+            )
+        )
+    return trials
+
+
+def _done(run: Run) -> Done:
+    sizes = {path.name: path.stat().st_size for path in run.folder.iterdir()}
+    weights_bytes = sizes.pop("model.safetensors", 0)
+    return Done(
+        epochs=int(run.metrics["epochs"]),
+        seconds=float(run.metrics["seconds"]),
+        is_good=run.metrics["status"] == "finished",
+        is_from_here=run.environment.get("cpu") == environment()["cpu"],
+        kept_bytes=sum(sizes.values()),
+        weights_bytes=weights_bytes,
+    )

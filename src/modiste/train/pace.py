@@ -1,0 +1,142 @@
+"""How fast a run gets on and how much memory it takes, measured by beginning it.
+
+What is measured are the steps of the real loop on the real images; nothing is trained to an end.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modiste.data.batches import Batches
+from modiste.data.load import TrainingData
+from modiste.spec.run import RunSpec
+from modiste.train.loop import Tick, infer
+from modiste.train.session import Session
+from modiste.train.work import Task
+
+# Steps are timed after a first one that is not: two of them or more, or one that takes so many
+# times longer than all of them should.
+LEAST_STEPS, LONG = 2, 3
+# Inference is a tenth of a run or less, so it gets less of the time, and fewer images.
+INFERENCE_SHARE, NUM_INFERRED = 0.25, 128
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured of a run that was only begun.
+
+    Attributes:
+        fingerprint: Of the task.
+        seconds_per_update: Mean over the updates after the first.
+        seconds_per_image: Mean over inferred images.
+        core_share: Of the processor's time that its threads could have had, what they got: about
+            1 on a machine of its own.
+        memory_bytes: Of the process by then; what it shares with others is divided among them.
+    """
+
+    fingerprint: str
+    seconds_per_update: float
+    seconds_per_image: float
+    core_share: float
+    memory_bytes: int
+
+
+class Prober:
+    """Takes the tasks that a `Worker` takes, and answers how long they would take.
+
+    Args:
+        load: Gives the data for a spec.
+    """
+
+    def __init__(self, load: Callable[[RunSpec], TrainingData]) -> None:
+        self._load = load
+
+    def work(
+        self,
+        task: Task,
+        tell: Callable[[Any], Any] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Sample:
+        """Begin a run, time its steps for about `task.seconds`, and let it go.
+
+        Raises:
+            ModisteError: If the spec makes no sense for these images.
+        """
+        data = self._load(task.spec)
+        session = Session(task.spec, data)
+        device = task.spec.device
+        some = data.val.take(np.arange(min(len(data.val), NUM_INFERRED)), "val")
+        images = Batches(some, data.preprocess, device)
+        rounds = _again(lambda: infer(session.net, images))
+        per_round = _timed(rounds, "infer", task.seconds * INFERENCE_SHARE, device, should_stop)
+        clock, cores = time.perf_counter(), time.process_time()
+        per_update = _timed(session.advance(), "train", task.seconds, device, should_stop)
+        clock, cores = time.perf_counter() - clock, time.process_time() - cores
+        return Sample(
+            task.fingerprint,
+            seconds_per_update=per_update,
+            seconds_per_image=per_round / len(some),
+            core_share=min(1.0, cores / (clock * task.spec.threads)),
+            memory_bytes=memory_bytes(),
+        )
+
+
+def _again(begin: Callable[[], Iterator[Tick]]) -> Iterator[Tick]:
+    while True:
+        yield from begin()
+
+
+def _timed(
+    steps: Iterator[Tick], phase: str, seconds: float, device: str, should_stop: Callable[[], bool]
+) -> float:
+    """Mean seconds of a step of that phase.
+
+    The first of all is timed only if there is no other: what is made once is made in it. Steps
+    of another phase are taken and not counted.
+    """
+    spent, count, first = 0.0, 0, 0.0
+    clock = time.perf_counter()
+    for number, tick in enumerate(steps):
+        if number == 0:
+            _catch_up(device)
+            first = time.perf_counter() - clock
+        elif tick.phase == phase:
+            spent, count = spent + time.perf_counter() - clock, count + 1
+        is_enough = spent >= seconds * (1 if count >= LEAST_STEPS else LONG)
+        if (count and is_enough) or should_stop():
+            break
+        clock = time.perf_counter()
+    clock = time.perf_counter()
+    _catch_up(device)
+    spent += time.perf_counter() - clock
+    return spent / count if count else first
+
+
+def _catch_up(device: str) -> None:
+    """Wait for what a GPU was asked to do; asked after every step, it would be slowed down."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def memory_bytes() -> int:
+    """Memory of this process, in bytes.
+
+    On Linux its proportional set: pages that several processes map, such as the data set and the
+    libraries, count for each by its share, so that processes can be added up. Elsewhere the most
+    that was resident, which counts such pages in full.
+    """
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most << 10
