@@ -1,7 +1,8 @@
 """Remarks about a run: what a finding is, and where the checks that make them are found.
 
 Each check is one file in `modiste.evaluate.findings`. A finding is no error: the run is a result
-like any other, and somebody who reads it should know this about it.
+like any other, and somebody who reads it should know this about it. Checks that look at all rows of
+a table together are of a second kind, in `modiste.evaluate.study_finding`.
 """
 
 from __future__ import annotations
@@ -64,13 +65,15 @@ class Check:
 
     Attributes:
         code, title, advice: Of the findings it makes.
-        about: When it fires, and why there; for the docs.
+        about: When it fires; for the docs.
+        why: Why that matters; for the docs.
         look: What was seen, as a sentence with its numbers; empty if there is nothing to remark.
     """
 
     code: str
     title: str
     about: str
+    why: str
     advice: str
     look: Callable[[RunFacts], str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+from typing import Any
 
 import torch
 
@@ -19,6 +20,14 @@ def prepare(threads: int) -> None:
     # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
     torch.set_flush_denormal(True)
     _keep_memory()
+
+
+def device_facts(device: str, threads: int) -> dict[str, Any]:
+    """What a run computes with, for its `environment.json`."""
+    facts: dict[str, Any] = {"threads": threads, "device": device}
+    if device == "cuda" and torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
 
 
 @functools.cache

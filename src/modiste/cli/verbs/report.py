@@ -10,7 +10,7 @@ import typer
 NAME = "report"
 SHORT = "Write a study's report again."
 EXAMPLE = "modiste report runs/fashion-mnist-quick"
-HELP = f"""Write a study's report again, from its run folders alone.
+HELP = f"""Write a study's report again, from its run folders alone; that of an imported one, too.
 
 Example:  {EXAMPLE}
 """
@@ -22,9 +22,12 @@ def command(
 ) -> None:
     from modiste.api.study import write_report
     from modiste.cli.output import print_json
+    from modiste.report.imported import write_imported
+    from modiste.search.imported import FILE
     from modiste.search.study import Study
 
-    path = write_report(Study(study))
+    is_imported = (study / FILE).is_file()
+    path = write_imported(study) if is_imported else write_report(Study(study))
     if json:
         print_json({"report": str(path)})
     else:

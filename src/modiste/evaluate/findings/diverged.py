@@ -16,6 +16,8 @@ FINDINGS.add(
         "diverged",
         "The training or validation loss became infinite or no number; the run ended there and "
         "ranks below every finite one.",
+        "It has no figures to compare, and a search that ranked it would hand on settings "
+        "that do not train.",
         "A lower learning rate; then look at the initialisation and the scaling of the images.",
         _look,
     ),

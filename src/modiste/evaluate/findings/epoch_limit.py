@@ -20,6 +20,8 @@ FINDINGS.add(
         "M003",
         "hit the epoch limit",
         "The run was ended by its limit of epochs before early stopping could end it.",
+        "How long a run was allowed to train is then part of its figures: a setting that "
+        "learns more slowly looks worse than it is.",
         "Raise train.epochs; a profile that cuts epochs makes every run end so.",
         _look,
     ),

@@ -16,6 +16,8 @@ FINDINGS.add(
         "failed",
         "The process that computed the run died several times with no checkpoint between; the run "
         "was given up and ranks below every finite one.",
+        "It says nothing of its settings: the machine ended it, and a table without it is not "
+        "the table that was planned.",
         "Look at the reason and at the machine's memory; move the run folder away to try again.",
         _look,
     ),

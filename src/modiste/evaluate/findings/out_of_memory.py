@@ -15,6 +15,7 @@ FINDINGS.add(
         "M005",
         "ran out of memory",
         "The run was ended because memory ran out; it ranks below every finite one.",
+        "It says nothing of its settings but that this machine is too small for them.",
         "A smaller batch or net, fewer runs at once, or a machine with more memory.",
         _look,
     ),

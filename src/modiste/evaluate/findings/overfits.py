@@ -36,6 +36,8 @@ FINDINGS.add(
         "overfits",
         "Over its last three epochs the validation loss is more than a twentieth above its lowest, "
         "and the training loss went on falling.",
+        "The last epoch's figures are then those of a net past its best, and they fall "
+        "further the longer it trains.",
         "More dropout, augmentation, a smaller net or an earlier stop; the best epoch's weights "
         "are kept beside the last one's.",
         _look,

@@ -1,0 +1,37 @@
+"""M011: test images had a say in the choice."""
+
+from __future__ import annotations
+
+import re
+
+from modiste.evaluate.study_finding import STUDY_FINDINGS, StudyCheck, StudyFacts
+
+_TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)", re.IGNORECASE)
+
+
+def _look(study: StudyFacts) -> str:
+    num = len(study.entries)
+    if not num:
+        return ""
+    if study.scored_on == "test" or _TEST.search(study.figure):
+        return f"{num} rows were ranked by {study.figure}, measured on test images"
+    beside = [name for name in study.also if _TEST.search(name)]
+    if beside:
+        return f"{num} rows carry {' and '.join(beside)}, so the test set was asked before a choice"
+    return ""
+
+
+STUDY_FINDINGS.add(
+    "M011",
+    StudyCheck(
+        "M011",
+        "test set used to choose",
+        "The figure that ranks the rows was measured on test images, because its name says so or "
+        "whoever imported it does; or a figure of test images stands beside every row.",
+        "Images that chose a model cannot tell how good it is on new ones: the figure of the "
+        "winner is too high, and nothing is left to say by how much.",
+        "Choose by a part of the training images, and open the test set once, for what was chosen. "
+        "For these rows, only images that nobody has looked at yet would do.",
+        _look,
+    ),
+)
