@@ -1,0 +1,233 @@
+"""The data's own doubt: duplicates, labels, outliers, balance, and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modiste.api.evaluation import run_of
+from modiste.data.load import TrainingData, divide
+from modiste.data.source import SOURCES
+from modiste.data.types import ImageSet
+from modiste.errors import DataError, SealError, SpecError, StoreError
+from modiste.evaluate.audit import Audit, examine
+from modiste.evaluate.duplicates import CLOSENESS
+from modiste.evaluate.worth import Measured, measure
+from modiste.final.compare import compare, openings
+from modiste.report import audit as pages
+from modiste.report.audit_record import AuditReport, record
+from modiste.runs import files
+from modiste.runs.ledger import Ledger
+from modiste.runs.run import Run
+from modiste.search.driver import need_writable
+from modiste.search.study import Answers, Study
+from modiste.spec.run import DataSpec
+
+DEFAULTS = DataSpec()
+
+
+def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
+    name: str,
+    *,
+    data_folder: str | Path | None = None,
+    out: str | Path | None = None,
+    num_val: int | None = None,
+    split_seed: int | None = None,
+    closeness: float = CLOSENESS,
+    study: str | Path | None = None,
+    with_test: bool = False,
+    reason: str = "",
+    note: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Look for duplicates, doubtful labels and outliers, and write a report of them.
+
+    Args:
+        name: A data source.
+        data_folder: Where it lies; looked for if not given.
+        out: Where the report goes; ``runs/audit-NAME`` if not given.
+        num_val: Images kept for validation; the study's, or 12,000.
+        split_seed: Seed of that division; the study's, or 0.
+        closeness: How near a near duplicate is; see `modiste.evaluate.duplicates`.
+        study: A study, run or model folder whose saved validation answers say what the finds are
+            worth.
+        with_test: Compare with the test images, too: counts of duplicates, and no accuracy.
+        reason: What that comparison is for; it stands in the ledger of the test set for good.
+        note: Is told what begins.
+
+    Returns:
+        What `audit.json` holds, and under ``files`` the paths that were written.
+
+    Raises:
+        SpecError: If an argument makes no sense, or is another than the study's.
+        DataError: If the images cannot be had, or are not those of the study.
+        SealError: For the test images without a reason.
+        StoreError: If something cannot be read or written.
+    """
+    if reason and not with_test:
+        raise SealError("--reason belongs to --with-test: without it the test set stays closed.")
+    if with_test and not reason.strip():
+        raise SealError(
+            "--with-test opens the test set, which needs a stated reason: --reason TEXT."
+        )
+    if not 0 < closeness < 1:
+        raise SpecError(f"closeness: expected a proportion between 0 and 1, got {closeness}.")
+    folder = Path(out) if out is not None else Path("runs") / f"audit-{name}"
+    source = SOURCES.get(name)(Path(data_folder) if data_folder is not None else None)
+    need_writable(folder)
+    answered = [] if study is None else _answered(Path(study))
+    spec = _division(name, answered, num_val, split_seed)
+    images = source.load_train()
+    _need_same_images(images, answered, str(study))
+    data = divide(images, spec)
+    found = examine(*_pool(data), closeness, note=note)
+    models, notes = _measured(found, answered, spec)
+    comparison = seen = None
+    if with_test:
+        note("comparing with the test images")
+        ledger = Ledger(data.digest)
+        comparison = compare(source, found, reason, ledger)
+        seen = openings(ledger)
+    report = AuditReport(
+        name=name,
+        audit=found,
+        split_seed=spec.split_seed,
+        data_digest=data.digest,
+        models=models,
+        study=str(study or ""),
+        notes=notes,
+        comparison=comparison,
+        reason=reason.strip(),
+        openings=seen if with_test else (),
+        words=_words(spec, closeness, study),
+    )
+    content = record(report)
+    files.write_json(folder / "audit.json", content)
+    paths = [folder / "audit.json", *pages.write(report, folder)]
+    return {**content, "files": [str(path) for path in paths]}
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A model of a study, or a run on its own, with what its runs said of validation images."""
+
+    name: str
+    runs: Sequence[Run]
+    answers: Sequence[Answers]
+
+    @property
+    def spec(self) -> DataSpec:
+        return self.runs[0].spec.data
+
+    @property
+    def is_of_one_division(self) -> bool:
+        """Whether all its runs saw the same images, as folds do not."""
+        return all(_split_of(run.spec.data) == _split_of(self.spec) for run in self.runs)
+
+
+def _answered(place: Path) -> list[_Answered]:
+    """The best finished model of each stage; of a run or model folder, that run alone."""
+    if not (place / "study.json").is_file():
+        run = run_of(place)
+        saved = run.predictions
+        said = Answers(saved["logits_last_NK"].argmax(axis=1), saved["labels"], saved["image_ids"])
+        return [_Answered(place.name, [run], [said])]
+    study = Study(place)
+    epoch = study.spec.rank_epoch
+    found: dict[tuple[str, ...], _Answered] = {}
+    for stage in study.stages():
+        for row in stage.ranked(epoch)[:1]:
+            if all(run.metrics["status"] == "finished" for run in row.runs):
+                answers = [study.answers(run, epoch) for run in row.runs]
+                name = f"{stage.spec.name}: {row.label}"
+                found.setdefault(row.fingerprints, _Answered(name, row.runs, answers))
+    if not found:
+        raise StoreError(f"{place}: no stage of this study has a finished run yet.")
+    return list(found.values())
+
+
+def _division(
+    name: str, answered: Sequence[_Answered], num_val: int | None, split_seed: int | None
+) -> DataSpec:
+    """How the images are divided: as the study did, or as asked for."""
+    given = {"num_val": num_val, "split_seed": split_seed}
+    if not answered:
+        return DataSpec.parse(
+            {"name": name, **{k: v for k, v in given.items() if v is not None}}, "data"
+        )
+    spec = next((model.spec for model in answered if model.is_of_one_division), answered[0].spec)
+    for key, value in given.items():
+        own = getattr(spec, key)
+        if value is not None and value != own:
+            option = f"--{key.replace('_', '-')}"
+            raise SpecError(
+                f"{option} {value}: the models of --study were trained with data.{key} {own}. "
+                f"Leave {option} out: an audit with a study takes the study's division."
+            )
+    return spec
+
+
+def _need_same_images(images: ImageSet, answered: Sequence[_Answered], study: str) -> None:
+    for model in answered:
+        for run in model.runs:
+            if run.metrics["data_digest"] != images.digest:
+                raise DataError(
+                    f"{study}: its models were trained on other images (data digest "
+                    f"{run.metrics['data_digest'][:12]}, here {images.digest[:12]}). Name the data "
+                    "that they were trained on."
+                )
+
+
+def _pool(data: TrainingData) -> tuple[ImageSet, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Training and validation images together, in the order of the source."""
+    both = np.sort(np.concatenate([data.split.train_indices, data.split.val_indices]))
+    return data.source_images.take(both, "train"), np.isin(both, data.split.val_indices)
+
+
+def _measured(
+    found: Audit, answered: Sequence[_Answered], spec: DataSpec
+) -> tuple[list[Measured], list[str]]:
+    """What the finds are worth to each model; and why a model was left out."""
+    is_val_N = found.is_val_N
+    ids_V, labels_V = found.images.ids_N[is_val_N], found.images.labels_N[is_val_N]
+    leaks_V = found.leaks_N[is_val_N]
+    suspects_V, outliers_V = found.is_suspect_N[is_val_N], found.is_outlier_N[is_val_N]
+    left_out = {
+        "duplicates": leaks_V,
+        "suspects": suspects_V,
+        "outliers": outliers_V,
+        "all": leaks_V | suspects_V | outliers_V,
+    }
+    models, notes = [], []
+    for model in answered:
+        if any(_split_of(run.spec.data) != _split_of(spec) for run in model.runs):
+            notes.append(f"{model.name} was divided in another way, so it is left out.")
+            continue
+        rights = []
+        for answers in model.answers:
+            order = np.argsort(answers.image_ids_N)
+            if not np.array_equal(answers.image_ids_N[order], ids_V):
+                raise DataError(f"{model.name}: answers for other images than those of its split.")
+            rights.append(answers.classes_N[order] == labels_V)
+        models.append(measure(model.name, np.stack(rights), labels_V, left_out, leaks_V))
+    return models, notes
+
+
+def _split_of(spec: DataSpec) -> dict[str, Any]:
+    """All that decides which image is where; scaling does not."""
+    return spec.model_dump(exclude={"scaling"})
+
+
+def _words(spec: DataSpec, closeness: float, study: str | Path | None) -> list[str]:
+    """The options that differ from their defaults; a place to write is nobody else's business."""
+    words = []
+    if study is not None:
+        words += ["--study", str(study)]
+    elif spec.num_val != DEFAULTS.num_val or spec.split_seed != DEFAULTS.split_seed:
+        words += ["--num-val", str(spec.num_val), "--split-seed", str(spec.split_seed)]
+    if closeness != CLOSENESS:
+        words += ["--closeness", f"{closeness:g}"]
+    return words

@@ -1,0 +1,185 @@
+"""What some of the images are worth: accuracy with them and without, from saved answers.
+
+Letters: N images, S seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.evaluate.intervals import BoolsSN, wilson
+
+BoolsN = npt.NDArray[np.bool_]
+_Z = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Accuracies as proportions, with 95 % intervals; of the images only, not of the seeds.
+
+    Attributes:
+        removed, kept: Images.
+        accuracy: Of the kept ones; none if nothing is kept.
+        difference: That, less the accuracy on all images.
+        low, high: Interval of the difference.
+    """
+
+    removed: int
+    kept: int
+    accuracy: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Accuracy on some images, and on the others of the same classes.
+
+    Attributes:
+        count: Images of the first kind.
+        accuracy: On them.
+        others: On the others, each class weighted as among the first; none if a class has none.
+        low, high: 95 % interval of `accuracy` less `others`.
+    """
+
+    count: int
+    accuracy: float
+    others: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model, with and without what an audit found among the images it was measured on.
+
+    Attributes:
+        name: Of the model.
+        num_seeds: Runs; figures are their means.
+        accuracy: On all images, with Wilson's 95 % interval in `low` and `high`.
+        num_images: Those.
+        without: By what is left out.
+        on_duplicates: Images with a duplicate in training, beside others; none if there is none.
+    """
+
+    name: str
+    num_seeds: int
+    num_images: int
+    accuracy: float
+    low: float
+    high: float
+    without: dict[str, Worth]
+    on_duplicates: Beside | None
+
+
+def measure(
+    name: str,
+    right_SN: BoolsSN,
+    labels_N: npt.NDArray[np.int64],
+    found: Mapping[str, BoolsN],
+    leaks_N: BoolsN,
+) -> Measured:
+    """Everything that is said of one model.
+
+    Args:
+        name: Of the model.
+        right_SN: Right or wrong, for each seed and image.
+        labels_N: As given.
+        found: By name, the images that are left out.
+        leaks_N: Images with a duplicate in training.
+    """
+    num_seeds, num_images = right_SN.shape
+    accuracy = float(right_SN.mean())
+    return Measured(
+        name,
+        num_seeds,
+        num_images,
+        accuracy,
+        *wilson(round(accuracy * num_images), num_images),
+        {key: without(right_SN, removed_N) for key, removed_N in found.items()},
+        beside_others(right_SN, leaks_N, labels_N) if leaks_N.any() else None,
+    )
+
+
+def without(right_SN: BoolsSN, removed_N: BoolsN) -> Worth:
+    """Accuracy on the images that are left, beside the accuracy on all.
+
+    Both are of the same images, so the interval is that of a paired difference: both accuracies
+    are ratios of means, and each image moves their difference by a known amount to first order
+    (the delta method).
+
+    Args:
+        right_SN: Right or wrong, for each seed and image.
+        removed_N: The images to leave out.
+
+    Example:
+        >>> right = np.array([[True] * 90 + [False] * 10])
+        >>> worth = without(right, np.arange(100) >= 95)
+        >>> f"{worth.accuracy:.4f} {worth.difference:+.4f} ({worth.low:.4f} to {worth.high:.4f})"
+        '0.9474 +0.0474 (0.0068 to 0.0879)'
+    """
+    right_N, kept_N = right_SN.mean(axis=0), ~removed_N
+    kept = int(kept_N.sum())
+    removed = len(kept_N) - kept
+    if not kept:
+        return Worth(removed, kept, None, None, None, None)
+    whole, rest = float(right_N.mean()), float(right_N[kept_N].mean())
+    # Derivative of (rest - whole) by the weight of one image.
+    moves_N = kept_N / kept_N.mean() * (right_N - rest) - (right_N - whole)
+    half = _Z * float(moves_N.std()) / math.sqrt(len(moves_N))
+    difference = rest - whole
+    return Worth(removed, kept, rest, difference, difference - half, difference + half)
+
+
+def beside_others(right_SN: BoolsSN, chosen_N: BoolsN, labels_N: npt.NDArray[np.int64]) -> Beside:
+    """Accuracy on chosen images beside that on the others of the same classes.
+
+    Classes differ in how hard they are, and duplicates are not spread evenly over them; this
+    takes the classes out of the comparison. What it cannot take out: images that look alike are
+    easier than others of their class, even when none of them was seen in training.
+
+    Args:
+        right_SN: Right or wrong, for each seed and image.
+        chosen_N: At least one image.
+        labels_N: Of all images.
+
+    Source:
+        For the interval, R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10
+        (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), with the standard
+        error of the weighted accuracy in the place of the second Wilson interval.
+
+    Example:
+        >>> right = np.array([[True, True, False, True, True, True]])
+        >>> found = beside_others(right, np.arange(6) < 3, np.array([0, 1, 1, 0, 1, 1]))
+        >>> f"{found.accuracy:.3f} beside {found.others:.3f}"
+        '0.667 beside 1.000'
+    """
+    right_N = right_SN.mean(axis=0)
+    count = int(chosen_N.sum())
+    own = float(right_N[chosen_N].mean())
+    num_classes = int(labels_N.max()) + 1
+    weights_K = np.bincount(labels_N[chosen_N], minlength=num_classes) / count
+    others_K = np.bincount(labels_N[~chosen_N], minlength=num_classes)
+    if (others_K[weights_K > 0] == 0).any():
+        return Beside(count, own, None, None, None)
+    right_K = np.bincount(labels_N[~chosen_N], right_N[~chosen_N], minlength=num_classes)
+    used = weights_K > 0
+    shares = right_K[used] / others_K[used]
+    others = float(weights_K[used] @ shares)
+    variance = float((weights_K[used] ** 2) @ (shares * (1 - shares) / others_K[used]))
+    low, high = wilson(round(own * count), count)
+    difference, half = own - others, _Z * math.sqrt(variance)
+    return Beside(
+        count,
+        own,
+        others,
+        difference - math.hypot(max(own - low, 0.0), half),
+        difference + math.hypot(max(high - own, 0.0), half),
+    )
