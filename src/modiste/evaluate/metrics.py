@@ -12,8 +12,10 @@ from modiste.errors import DataError
 
 FloatsNK = npt.NDArray[np.floating]
 FloatsK = npt.NDArray[np.float64]
+FloatsN = npt.NDArray[np.float64]
 LabelsN = npt.NDArray[np.integer]
 CountsKK = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 def probabilities(logits_NK: FloatsNK) -> npt.NDArray[np.float64]:
@@ -75,6 +77,64 @@ def precision(counts_KK: CountsKK) -> FloatsK:
         [0.75, 0.5]
     """
     return _share(np.diag(counts_KK), counts_KK.sum(axis=0))
+
+
+def f1(counts_KK: Numbers) -> FloatsK:
+    """Harmonic mean of recall and precision of each class; 0 where nothing was right.
+
+    NaN for a class that neither occurs nor was answered.
+
+    Args:
+        counts_KK: From `confusion`, or weights in their place; several, stacked before K x K,
+            work as well.
+
+    Example:
+        >>> f1(np.array([[3, 1], [1, 1]])).tolist()
+        [0.75, 0.5]
+    """
+    right = np.diagonal(counts_KK, axis1=-2, axis2=-1)
+    whole = counts_KK.sum(axis=-1) + counts_KK.sum(axis=-2)
+    shares = np.full(whole.shape, np.nan)
+    np.divide(2 * right, whole, out=shares, where=whole > 0)
+    return shares
+
+
+def losses(logits_NK: FloatsNK, labels_N: LabelsN) -> FloatsN:
+    """Cross-entropy of each image in nats: minus the logarithm of the right class's probability.
+
+    Example:
+        >>> losses(np.array([[0.0, 0.0]]), np.array([0])).round(4).tolist()
+        [0.6931]
+    """
+    shifted = logits_NK.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    own_N = shifted[np.arange(len(labels_N)), labels_N]
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - own_N, np.float64)
+
+
+def briers(shares_NK: FloatsNK, labels_N: LabelsN) -> FloatsN:
+    """Brier score of each image: squared distance of its probabilities from the truth, 0 to 2.
+
+    Source:
+        G. W. Brier, Monthly Weather Review 78 (1950) 1-3; the sum is over all classes.
+
+    Example:
+        >>> briers(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 0])).tolist()
+        [0.5, 0.0]
+    """
+    own_N = shares_NK[np.arange(len(labels_N)), labels_N]
+    return np.asarray((shares_NK**2).sum(axis=1) - 2 * own_N + 1, np.float64)
+
+
+def in_top(logits_NK: FloatsNK, labels_N: LabelsN, k: int = 2) -> npt.NDArray[np.bool_]:
+    """Whether the right class is among the `k` highest of each image; a tie counts against it.
+
+    Example:
+        >>> in_top(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), np.array([1, 2])).tolist()
+        [True, False]
+    """
+    own_N1 = logits_NK[np.arange(len(labels_N)), labels_N][:, np.newaxis]
+    return np.asarray((logits_NK >= own_N1).sum(axis=1) <= k)
 
 
 def _share(part_K: npt.NDArray[np.int64], whole_K: npt.NDArray[np.int64]) -> FloatsK:

@@ -8,8 +8,8 @@ from scipy import stats
 
 from modiste.errors import DataError, SpecError
 from modiste.evaluate.best import accuracy_interval, mcnemar, needed, standings
-from modiste.evaluate.intervals import wilson
 from modiste.evaluate.contrast import Pooled, pooled
+from modiste.evaluate.intervals import wilson
 
 NUM_IMAGES = 3_000
 

@@ -1,0 +1,90 @@
+"""BCa bootstrap intervals for any figure that is worked out from sums over images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from modiste.errors import DataError
+from modiste.evaluate.intervals import Interval
+from modiste.seeds import generator
+
+Floats = npt.NDArray[np.float64]
+NUM_RESAMPLES = 2_000
+# Of counts at once, so that memory does not grow with the number of resamples.
+_BLOCK = 250
+
+
+def bootstrap(
+    features_NM: Floats,
+    figure: Callable[[Floats], Floats],
+    level: float = 0.95,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """BCa interval of a figure for the choice of images.
+
+    Images are drawn with replacement; the figure is worked out from the sums of their features.
+    Bias-corrected and accelerated: the interval stays right where the figure is skewed or its
+    estimate leans to one side. It covers the images alone, not the seeds.
+
+    Args:
+        features_NM: M numbers for each image, such as its loss; or a 1 in the cell of the
+            confusion matrix that it falls into.
+        figure: From B x M sums to B figures; each sum is over as many images as there are.
+        level: As a proportion.
+        num_resamples: Drawn samples.
+        seed: Of the drawing.
+
+    Returns:
+        The ends, in the figure's own units; both are its value where no resample differs.
+
+    Raises:
+        DataError: If there are no images.
+
+    Source:
+        B. Efron, J. Am. Stat. Assoc. 82 (1987) 171-185, doi:10.1080/01621459.1987.10478410.
+
+    Example:
+        >>> losses = np.arange(100.0)[:, np.newaxis]
+        >>> low, high = bootstrap(losses, lambda sums: sums[:, 0] / 100)
+        >>> 42 < low < 46 and 53 < high < 57
+        True
+    """
+    num_images = len(features_NM)
+    if not num_images:
+        raise DataError("no images to draw from.")
+    features_NM = np.asarray(features_NM, np.float64)
+    total_M = features_NM.sum(axis=0)
+    observed = float(figure(total_M[np.newaxis])[0])
+    chance = generator(seed, "bootstrap")
+    parts = []
+    for start in range(0, num_resamples, _BLOCK):
+        size = min(_BLOCK, num_resamples - start)
+        drawn_BN = chance.integers(0, num_images, (size, num_images))
+        drawn_BN += num_images * np.arange(size)[:, np.newaxis]
+        counts = np.bincount(drawn_BN.reshape(-1), minlength=size * num_images)
+        parts.append(figure(counts.reshape(size, num_images).astype(np.float64) @ features_NM))
+    drawn_B = np.concatenate(parts)
+    scale = num_images / max(1, num_images - 1)
+    left_out_N = figure((total_M - features_NM) * scale)
+    return _bca(observed, drawn_B, left_out_N, level)
+
+
+def _bca(observed: float, drawn_B: Floats, left_out_N: Floats, level: float) -> Interval:
+    if np.ptp(drawn_B) == 0:
+        return Interval(observed, observed)
+    below = (np.sum(drawn_B < observed) + 0.5 * np.sum(drawn_B == observed)) / len(drawn_B)
+    bias = float(norm.ppf(np.clip(below, 1 / len(drawn_B), 1 - 1 / len(drawn_B))))
+    apart_N = left_out_N.mean() - left_out_N
+    spread = float(np.sum(apart_N**2))
+    acceleration = float(np.sum(apart_N**3)) / (6 * spread**1.5) if spread else 0.0
+    ends = []
+    for share in ((1 - level) / 2, (1 + level) / 2):
+        shifted = bias + float(norm.ppf(share))
+        ends.append(float(norm.cdf(bias + shifted / (1 - acceleration * shifted))))
+    low, high = np.quantile(drawn_B, ends)
+    return Interval(float(low), float(high))

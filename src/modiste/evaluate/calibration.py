@@ -1,0 +1,156 @@
+"""Whether a model's probabilities mean what they say, and one number that mends most of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from modiste.errors import DataError
+from modiste.evaluate.metrics import FloatsN, FloatsNK, LabelsN, losses, probabilities
+from modiste.seeds import generator
+
+NUM_BINS = 15
+# A temperature outside of these is no calibration.
+_COLDEST, _HOTTEST = 0.05, 20.0
+
+
+class Reliability(NamedTuple):
+    """Images in bins of confidence, the highest probability of each.
+
+    Attributes:
+        counts: Images in each bin.
+        confidences: Mean confidence of each; NaN in an empty one.
+        accuracies: Share of right answers of each; NaN in an empty one.
+    """
+
+    counts: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+    accuracies: npt.NDArray[np.float64]
+
+
+class Risk(NamedTuple):
+    """Answering only what one is most sure of.
+
+    Attributes:
+        coverages: Share of the images that is answered, rising to 1.
+        risks: Share of wrong answers among them.
+    """
+
+    coverages: npt.NDArray[np.float64]
+    risks: npt.NDArray[np.float64]
+
+
+def bins_of(confidences_N: FloatsN, num_bins: int = NUM_BINS) -> npt.NDArray[np.int64]:
+    """Which bin of equal width from 0 to 1 each confidence falls into; 1 into the last."""
+    return np.minimum((confidences_N * num_bins).astype(np.int64), num_bins - 1)
+
+
+def reliability(shares_NK: FloatsNK, labels_N: LabelsN, num_bins: int = NUM_BINS) -> Reliability:
+    """Confidence beside accuracy, in bins of equal width.
+
+    Args:
+        shares_NK: Probabilities.
+        labels_N: The right classes.
+        num_bins: From 0 to 1.
+
+    Raises:
+        DataError: If there are no images.
+    """
+    if not len(labels_N):
+        raise DataError("no images to be confident about.")
+    sums = bin_features(shares_NK, labels_N, num_bins).sum(axis=0).reshape(3, num_bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(sums[0].astype(np.int64), sums[1] / sums[0], sums[2] / sums[0])
+
+
+def bin_features(
+    shares_NK: FloatsNK, labels_N: LabelsN, num_bins: int = NUM_BINS
+) -> npt.NDArray[np.float64]:
+    """For each image, 3 x `num_bins` numbers: 1, its confidence, and 1 if right, in its bin.
+
+    `calibration_error` is worked out from their sums, and so from those of any sample of images.
+    """
+    confidences_N = shares_NK.max(axis=1)
+    is_right_N = shares_NK.argmax(axis=1) == labels_N
+    own_NB = np.eye(num_bins)[bins_of(confidences_N, num_bins)]
+    values_N3 = np.stack([np.ones(len(labels_N)), confidences_N, is_right_N], axis=1)
+    return np.asarray(
+        (values_N3[:, :, np.newaxis] * own_NB[:, np.newaxis, :]).reshape(
+            len(labels_N), 3 * num_bins
+        )
+    )
+
+
+def calibration_error(sums_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Expected calibration error (ECE) from sums of `bin_features`; the last axis is theirs.
+
+    The mean over images of the gap between their bin's confidence and accuracy. It depends on
+    the bins, and leans upwards where they hold few images.
+
+    Source:
+        M. P. Naeini, G. F. Cooper, M. Hauskrecht, AAAI 2015; C. Guo et al., ICML 2017,
+        arXiv:1706.04599.
+
+    Example:
+        >>> shares, labels = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])
+        >>> float(calibration_error(bin_features(shares, labels).sum(axis=0)).round(4))
+        0.4
+    """
+    num_bins = sums_M.shape[-1] // 3
+    counts, confidences, rights = np.moveaxis(
+        sums_M.reshape(*sums_M.shape[:-1], 3, num_bins), -2, 0
+    )
+    return np.asarray(np.abs(confidences - rights).sum(axis=-1) / counts.sum(axis=-1))
+
+
+def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
+    """The number to divide logits by that makes these labels most likely; above 1 it cools pride.
+
+    It changes no answer, only how sure they are.
+
+    Source:
+        C. Guo et al., ICML 2017, arXiv:1706.04599.
+    """
+    if not len(labels_N):
+        raise DataError("no images to fit a temperature to.")
+
+    def mean_loss(log_temperature: float) -> float:
+        return float(losses(logits_NK / np.exp(log_temperature), labels_N).mean())
+
+    bounds = (float(np.log(_COLDEST)), float(np.log(_HOTTEST)))
+    found = minimize_scalar(mean_loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
+    return float(np.exp(found.x))
+
+
+def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArray[np.float64]:
+    """Probabilities of the same images after temperature, each half by the other's.
+
+    So the gain is measured on images that had no part in fitting it.
+    """
+    order_N = generator(seed, "temperature").permutation(len(labels_N))
+    halves = np.array_split(order_N, 2)
+    answer = np.empty(logits_NK.shape, np.float64)
+    for own, other in (halves, halves[::-1]):
+        fitted = temperature(logits_NK[other], labels_N[other]) if len(other) else 1.0
+        answer[own] = probabilities(logits_NK[own] / fitted)
+    return answer
+
+
+def risk_coverage(shares_NK: FloatsNK, labels_N: LabelsN) -> Risk:
+    """The share of wrong answers if only the surest are given, for every share of images.
+
+    Source:
+        R. El-Yaniv, Y. Wiener, J. Mach. Learn. Res. 11 (2010) 1605-1641.
+
+    Example:
+        >>> found = risk_coverage(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
+        >>> found.coverages.tolist(), found.risks.tolist()
+        ([0.5, 1.0], [0.0, 0.5])
+    """
+    order_N = np.argsort(-shares_NK.max(axis=1), kind="stable")
+    is_wrong_N = (shares_NK.argmax(axis=1) != labels_N)[order_N]
+    answered_N = np.arange(1, len(labels_N) + 1)
+    return Risk(answered_N / len(labels_N), np.cumsum(is_wrong_N) / answered_N)

@@ -1,0 +1,90 @@
+"""What scores on parts of the data say: folds that were trained for, and slices that were not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev, variance
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from modiste.errors import SpecError
+from modiste.evaluate.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Slices:
+    """One trained model's accuracy on equal parts of one set of images.
+
+    Attributes:
+        accuracies: Of each part.
+        mean: Equals the accuracy on the whole set.
+        standard_deviation: Between the parts, with n - 1.
+        expected: The standard deviation that parts of this size have by chance alone.
+    """
+
+    accuracies: tuple[float, ...]
+    mean: float
+    standard_deviation: float
+    expected: float
+
+
+def cross_validated(
+    accuracies: Sequence[float], share_held_out: float, level: float = 0.95
+) -> Interval:
+    """Interval for the mean accuracy over k-fold trainings, repeated or not.
+
+    The trainings share images, so their scores hang together, and the plain variance over their
+    number is too small: Nadeau and Bengio's correction adds the ratio of held-out to training
+    images. No unbiased estimate of that variance exists (Bengio and Grandvalet 2004); this one is
+    known to be a good and slightly wide one. It covers the choice of training and held-out images
+    and of seeds.
+
+    Args:
+        accuracies: Of each training on the images held out from it.
+        share_held_out: Held-out images over training images, 1 / (k - 1) where nothing else is
+            set aside.
+        level: As a proportion.
+
+    Raises:
+        SpecError: For fewer than two trainings.
+
+    Source:
+        C. Nadeau, Y. Bengio, Machine Learning 52 (2003) 239-281, doi:10.1023/A:1024068626366.
+
+    Example:
+        >>> low, high = cross_validated([0.90, 0.91, 0.92, 0.91, 0.91], 0.25)
+        >>> f"{low:.4f} {high:.4f}"
+        '0.8968 0.9232'
+    """
+    count = len(accuracies)
+    if count < 2:
+        raise SpecError("cross-validation needs the scores of two trainings at least.")
+    error = math.sqrt(variance(accuracies) * (1 / count + share_held_out))
+    half = error * float(student.ppf((1 + level) / 2, count - 1))
+    return Interval(fmean(accuracies) - half, fmean(accuracies) + half)
+
+
+def slices(right_N: npt.NDArray[np.bool_], count: int) -> Slices:
+    """One model's accuracy on `count` parts of its images, in their order.
+
+    This is no cross-validation: nothing is trained again, so the scatter says how much a set of
+    that size scatters, which the binomial law knows already, and nothing of other training
+    images or seeds.
+
+    Args:
+        right_N: Right or wrong, for each image.
+        count: Parts; they differ by one image at most.
+
+    Raises:
+        SpecError: If there are fewer than two parts, or fewer images than parts.
+    """
+    if not 2 <= count <= len(right_N):
+        raise SpecError(f"{count} slices of {len(right_N)} images: expected 2 to {len(right_N)}.")
+    accuracies = tuple(float(part.mean()) for part in np.array_split(right_N, count))
+    share = float(right_N.mean())
+    expected = math.sqrt(share * (1 - share) / (len(right_N) / count))
+    return Slices(accuracies, share, stdev(accuracies), expected)

@@ -1,0 +1,92 @@
+"""Everything one says about a model's answers, each figure with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.evaluate.bootstrap import bootstrap
+from modiste.evaluate.calibration import NUM_BINS, bin_features, calibration_error
+from modiste.evaluate.intervals import Interval, wilson
+from modiste.evaluate.metrics import (
+    FloatsNK,
+    LabelsN,
+    briers,
+    f1,
+    in_top,
+    losses,
+    probabilities,
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its 95 % interval for the choice of images."""
+
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summarise` found.
+
+    Attributes:
+        accuracy: Share of right answers; Wilson's interval.
+        top_two: Share where the right class is among the two highest; Wilson's interval.
+        macro_f1: Mean of the classes' F1.
+        loss: Mean cross-entropy, nats.
+        brier: Mean Brier score, 0 to 2.
+        calibration_error: ECE, bins of equal width.
+    """
+
+    accuracy: Figure
+    top_two: Figure
+    macro_f1: Figure
+    loss: Figure
+    brier: Figure
+    calibration_error: Figure
+
+
+def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000) -> Summary:
+    """All figures of one model on one set of images.
+
+    Args:
+        logits_NK: Or logarithms of probabilities.
+        labels_N: The right classes.
+        num_resamples: Of the BCa bootstrap, for all figures but the shares.
+    """
+    shares_NK = probabilities(logits_NK)
+    num_images, num_classes = shares_NK.shape
+    cells_N = labels_N.astype(np.int64) * num_classes + shares_NK.argmax(axis=1)
+    confusions_NM = np.eye(num_classes**2)[cells_N]
+
+    def macro(sums_BM: Floats) -> Floats:
+        weights_BKK = sums_BM.reshape(-1, num_classes, num_classes)
+        return np.asarray(np.nanmean(f1(weights_BKK), axis=-1), np.float64)
+
+    def mean(sums_BM: Floats) -> Floats:
+        return np.asarray(sums_BM[:, 0] / num_images, np.float64)
+
+    def figure(features_NM: Floats, work_out: Callable[[Floats], Floats]) -> Figure:
+        value = float(work_out(features_NM.sum(axis=0)[np.newaxis])[0])
+        return Figure(value, bootstrap(features_NM, work_out, num_resamples=num_resamples))
+
+    return Summary(
+        accuracy=_share(shares_NK.argmax(axis=1) == labels_N),
+        top_two=_share(in_top(logits_NK, labels_N)),
+        macro_f1=figure(confusions_NM, macro),
+        loss=figure(losses(logits_NK, labels_N)[:, np.newaxis], mean),
+        brier=figure(briers(shares_NK, labels_N)[:, np.newaxis], mean),
+        calibration_error=figure(bin_features(shares_NK, labels_N, NUM_BINS), calibration_error),
+    )
+
+
+def _share(is_right_N: npt.NDArray[np.bool_]) -> Figure:
+    right, total = int(is_right_N.sum()), len(is_right_N)
+    return Figure(right / total, wilson(right, total))

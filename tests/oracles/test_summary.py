@@ -1,0 +1,151 @@
+"""Figures beyond accuracy, and their intervals, against scikit-learn, SciPy and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as theirs
+
+from modiste.evaluate.bootstrap import bootstrap
+from modiste.evaluate.calibration import (
+    bin_features,
+    calibration_error,
+    reliability,
+    risk_coverage,
+    temperature,
+    tempered,
+)
+from modiste.evaluate.metrics import briers, confusion, f1, in_top, losses, probabilities
+from modiste.evaluate.summary import summarise
+
+NUM_CLASSES = 4
+
+
+def answers(seed: int, num_images: int = 600, pride: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels drawn from the very probabilities; `pride` sharpens the logits after."""
+    chance = np.random.default_rng(seed)
+    logits_NK = chance.normal(0, 2, (num_images, NUM_CLASSES))
+    shares_NK = probabilities(logits_NK)
+    labels_N = (chance.random((num_images, 1)) > shares_NK.cumsum(axis=1)).sum(axis=1)
+    return pride * logits_NK, np.minimum(labels_N, NUM_CLASSES - 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_metrics_are_scikit_learns(seed: int) -> None:
+    logits_NK, labels_N = answers(seed)
+    shares_NK, predicted_N = probabilities(logits_NK), logits_NK.argmax(axis=1)
+    counts_KK = confusion(predicted_N, labels_N, NUM_CLASSES)
+    np.testing.assert_allclose(
+        f1(counts_KK), theirs.f1_score(labels_N, predicted_N, average=None), rtol=1e-14
+    )
+    assert losses(logits_NK, labels_N).mean() == pytest.approx(
+        theirs.log_loss(labels_N, shares_NK), rel=1e-12
+    )
+    assert in_top(logits_NK, labels_N).mean() == theirs.top_k_accuracy_score(
+        labels_N, logits_NK, k=2
+    )
+    one_hot_NK = np.eye(NUM_CLASSES)[labels_N]
+    np.testing.assert_allclose(
+        briers(shares_NK, labels_N), ((shares_NK - one_hot_NK) ** 2).sum(axis=1), atol=1e-14
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_interval_of_a_mean_is_scipys_bca(seed: int) -> None:
+    values = np.random.default_rng(seed).exponential(size=200)
+    ours = bootstrap(values[:, np.newaxis], lambda sums: sums[:, 0] / 200, num_resamples=20_000)
+    wanted = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    # Ends are quantiles of 20,000 draws: a few hundredths of the interval's width apart.
+    width = wanted.high - wanted.low
+    assert ours.low == pytest.approx(wanted.low, abs=0.04 * width)
+    assert ours.high == pytest.approx(wanted.high, abs=0.04 * width)
+
+
+def test_the_interval_of_a_ratio_is_scipys_bca() -> None:
+    chance = np.random.default_rng(1)
+    one, two = chance.exponential(size=150), 1 + chance.random(150)
+    ours = bootstrap(
+        np.stack([one, two], axis=1), lambda sums: sums[:, 0] / sums[:, 1], num_resamples=20_000
+    )
+    wanted = stats.bootstrap(
+        (one, two),
+        lambda x, y, axis=-1: x.sum(axis=axis) / y.sum(axis=axis),
+        n_resamples=20_000,
+        method="BCa",
+        paired=True,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    width = wanted.high - wanted.low
+    assert ours.low == pytest.approx(wanted.low, abs=0.04 * width)
+    assert ours.high == pytest.approx(wanted.high, abs=0.04 * width)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    """Of the mean loss and the Brier score, whose true values a large sample tells."""
+    logits_NK, labels_N = answers(99, 400_000)
+    truths = [
+        losses(logits_NK, labels_N).mean(),
+        briers(probabilities(logits_NK), labels_N).mean(),
+    ]
+    num_trials, hits = 300, np.zeros(2)
+    for trial in range(num_trials):
+        part = slice(trial * 400, (trial + 1) * 400)
+        found = summarise(logits_NK[part], labels_N[part], num_resamples=400)
+        for index, figure in enumerate((found.loss, found.brier)):
+            hits[index] += figure.interval.low <= truths[index] <= figure.interval.high
+    # Five standard errors of a share of 0.95, and a point for intervals of so few resamples.
+    tolerance = 5 * (0.95 * 0.05 / num_trials) ** 0.5 + 0.01
+    np.testing.assert_allclose(hits / num_trials, 0.95, atol=tolerance)
+
+
+def test_a_figure_that_no_resample_moves_has_no_width() -> None:
+    assert bootstrap(np.ones((5, 1)), lambda sums: sums[:, 0] / 5) == (1.0, 1.0)
+
+
+def test_the_calibration_error_is_the_sum_over_bins_written_out() -> None:
+    logits_NK, labels_N = answers(2, pride=2.0)
+    shares_NK = probabilities(logits_NK)
+    confidence, right = shares_NK.max(axis=1), shares_NK.argmax(axis=1) == labels_N
+    wanted = 0.0
+    for number in range(15):
+        low, high = number / 15, (number + 1) / 15
+        own = (confidence >= low) & ((confidence < high) | (number == 14))
+        if own.any():
+            wanted += own.mean() * abs(confidence[own].mean() - right[own].mean())
+    found = calibration_error(bin_features(shares_NK, labels_N).sum(axis=0))
+    assert float(found) == pytest.approx(wanted, rel=1e-9)
+    bins = reliability(shares_NK, labels_N)
+    assert bins.counts.sum() == len(labels_N)
+
+
+@pytest.mark.parametrize("pride", [0.5, 1.0, 3.0])
+def test_temperature_finds_how_much_the_logits_were_sharpened(pride: float) -> None:
+    logits_NK, labels_N = answers(5, 20_000, pride)
+    # Fitted to 20,000 images; the error of the fit is about 1 %.
+    assert temperature(logits_NK, labels_N) == pytest.approx(pride, rel=0.05)
+
+
+def test_planted_pride_is_found_and_mended_on_images_that_did_not_fit_it() -> None:
+    logits_NK, labels_N = answers(6, 10_000, pride=3.0)
+    before = summarise(logits_NK, labels_N, 200)
+    mended = tempered(logits_NK, labels_N)
+    after = summarise(np.log(mended), labels_N, 200)
+    assert before.calibration_error.interval.low > 0.1
+    assert after.calibration_error.value < 0.02
+    assert after.loss.interval.high < before.loss.interval.low
+    assert (mended.argmax(axis=1) == logits_NK.argmax(axis=1)).all()
+
+
+def test_risk_falls_with_coverage_as_counted_by_hand() -> None:
+    logits_NK, labels_N = answers(7, 300)
+    shares_NK = probabilities(logits_NK)
+    found = risk_coverage(shares_NK, labels_N)
+    surest = np.argsort(-shares_NK.max(axis=1), kind="stable")
+    wrong = shares_NK.argmax(axis=1) != labels_N
+    for number in (1, 10, 150, 300):
+        assert found.risks[number - 1] == wrong[surest[:number]].mean()
+    assert found.coverages[-1] == 1.0
+    assert found.risks[149] < found.risks[-1]
