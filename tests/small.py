@@ -13,7 +13,7 @@ import yaml
 from modiste.data.load import TrainingData, divide
 from modiste.data.types import ImageSet
 from modiste.spec.run import DataSpec, RunSpec
-from modiste.spec.study import assign
+from modiste.spec.settings import assign
 from tests.synthetic import NUM_CLASSES, draw
 
 NUM_IMAGES, NUM_VAL = 120, 30

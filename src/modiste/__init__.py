@@ -19,22 +19,30 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modiste.api.audit import audit as audit
     from modiste.api.evaluation import evaluate as evaluate
     from modiste.api.fitting import compare as compare
     from modiste.api.fitting import fit as fit
     from modiste.api.fitting import load as load
     from modiste.api.fitting import look as look
+    from modiste.api.imported import import_study as import_study
+    from modiste.api.plan import plan_study as plan_study
+    from modiste.api.reproduce import reproduce as reproduce
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run
     from modiste.search.study import Study as Study
 
 _HOMES = {
+    "audit": "modiste.api.audit",
     "load": "modiste.api.fitting",
     "look": "modiste.api.fitting",
     "fit": "modiste.api.fitting",
     "compare": "modiste.api.fitting",
     "evaluate": "modiste.api.evaluation",
+    "import_study": "modiste.api.imported",
+    "plan_study": "modiste.api.plan",
+    "reproduce": "modiste.api.reproduce",
     "run_study": "modiste.api.study",
     "write_report": "modiste.api.study",
     "Run": "modiste.runs.run",

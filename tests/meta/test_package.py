@@ -43,12 +43,25 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         HELP + "try: run()\nexcept SystemExit: pass",
         "import modiste.spec.files, modiste.spec.published",
         "from modiste.evaluate.finding import FINDINGS; FINDINGS.names()",
+        "from modiste.evaluate.study_finding import STUDY_FINDINGS; STUDY_FINDINGS.names()",
+        "from modiste.search.reader import READERS; READERS.names(); import modiste.api.imported",
         "import modiste.report, modiste.report.data_figures",
         "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
         "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
     ],
-    ids=["modiste", "help", "spec", "evaluate", "report", "runs", "registries", "data"],
+    ids=[
+        "modiste",
+        "help",
+        "spec",
+        "evaluate",
+        "study",
+        "import",
+        "report",
+        "runs",
+        "registries",
+        "data",
+    ],
 )
 def test_torch_is_not_loaded_by(code: str) -> None:
     loaded = python(f"{code}\nimport sys; print(); print('torch' in sys.modules)")

@@ -52,14 +52,19 @@ def evaluate(
             write_report(study)
             return _test(found)
         return _validation(winners(study, stages))
-    run = _run_of(place)
+    run = run_of(place)
     candidate = Candidate("", place.name, run)
     if final:
         return _test(look_at_runs([candidate], reason, _looks_folder(place), data_folder))
     return _validation([candidate])
 
 
-def _run_of(place: Path) -> Run:
+def run_of(place: Path) -> Run:
+    """The run that a run folder holds, or that a model folder in its study came from.
+
+    Raises:
+        StoreError: If it is neither, or the run is not beside the model.
+    """
     if (place / "spec.json").is_file():
         return Run(place)
     model = load_model(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from modiste.data.types import ImageSet
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.export.model import card, save_model
+from modiste.export.stress import under_stress
 from modiste.final.look import Candidate, known_heads, look
-from modiste.models.layers import table
+from modiste.models.layers import describe
 from modiste.report.data_figures import render
 from modiste.runs import files
 from modiste.runs.environment import num_cores
@@ -25,9 +27,9 @@ from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Stage, Study
 from modiste.spec.files import parse_override, read_study
 from modiste.spec.run import DataSpec
-from modiste.spec.study import Point, StudySpec, check
+from modiste.spec.study import Override, Point, StudySpec, check
 
-NUM_ERRORS_SHOWN = 24
+NUM_ERRORS_SHOWN = 48
 LEDGER = "ledger"
 
 
@@ -82,6 +84,70 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         DataError: If the data cannot be had.
         StoreError: If the folder cannot be written, or holds another study.
     """
+    opened = open_study(
+        file,
+        profile=profile,
+        out=out,
+        seed=seed,
+        stages=stages,
+        settings=settings,
+        only=only,
+        data_folder=data_folder,
+    )
+    study, images = opened.study, opened.images
+    driver = Driver(
+        study,
+        images,
+        num_workers or num_cores(),
+        watcher or Silent(),
+        should_stop,
+        slice_seconds,
+        opened.only,
+    )
+    is_finished = driver.run(opened.stages)
+    if not is_finished:
+        return study, False  # whoever stopped it waits; the next call draws and writes
+    _draw_data(study, images, opened.source, opened.data)
+    _save_finals(study, images)
+    write_report(study)
+    return study, True
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study as it was asked for: read, checked, with its data; nothing of it is run yet.
+
+    Attributes:
+        stages: Names of those that are asked for; none for all.
+        only: Of their points, those that agree with each of these.
+        data: How the images are divided.
+    """
+
+    study: Study
+    source: Source
+    images: ImageSet
+    data: DataSpec
+    stages: list[str] | None
+    only: list[Override]
+
+
+def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
+    file: str | Path,
+    *,
+    profile: str,
+    out: str | Path | None,
+    seed: int | None,
+    stages: Iterable[str] | None,
+    settings: Sequence[str],
+    only: Sequence[str],
+    data_folder: str | Path | None,
+    is_written: bool = True,
+) -> Opened:
+    """Read a study file and all that was said beside it, and load the data.
+
+    Arguments and errors are those of `run_study`; unless `is_written`, the study's folder is
+    neither made nor changed.
+    """
     spec, published = read_study(Path(file))
     if profile not in ("quick", "full"):
         raise SpecError(f"--profile {profile}: expected quick or full.")
@@ -99,7 +165,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         raise SpecError(f"--profile {profile}: every stage is skipped; there is nothing to run.")
     data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
-    need_writable(folder)
+    if is_written:
+        need_writable(folder)
     source = _source(data_specs, data_folder)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
@@ -113,23 +180,9 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         published=published,
         committed=_committed(Path(file), spec, profile),
         file=str(file),
+        is_written=is_written,
     )
-    driver = Driver(
-        study,
-        images,
-        num_workers or num_cores(),
-        watcher or Silent(),
-        should_stop,
-        slice_seconds,
-        parts,
-    )
-    is_finished = driver.run(wanted)
-    if not is_finished:
-        return study, False  # whoever stopped it waits; the next call draws and writes
-    _draw_data(study, images, source, data_specs[0])
-    _save_finals(study, images)
-    write_report(study)
-    return study, True
+    return Opened(study, source, images, data_specs[0], wanted, parts)
 
 
 def write_report(study: Study) -> Path:
@@ -250,8 +303,7 @@ def _check_fit(images: ImageSet, specs: Iterable[DataSpec], chosen: Iterable[Poi
         divide(images, spec)
     for point in chosen:
         try:
-            layers = point.specs[0].model.params.layers(images.shape_CHW, images.num_classes)
-            table(layers, images.shape_CHW)
+            describe(point.specs[0].model.params, images.shape_CHW, images.num_classes)
         except SpecError as error:
             raise SpecError(f"point {point.label!r}: {error}") from None
 
@@ -264,7 +316,7 @@ def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -
 
 
 def _save_finals(study: Study, images: ImageSet) -> None:
-    """The models of final stages as folders, and their worst errors on validation images."""
+    """The models of final stages as folders, their worst errors, and how they bear stress."""
     epoch = study.spec.rank_epoch
     for stage in study.stages():
         best = study.winner(stage) if stage.spec.is_final and stage.chosen else None
@@ -277,12 +329,16 @@ def _save_finals(study: Study, images: ImageSet) -> None:
         readme = folder / "README.md"
         if run.has_weights and (not readme.exists() or readme.read_text("utf-8") != text):
             save_model(run, epoch, folder, text)
-        errors = study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
+        rows = images.take(run.predictions["image_ids"], "val")
+        errors, stress = (
+            study.folder / "figures" / f"{what}-{run.fingerprint[:16]}.npz"
+            for what in ("errors", "stress")
+        )
         if not errors.exists():
-            predictions = run.predictions
-            rows = images.take(predictions["image_ids"], "val")
-            logits = predictions[f"logits_{epoch}_NK"]
+            logits = run.predictions[f"logits_{epoch}_NK"]
             files.write_bytes(errors, files.to_npz(worst_errors(logits, rows, NUM_ERRORS_SHOWN)))
+        if run.has_weights and not stress.exists():
+            files.write_bytes(stress, files.to_npz(under_stress(run, epoch, rows)))
 
 
 def stored_look(study: Study, run: Run, epoch: str) -> dict[str, Any] | None:

@@ -10,10 +10,34 @@ from typing import Annotated
 import typer
 
 from modiste.cli.output import this_command
-from modiste.cli.verbs import collect, data, describe, evaluate, predict, report, study
+from modiste.cli.verbs import (
+    audit,
+    collect,
+    data,
+    describe,
+    evaluate,
+    imported,
+    plan,
+    predict,
+    report,
+    reproduce,
+    study,
+)
 from modiste.errors import ModisteError
 
-VERBS = (study, report, describe, evaluate, predict, collect, data)
+VERBS = (
+    plan,
+    study,
+    report,
+    describe,
+    evaluate,
+    reproduce,
+    predict,
+    collect,
+    imported,
+    audit,
+    data,
+)
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
 # The line with \b tells click to keep the lines after it as they are.
 EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
@@ -27,7 +51,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (study, report, describe, evaluate, predict, collect):
+for verb in (plan, study, report, describe, evaluate, reproduce, predict, collect, imported, audit):
     app.command(verb.NAME, help=verb.HELP, short_help=verb.SHORT)(verb.command)
 app.add_typer(data.app, name=data.NAME, help=data.HELP, short_help=data.SHORT)
 

@@ -9,18 +9,19 @@ import numpy as np
 
 from modiste.data.preprocess import Preprocess, fit
 from modiste.data.source import SOURCES
-from modiste.data.split import Split, stratified
-from modiste.data.types import ImageSet
+from modiste.data.split import Split, held_out, stratified
+from modiste.data.types import ImageSet, LabelsN
 from modiste.errors import SpecError
 from modiste.spec.run import DataSpec
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What a run may see: `train` fits, `val` chooses.
+    """What a run may see: `train` fits, `val` chooses, and `held` judges.
 
     Attributes:
         spec: How they were divided.
+        held: The fold that neither fitting nor choosing may use; none without cross-validation.
         digest: Of all the decoded images and labels of the source's training part.
         split: Which of them are which.
         preprocess: How pixels become numbers; worked out on `train` alone.
@@ -34,6 +35,7 @@ class TrainingData:
     split: Split
     preprocess: Preprocess
     source_images: ImageSet
+    held: ImageSet | None = None
 
 
 def load_source(name: str, folder: Path | None) -> ImageSet:
@@ -54,7 +56,12 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
         spec: How they are divided.
         data_digest: Of `images`, where it is known.
     """
-    split = stratified(images.labels_N, spec.num_val, spec.split_seed)
+    every = np.arange(len(images))
+    held = every[:0]
+    if spec.folds is not None:
+        held = held_out(images.labels_N, spec.folds, spec.fold, spec.split_seed)
+    kept = np.setdiff1d(every, held)
+    split = _within(stratified(images.labels_N[kept], spec.num_val, spec.split_seed), kept, held)
     if spec.num_train is not None and spec.num_train < len(split.train_indices):
         labels_N = images.labels_N[split.train_indices]
         least, most = images.num_classes, len(labels_N) - images.num_classes
@@ -64,12 +71,18 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
                 f"to train on; expected {least:,} to {most:,}, or all of them."
             )
         rest = stratified(labels_N, spec.num_train, spec.split_seed)
-        kept = split.train_indices[rest.val_indices]
-        split = Split(kept, split.val_indices, spec.split_seed)
+        fewer = split.train_indices[rest.val_indices]
+        split = Split(fewer, split.val_indices, spec.split_seed, held)
     train, val = split.apply(images)
     known = data_digest or images.digest
     preprocess = fit(train.images_NCHW, spec.scaling)
-    return TrainingData(spec, train, val, known, split, preprocess, images)
+    judge = images.take(held, "val") if len(held) else None
+    return TrainingData(spec, train, val, known, split, preprocess, images, judge)
+
+
+def _within(split: Split, kept: LabelsN, held: LabelsN) -> Split:
+    """A split of the images that are kept, by their positions among all."""
+    return Split(kept[split.train_indices], kept[split.val_indices], split.split_seed, held)
 
 
 def save_arrays(images: ImageSet, folder: Path) -> None:

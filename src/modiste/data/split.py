@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +26,41 @@ _MIN_PER_CLASS = 3  # one to validate on, and two, of which augmentation or k-fo
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Positions in the training part, each in one of two sets, both in ascending order.
+    """Positions in the training part, each in one set, all in ascending order.
 
     Order means nothing here: training shuffles by a generator of its own.
+
+    Attributes:
+        train_indices: To fit.
+        val_indices: To choose by, and to stop by.
+        split_seed: Of the division.
+        held_indices: A fold that neither may use; empty without cross-validation.
     """
 
     train_indices: LabelsN
     val_indices: LabelsN
     split_seed: int
+    held_indices: LabelsN = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
-        both = np.concatenate([self.train_indices, self.val_indices])
+        both = np.concatenate([self.train_indices, self.val_indices, self.held_indices])
         if not len(self.train_indices) or not len(self.val_indices):
             raise DataError("a split needs training and validation images; one set is empty.")
         if both.min() < 0 or len(np.unique(both)) < len(both):
             raise DataError("a split uses each position once; this one repeats some.")
-        if any((np.diff(part) <= 0).any() for part in (self.train_indices, self.val_indices)):
+        if any((np.diff(part) <= 0).any() for part in self._parts):
             raise DataError("the positions of a split stand in ascending order; these do not.")
 
     @property
+    def _parts(self) -> list[LabelsN]:
+        held = [self.held_indices] if len(self.held_indices) else []
+        return [self.train_indices, self.val_indices, *held]
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of both sets of positions; equal digest, equal division of the same images."""
+        """SHA-256 of the sets of positions; equal digest, equal division of the same images."""
         sha = hashlib.sha256()
-        for part in (self.train_indices, self.val_indices):
+        for part in self._parts:
             sha.update(f"{len(part)}:".encode() + np.ascontiguousarray(part, "<i8").tobytes())
         return sha.hexdigest()
 
@@ -58,7 +70,7 @@ class Split:
         Raises:
             DataError: If the split is of a larger set than this.
         """
-        last = max(int(self.train_indices[-1]), int(self.val_indices[-1]))
+        last = max(int(part[-1]) for part in self._parts)
         if last >= len(images):
             raise DataError(
                 f"the split uses position {last:,}, but there are {len(images):,} images: it "
@@ -67,7 +79,7 @@ class Split:
         return images.take(self.train_indices, "train"), images.take(self.val_indices, "val")
 
     def save(self, path: Path) -> None:
-        """Write it as JSON: both lists of positions, the seed, the digest."""
+        """Write it as JSON: the lists of positions, the seed, the digest."""
         content = {
             "schema": SCHEMA,
             "split_seed": self.split_seed,
@@ -76,6 +88,7 @@ class Split:
             "num_val": len(self.val_indices),
             "train_indices": self.train_indices.tolist(),
             "val_indices": self.val_indices.tolist(),
+            "held_indices": self.held_indices.tolist(),
         }
         write_whole(path, (json.dumps(content, separators=(",", ":")) + "\n").encode())
 
@@ -96,7 +109,8 @@ class Split:
             raise DataError(f"{path}: not a split; expected schema {SCHEMA!r}.")
         try:
             train, val = (_indices(content[f"{part}_indices"]) for part in ("train", "val"))
-            split = cls(train, val, int(content["split_seed"]))
+            held = _indices(content.get("held_indices", []))
+            split = cls(train, val, int(content["split_seed"]), held)
         except KeyError as error:
             raise DataError(f"{path}: damaged: no key {error}.") from None
         except (TypeError, ValueError, OverflowError):
@@ -151,6 +165,40 @@ def stratified(labels_N: LabelsN, num_val: int, split_seed: int) -> Split:
         order = seeds.generator(split_seed, "split", label).permutation(counts_K[label])
         is_val[np.flatnonzero(labels_N == label)[order[:share]]] = True
     return Split(np.flatnonzero(~is_val), np.flatnonzero(is_val), split_seed)
+
+
+def held_out(labels_N: LabelsN, folds: int, fold: int, split_seed: int) -> LabelsN:
+    """The positions of one of several folds, each with its share of every class.
+
+    Each class is shuffled by a generator of its own and dealt out in turn, so that folds differ
+    by one image of a class at most, and together hold every image once.
+
+    Args:
+        labels_N: Labels of the training part.
+        folds: How many there are.
+        fold: Which of them, from 0.
+        split_seed: Another seed deals otherwise.
+
+    Raises:
+        SpecError: If a fold could not have an image of each class.
+
+    Example:
+        >>> held_out(np.repeat(np.arange(2), 6), folds=3, fold=0, split_seed=0).size
+        4
+    """
+    counts_K = np.bincount(labels_N)
+    if not 2 <= folds <= counts_K.min():
+        raise SpecError(
+            f"data.folds: {folds}; every fold needs an image of each class, and the smallest class "
+            f"has {counts_K.min()}: expected 2 to {counts_K.min()}."
+        )
+    if not 0 <= fold < folds:
+        raise SpecError(f"data.fold: {fold} of {folds} folds; expected 0 to {folds - 1}.")
+    is_held = np.zeros(len(labels_N), bool)
+    for label, count in enumerate(counts_K):
+        order = seeds.generator(split_seed, "fold", label).permutation(count)
+        is_held[np.flatnonzero(labels_N == label)[order[fold::folds]]] = True
+    return np.flatnonzero(is_held)
 
 
 def _shares(counts_K: LabelsN, num_val: int) -> list[int]:

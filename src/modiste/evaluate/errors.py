@@ -11,7 +11,11 @@ from modiste.data.types import ImageSet
 
 
 def worst_errors(
-    logits_NK: npt.NDArray[np.float32], images: ImageSet, count: int
+    logits_NK: npt.NDArray[np.float32],
+    images: ImageSet,
+    count: int,
+    *,
+    are_probabilities: bool = True,
 ) -> dict[str, Any]:
     """The images that are most surely wrong, worst first.
 
@@ -19,10 +23,12 @@ def worst_errors(
         logits_NK: One row for each image.
         images: With their true labels.
         count: At most so many.
+        are_probabilities: Whether softmax makes probabilities of the logits; if not, it still
+            says which errors are worst.
 
     Returns:
         ``images`` (uint8, N x H x W or N x H x W x 3), ``labels``, ``predicted``,
-        ``probabilities_NK`` and ``image_ids``.
+        ``probabilities_NK`` (NaN where there are none) and ``image_ids``.
     """
     shifted = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
     probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
@@ -31,6 +37,8 @@ def worst_errors(
     wrong = np.flatnonzero(predicted != images.labels_N)
     worst = wrong[np.argsort(given[wrong], kind="stable")][:count]
     pixels = images.images_NCHW[worst]
+    if not are_probabilities:
+        probabilities[:] = np.nan
     return {
         "images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1),
         "labels": images.labels_N[worst],

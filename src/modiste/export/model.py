@@ -23,6 +23,8 @@ import safetensors.numpy
 
 from modiste.data.decode import Rule
 from modiste.errors import StoreError
+from modiste.evaluate.calibration import temperature
+from modiste.evaluate.metrics import probabilities
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.spec.run import RunSpec
@@ -52,16 +54,22 @@ class Model:
     def class_names(self) -> tuple[str, ...]:
         return self.predictor.class_names
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before softmax; 1 for a run folder and for older models."""
+        return float(self.config.get("temperature", 1.0))
+
     def probabilities(self, images_NCHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """Softmax of the logits, N x K."""
+        """Softmax of the logits over the temperature, N x K."""
         logits = self.predictor.logits(images_NCHW).astype(np.float64)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        answer: npt.NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return answer
+        return probabilities(logits / self.temperature)
 
 
 def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
     """Write a run's weights as a model folder; one that is there is replaced, whole.
+
+    Its temperature is fitted on the run's validation images, so that the probabilities it gives
+    come as near to what comes true as one number can bring them; no answer changes by it.
 
     Raises:
         StoreError: If the run's weights were dropped, or the folder cannot be written.
@@ -78,6 +86,7 @@ def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
         "epoch": epoch,
         "data_digest": run.metrics["data_digest"],
         "validation": run.metrics[epoch]["val"],
+        "temperature": model_temperature(run, epoch),
         "class_names": layers["class_names"],
         "input_shape": layers["input_shape"],
         "parameters": layers["parameters"],
@@ -95,6 +104,13 @@ def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
         folder.rename(old)
     files.write_folder(folder, content)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def model_temperature(run: Run, epoch: Epoch) -> float:
+    """Fitted on the run's validation images; 1 where their logits were not kept."""
+    if not run.has_predictions:
+        return 1.0
+    return round(temperature(run.predictions[f"logits_{epoch}_NK"], run.predictions["labels"]), 4)
 
 
 def load_model(folder: Path) -> Model:
@@ -120,6 +136,7 @@ def load_model(folder: Path) -> Model:
         )
     if (folder / "spec.json").is_file():
         run = Run(folder)
+        _ = run.spec.model.net  # what is no net kept no weights: said before they are missed
         epoch: Epoch = "best" if run.metrics.get("restored") == "best" else "last"
         height, width, channels = run.layers["input_shape"]
         config = {"fingerprint": run.fingerprint, "epoch": epoch, **run.layers}
@@ -163,6 +180,7 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | trained on | {metrics["num_train"]:,} images, seed {spec.seed} |
 | weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
 | validation accuracy | {val["accuracy"]:.4f} +- {error:.4f} (standard error), {images} |
+| temperature | {model_temperature(run, epoch):g}, fitted on them; it changes no answer |
 | test accuracy | {test} |
 | fingerprint | `{run.fingerprint}` |
 | commit | {run.environment.get("git_commit") or "unknown"} |

@@ -6,21 +6,23 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from modiste.data.load import divide
 from modiste.data.sealed import SealedTest
 from modiste.data.source import Source
-from modiste.data.types import ImageSet
 from modiste.errors import StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
-from modiste.train.loop import score
+from modiste.spec.parts import Estimator
+from modiste.train.one_go import fit_in_one_go
 from modiste.train.predictor import Predictor
+from modiste.train.session import measured
 
 NUM_ERRORS_KEPT = 48
 
@@ -32,6 +34,13 @@ class Candidate:
     stage: str
     label: str
     run: Run
+
+
+class Answers(Protocol):
+    """A model, whatever its kind."""
+
+    def logits(self, images_NCHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """One row of scores for each image, N x K."""
 
 
 class LookLedger:
@@ -76,7 +85,7 @@ def look(
     if (target / "manifest.json").is_file():
         return target
     # Everything that can fail is done before the seal opens.
-    models = {candidate.run.fingerprint: _models(candidate.run) for candidate in candidates}
+    models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
     test = SealedTest(source, LookLedger(ledger, candidates)).open(reason)
     content: dict[str, bytes] = {}
     rows = []
@@ -95,7 +104,12 @@ def look(
             }
         )
         content[f"errors-{short}.npz"] = files.to_npz(
-            worst_errors(logits["last"], test, NUM_ERRORS_KEPT)
+            worst_errors(
+                logits["last"],
+                test,
+                NUM_ERRORS_KEPT,
+                are_probabilities=run.metrics["last"]["val"]["loss"] is not None,
+            )
         )
         rows.append(
             {
@@ -104,7 +118,7 @@ def look(
                 "seed": run.spec.seed,
                 "fingerprint": run.fingerprint,
                 "parameters": run.layers["parameters"]["total"],
-                **{epoch: _measured(values, test) for epoch, values in logits.items()},
+                **{e: measured(run.spec, values, test) for e, values in logits.items()},
             }
         )
     results = [
@@ -136,7 +150,9 @@ def known_heads(folder: Path) -> list[str]:
     ]
 
 
-def _models(run: Run) -> dict[str, Predictor]:
+def _models(run: Run, source: Source) -> dict[str, Answers]:
+    if isinstance(run.spec.model.params, Estimator):
+        return dict.fromkeys(("best", "last"), _fitted_again(run, source))
     if not run.has_weights:
         raise StoreError(
             f"{run.folder}: its weights were dropped, so it cannot be measured. Raise keep_weights "
@@ -147,7 +163,16 @@ def _models(run: Run) -> dict[str, Predictor]:
     }
 
 
-def _measured(logits_NK: npt.NDArray[np.float32], images: ImageSet) -> dict[str, Any]:
-    loss, accuracy = score(logits_NK, images.labels_N)
-    correct = int((logits_NK.argmax(axis=1) == images.labels_N).sum())
-    return {"loss": loss, "accuracy": accuracy, "correct": correct, "total": len(images)}
+def _fitted_again(run: Run, source: Source) -> Answers:
+    """A model that was fitted in one go has no weights: the same fit gives it back."""
+    data = divide(source.load_train(), run.spec.data, str(run.metrics["data_digest"]))
+    model = fit_in_one_go(run.spec, data)
+    before = run.metrics["last"]["val"]["correct"]
+    again = measured(run.spec, model.logits(data.val.images_NCHW), data.val)["correct"]
+    if again != before:
+        raise StoreError(
+            f"{run.folder}: fitted again, it gets {again:,} validation images right, not "
+            f"{before:,}: another version of scikit-learn, or another processor. Run it here in "
+            "another folder, and measure that."
+        )
+    return model

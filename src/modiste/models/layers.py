@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modiste.errors import SpecError
+from modiste.spec.parts import Estimator, Family, ModelFamily
 
 Shape = tuple[int, ...]
 Padding = Literal["same", "valid"]
@@ -228,6 +229,22 @@ def table(layers: Sequence[Layer], shape_CHW: Shape) -> dict[str, Any]:
         "flops_forward": sum(row["flops"] for row in rows),
         "layers": rows,
     }
+
+
+def describe(params: Family, shape_CHW: Shape, num_classes: int) -> dict[str, Any]:
+    """The layer table of a model for such images, as `table` gives it.
+
+    A model that is fitted in one go has no layers: its table is empty, its FLOPs are unknown, and
+    what it keeps is counted once it is fitted.
+
+    Raises:
+        SpecError: If the hyperparameters make no sense for images of that shape.
+    """
+    if isinstance(params, ModelFamily):
+        return table(params.layers(shape_CHW, num_classes), shape_CHW)
+    if isinstance(params, Estimator):
+        params.check(shape_CHW, num_classes)
+    return {**table([], shape_CHW), "flops_forward": None}
 
 
 def _need_image(shape: Shape, what: str) -> tuple[int, int, int]:

@@ -11,7 +11,10 @@ from modiste.report.numbers import count, listing, plural, points, proportion, s
 
 
 def best(context: Context) -> list[Inline]:
-    """The best model of all, and how far behind it the best of another family is."""
+    """The best model of all, and how far behind it the best of others are.
+
+    These are the best net of another family, and the best that needs no network.
+    """
     found = _best_of_families(context)
     if not found:
         return ["Nothing has been trained to its end yet, so there is no answer."]
@@ -29,11 +32,14 @@ def best(context: Context) -> list[Inline]:
         Strong(proportion(_accuracy(context, first))),
         f" (standard error {size(first.standard_error(context.epoch) or 0)} points)",
     ]
-    for other_stage, other in ordered[1:2]:
-        words.append(
-            f"; the best {_family(other)}, {_label(other_stage, other)}, reaches "
-            f"{proportion(_accuracy(context, other))}{_behind(context, first, other)}"
-        )
+    for is_net in (True, False) if first.is_net else (True,):
+        for other_stage, other in [pair for pair in ordered[1:] if pair[1].is_net == is_net][:1]:
+            label = _label(other_stage, other)
+            who = (
+                f"the best {_family(other)}, {label}," if is_net else f"without a network, {label}"
+            )
+            accuracy = proportion(_accuracy(context, other))
+            words.append(f"; {who} reaches {accuracy}{_behind(context, first, other)}")
     return [*words, "."]
 
 
@@ -56,7 +62,7 @@ def beside(context: Context) -> list[Inline]:
         return [f"On the sealed test set {listing(tested)}."]
     pairs = [pair for stage in whole for pair in prose.published_pairs(context, stage)]
     if not pairs:
-        return ["No row that was run so far has a published figure."]
+        return ["No row that was run so far has a published validation accuracy."]
     inside = [pair for pair in pairs if abs(pair.mean) <= 2 * pair.standard_error]
     left_out = "; stages that were cut are left out" if context.is_cut else ""
     return [
@@ -123,8 +129,9 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
         low, high = wilson(round(ours * scores[0].total), scores[0].total)
         where = "inside" if low <= theirs <= high else "outside"
         seeds = f"mean of {len(scores)} seeds, " if len(scores) > 1 else ""
+        name = in_text(stage.title) if len(stage.rows) == 1 else row.label
         answer.append(
-            f"{in_text(stage.title)} reaches {proportion(ours)} ({seeds}95\u00a0% interval "
+            f"{name} reaches {proportion(ours)} ({seeds}95\u00a0% interval "
             f"{proportion(low)}–{proportion(high)}, the published {proportion(theirs)} {where} it)"
         )
     return answer
@@ -160,7 +167,7 @@ def _accuracy(context: Context, row: RowFacts) -> float:
 
 def _family(row: RowFacts) -> str:
     """As one writes it: ``MLP`` and ``CNN``, other names as they are."""
-    return row.family.upper() if len(row.family) == 3 else row.family
+    return row.family.upper() if len(row.family) == 3 else row.family.replace("_", " ")
 
 
 def _article(row: RowFacts) -> str:

@@ -5,7 +5,7 @@ Sections build these; `html` and `markdown` only print them, so both forms say t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -202,11 +202,21 @@ class Figure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small image with what is to be said of it; `png` is the whole file."""
+    """A small image with what is to be said of it.
+
+    Attributes:
+        png: The whole file.
+        label: What it shows, for those who cannot see it.
+        lines: Stand below it.
+        more: Lines that unfold when asked for.
+        keys: What the gallery can be sorted by: words rise, numbers fall.
+    """
 
     png: bytes
     label: str
     lines: Sequence[str]
+    more: Sequence[str] = ()
+    keys: Mapping[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -218,10 +228,21 @@ class Gallery:
     caption: Words
     pictures: Sequence[Picture]
 
+    @property
+    def keys(self) -> list[str]:
+        """What it can be sorted by: what every picture has."""
+        if len(self.pictures) < 2:
+            return []
+        first, *rest = self.pictures
+        return [key for key in first.keys if all(key in picture.keys for picture in rest)]
+
 
 @dataclass(frozen=True)
 class Remark:
-    """A finding, with the models it was made about, `total` being all that were looked at."""
+    """A finding, with the models it was made about, `total` being all that were looked at.
+
+    One about the rows of a table together has a `total` of 0, and says once what was seen.
+    """
 
     code: str
     title: str

@@ -110,15 +110,17 @@ def _figure(name: str, epoch: Epoch) -> Callable[[Run], float | None]:
     if name == "gap":
         return lambda run: (
             run.metrics[epoch]["train"]["accuracy"] - run.metrics[epoch]["val"]["accuracy"]
+            if run.history
+            else None
         )
     if name == "epochs":
-        return lambda run: float(run.metrics["epochs"])
+        return lambda run: float(run.metrics["epochs"]) or None
     if name == "best_epoch":
-        return lambda run: float(run.metrics["best"]["epoch"])
+        return lambda run: float(run.metrics["best"]["epoch"]) or None
     if name == "seconds_per_epoch":
-        return lambda run: run.metrics["seconds"] / run.metrics["epochs"]
+        return lambda run: run.metrics["seconds"] / run.metrics["epochs"] if run.history else None
     part, _, figure = name.partition("_")
-    return lambda run: float(run.metrics[epoch][part][figure])
+    return lambda run: run.metrics[epoch].get(part, {}).get(figure)
 
 
 def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[float]:
@@ -129,7 +131,7 @@ def _seeds(
     context: Context, families: set[str], value: Callable[[Run], float | None]
 ) -> Pooled | None:
     """The spread over seeds of these families; of all, where they were hardly repeated."""
-    rows = {row.row.fingerprints: row for stage in context.stages for row in stage.rows}
+    rows = {r.row.fingerprints: r for stage in context.stages for r in stage.rows if r.is_net}
     alike = pooled([_values(row.runs, value) for row in rows.values() if row.family in families])
     if alike is not None and alike.degrees >= FEW_DEGREES:
         return alike

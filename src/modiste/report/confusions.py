@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from modiste.errors import StoreError
 from modiste.evaluate.intervals import wilson
 from modiste.evaluate.metrics import CountsKK, confusion, precision, recall
 from modiste.report import errors
@@ -30,7 +27,7 @@ from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import NONE, count, proportion
-from modiste.runs import files
+from modiste.report.quality import Answered, quality, read_arrays, stress_table
 from modiste.runs.run import Epoch, Run
 
 # Of the accent colour in the darkest cell: more, and the number in it could not be read.
@@ -48,6 +45,9 @@ class _Answers:
         errors: May be missing.
         errors_epoch: Whose errors were stored.
         command: Makes these answers again.
+        disagreement: By image id, the share of the other seeds that answer otherwise; none of a
+            single seed.
+        answered: The answers with their probabilities; none if logits were not kept.
     """
 
     counts_KK: CountsKK
@@ -57,46 +57,76 @@ class _Answers:
     errors: Path
     errors_epoch: Epoch
     command: str
+    disagreement: Mapping[int, float] | None
+    answered: Answered | None
 
 
 def detail(context: Context, stage: StageFacts, row: RowFacts) -> list[Block]:
     """Everything about the answers of a row's first run."""
     run = row.runs[0]
-    answers = _answers(context, stage, run)
+    answers = _answers(context, stage, row, run)
     return [
         Heading(full_name(stage, row), f"final-{stage.name}"),
         Paragraph(_words(answers)),
+        *([] if answers.answered is None else quality(answers.answered)),
+        *stress_table(
+            stage.name,
+            f"{context.epoch} epoch, seed {run.spec.seed}",
+            context.study.folder / "figures" / f"stress-{run.fingerprint[:16]}.npz",
+            context.command(stage.name),
+        ),
         Beside([_matrix(stage.name, answers), _recall(stage.name, answers)]),
         _gallery(stage, row, answers),
     ]
 
 
-def _answers(context: Context, stage: StageFacts, run: Run) -> _Answers:
+def _answers(context: Context, stage: StageFacts, row: RowFacts, run: Run) -> _Answers:
     """Of the test set, if this run has been shown it; of the validation images otherwise."""
     epoch, names = context.epoch, context.class_names
+    key = f"logits_{epoch}_NK"
     part, found = "validation", context.study.answers(run, epoch)
     predicted, labels = found.classes_N, found.labels_N
     stored = context.study.folder / "figures" / f"errors-{run.fingerprint[:16]}.npz"
     errors_epoch, command = epoch, context.command(stage.name)
+    val_logits = run.predictions[key] if run.has_predictions else None
+    ids = found.image_ids_N
+    others = {r: context.study.answers(r, epoch) for r in row.runs}
+    alike = [r for r, other in others.items() if np.array_equal(ids, other.image_ids_N)]
+    logits, seeds = val_logits, [r.predictions[key] for r in alike if r.has_predictions]
+    guesses = [others[r].classes_N for r in alike]
     for look in context.looks:
         path = look.file("predictions", run.fingerprint)
         if path.is_file():
-            saved = _read(path)
-            part, labels = "test", saved["labels"]
-            predicted = saved[f"logits_{epoch}_NK"].argmax(axis=1)
+            saved = read_arrays(path)
+            part, labels, logits, ids = "test", saved["labels"], saved[key], saved["image_ids"]
+            predicted = logits.argmax(axis=1)
+            paths = [look.file("predictions", r.fingerprint) for r in row.runs]
+            seeds = [read_arrays(each)[key] for each in paths if each.is_file()]
+            guesses = [each.argmax(axis=1) for each in seeds]
             stored, errors_epoch = look.file("errors", run.fingerprint), "last"
             command = context.look_command(look)
             break
     counts = confusion(predicted, labels, len(names))
     where = f"{part} images, {epoch} epoch, seed {run.spec.seed}"
-    return _Answers(counts, names, part, where, stored, errors_epoch, command)
-
-
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        return files.read_npz(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}).") from None
+    answered = None
+    if logits is not None:
+        answered = Answered(
+            stage.name,
+            logits,
+            labels,
+            part,
+            where,
+            val_logits,
+            found.labels_N,
+            seeds,
+            command,
+        )
+    apart = None
+    if len(guesses) > 1:
+        shares_N = np.mean([guess != predicted for guess in guesses], axis=0)
+        shares_N *= len(guesses) / (len(guesses) - 1)  # the shown seed agrees with itself
+        apart = dict(zip(ids.tolist(), shares_N.tolist(), strict=True))
+    return _Answers(counts, names, part, where, stored, errors_epoch, command, apart, answered)
 
 
 def _words(answers: _Answers) -> list[Inline]:
@@ -202,10 +232,18 @@ def _gallery(stage: StageFacts, row: RowFacts, answers: _Answers) -> Block:
         return Paragraph(["Images of its worst errors are not in this folder."], "note")
     if not len(found.labels):
         return Paragraph(["It made no error, so there is none to show."], "note")
+    which = f"{answers.errors_epoch} epoch, " if row.is_net else ""
+    where = f"{answers.part} images, {which}seed {row.runs[0].spec.seed}"
+    kind = "of highest loss"
+    under = "its class, what it was taken for with which probability, and what was left for it"
+    if not found.has_probabilities:
+        kind, under = "that it was surest of", "its class, and what it was taken for"
     caption = (
-        f"{full_name(stage, row)}: the {len(found.labels)} errors of highest loss "
-        f"({answers.part} images, {answers.errors_epoch} epoch, seed {row.runs[0].spec.seed}). "
-        "Under each image its class, what it was taken for with which probability, and what was "
-        "left for its class."
+        f"{full_name(stage, row)}: the {len(found.labels)} errors {kind} ({where}). Under each "
+        f"image {under}."
     )
-    return Gallery(f"figure-errors-{stage.name}", [caption], found.pictures(answers.names))
+    return Gallery(
+        f"figure-errors-{stage.name}",
+        [caption],
+        found.pictures(answers.names, answers.disagreement),
+    )

@@ -14,6 +14,7 @@ from modiste.report.looks import Look
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search.study import Row, Stage, Study
+from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow, PublishedSpec
 
 
@@ -175,6 +176,8 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
         committed = study.committed.get(stage.spec.name, {})
         families = {row.specs[0].model.family for row in stage.rows}
         spread = spreads.get(families.pop() if len(families) == 1 else ALL_FAMILIES)
+        if not any(isinstance(r.specs[0].model.params, ModelFamily) for r in stage.rows):
+            spread = None  # what is fitted in one go comes out the same for each seed
         return stage_facts(stage, cut, epoch, find, study.answers, committed, spread)
 
     return Context(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from PIL import Image
 from modiste.errors import StoreError
 from modiste.report.blocks import Picture
 
-NUM_SHOWN = 24
+NUM_SHOWN = 48
+_MORE = 4  # classes with their probabilities, the surest first
 _SIDE_PX = 96  # larger images are shown smaller, so that a report stays a few megabytes
 
 
@@ -25,29 +27,56 @@ class Errors:
 
     Attributes:
         images: uint8, N x H x W, or N x H x W x 3.
-        probabilities_NK: What the model gave each class.
+        probabilities_NK: What the model gave each class; NaN if it gives no probabilities.
+        image_ids: Of the data set's part.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
     probabilities_NK: npt.NDArray[np.float32]
+    image_ids: npt.NDArray[np.int64]
 
-    def pictures(self, class_names: Sequence[str]) -> list[Picture]:
-        """As small PNG files with their words."""
+    @property
+    def has_probabilities(self) -> bool:
+        return not bool(np.isnan(self.probabilities_NK).all())
+
+    def pictures(
+        self, class_names: Sequence[str], disagreement: Mapping[int, float] | None = None
+    ) -> list[Picture]:
+        """As small PNG files with their words.
+
+        Args:
+            class_names: K names.
+            disagreement: By image id, the share of the model's other seeds that answer otherwise.
+        """
         answer = []
-        for image, label, guess, chances_K in zip(
-            self.images, self.labels, self.predicted, self.probabilities_NK, strict=True
+        for image, label, guess, chances_K, image_id in zip(
+            self.images,
+            self.labels,
+            self.predicted,
+            self.probabilities_NK,
+            self.image_ids,
+            strict=True,
         ):
             true, taken = class_names[int(label)], class_names[int(guess)]
             share, rest = float(chances_K[guess]), float(chances_K[label])
-            answer.append(
-                Picture(
-                    _png(image),
-                    f"Image of class {true}, taken for {taken}",
-                    (true, f"as {taken}, {share:.2f}", f"true class {_small(rest)}"),
-                )
-            )
+            keys: dict[str, str | float] = {}
+            words = (f"as {taken}, {share:.2f}", f"true class {_small(rest)}")
+            more = [f"image {int(image_id)}"]
+            if math.isnan(share):
+                words = (f"as {taken}", "")
+            else:
+                keys["loss"] = round(-math.log(max(rest, 1e-12)), 3)
+                surest = np.argsort(-chances_K, kind="stable")[:_MORE]
+                more += [f"{class_names[int(k)]} {_small(float(chances_K[k]))}" for k in surest]
+            keys["class pair"] = " / ".join(sorted((true, taken)))
+            if disagreement is not None and int(image_id) in disagreement:
+                apart = disagreement[int(image_id)]
+                keys["disagreement between seeds"] = round(apart, 3)
+                more.append(f"{100 * apart:.0f} % of other seeds: another answer")
+            label_text = f"Image of class {true}, taken for {taken}"
+            answer.append(Picture(png(image), label_text, (true, *words), more, keys))
         return answer
 
 
@@ -66,6 +95,7 @@ def read(path: Path, num_classes: int) -> Errors | None:
                 arrays["labels"][:NUM_SHOWN],
                 arrays["predicted"][:NUM_SHOWN],
                 arrays["probabilities_NK"][:NUM_SHOWN],
+                arrays["image_ids"][:NUM_SHOWN],
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: cannot be read ({error}). Remove it and try again.") from None
@@ -73,7 +103,7 @@ def read(path: Path, num_classes: int) -> Errors | None:
     fits = (
         errors.images.dtype == np.uint8
         and (errors.images.ndim == 3 or errors.images.shape[3:] == (3,))
-        and len(errors.images) == len(errors.predicted) == n
+        and len(errors.images) == len(errors.predicted) == len(errors.image_ids) == n
         and errors.probabilities_NK.shape == (n, num_classes)
         and all(
             n == 0 or 0 <= int(part.min()) <= int(part.max()) < num_classes
@@ -85,7 +115,8 @@ def read(path: Path, num_classes: int) -> Errors | None:
     return errors
 
 
-def _png(image: npt.NDArray[np.uint8]) -> bytes:
+def png(image: npt.NDArray[np.uint8]) -> bytes:
+    """A small image, H x W or H x W x 3, as the bytes of a PNG file."""
     picture = Image.fromarray(image)
     picture.thumbnail((_SIDE_PX, _SIDE_PX))
     content = io.BytesIO()

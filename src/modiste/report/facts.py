@@ -26,6 +26,7 @@ from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
 from modiste.search.study import Answers, Row, Stage
+from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow
 
 # Degrees of freedom below which the seeds of one family say too little of their own spread.
@@ -98,16 +99,21 @@ class RowFacts:
         return f"; full profile, committed: validation accuracy {figure}, last epoch, {seeds}"
 
     def values(self, epoch: Epoch, part: str, figure: str) -> list[float]:
-        """One figure of every run, such as ``values("last", "val", "accuracy")``."""
-        return [run.metrics[epoch][part][figure] for run in self.runs]
+        """One figure of every run that has it, such as ``values("last", "val", "accuracy")``."""
+        found = [run.metrics[epoch][part][figure] for run in self.runs]
+        return [value for value in found if value is not None]
 
     def mean(self, epoch: Epoch, part: str, figure: str) -> float | None:
         """The mean of `values`; none without any."""
         return mean(self.values(epoch, part, figure))
 
     def ends(self, column: str) -> list[float]:
-        """A column of the history at the last epoch, of every run."""
-        return [run.history[-1][column] for run in self.runs]
+        """A column of the history at the last epoch, of every run that has epochs."""
+        return [run.history[-1][column] for run in self.runs if run.history]
+
+    def epochs(self, epoch: Epoch) -> list[int]:
+        """Which epoch the best or the last one was, of every run that has epochs."""
+        return [number for run in self.runs if (number := int(run.metrics[epoch]["epoch"]))]
 
     def standard_error(self, epoch: Epoch, part: str = "val") -> float | None:
         """Of the mean accuracy; it covers the images, which are the same for all seeds."""
@@ -122,9 +128,15 @@ class RowFacts:
         return self.row.specs[0].model.family
 
     @property
+    def is_net(self) -> bool:
+        """Whether it is trained, in epochs, and not fitted in one go."""
+        return all(isinstance(spec.model.params, ModelFamily) for spec in self.row.specs)
+
+    @property
     def parameters(self) -> int | None:
         for run in self.row.runs:
-            return int(run.layers["parameters"]["total"])
+            # Of one that is fitted in one go they are not known before it is.
+            return int(run.layers["parameters"]["total"]) or None
         return None
 
     @property
@@ -157,6 +169,10 @@ class StageFacts:
     @property
     def title(self) -> str:
         return self.stage.spec.title or self.name
+
+    @property
+    def has_nets(self) -> bool:
+        return any(row.is_net for row in self.rows)
 
     @property
     def ranked(self) -> list[RowFacts]:
@@ -253,11 +269,14 @@ def _standings(
 def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
     """How much a seed moves the validation accuracy, by family, from every repeated point.
 
-    A family that was hardly repeated takes the spread of all of them together.
+    A family that was hardly repeated takes the spread of all of them together. What is fitted in
+    one go comes out the same for each seed, and says nothing of that.
     """
     rows = {row.fingerprints: row for stage in stages for row in stage.rows}
     values: dict[str, list[list[float]]] = {}
     for row in rows.values():
+        if not isinstance(row.specs[0].model.params, ModelFamily):
+            continue
         runs = [run for run in row.runs if run.metrics["status"] == "finished"]
         accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
         values.setdefault(row.specs[0].model.family, []).append(accuracies)

@@ -7,7 +7,7 @@ print. Models differ by colour and by the sign on their line, so no colour is ne
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,11 @@ def stage_figure(stage: StageFacts) -> Figure | None:
 
 
 def draw(curves: Sequence[Curve], title: str, words: str) -> tuple[str, bool]:
-    """One panel as SVG, and whether first epochs lie outside its frame."""
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"modiste {title}"}):
-        drawing = Drawing(figsize=(4.4, 2.95), layout="constrained")
-        axes = drawing.subplots()
-        drawing.patch.set_visible(False)
-        axes.patch.set_visible(False)
+    """One panel of curves by epoch as SVG, and whether first epochs lie outside its frame."""
+    clipped = False
+
+    def plot(axes: Axes) -> None:
+        nonlocal clipped
         for curve in reversed(curves):
             _plot(axes, curve, len(curves))
         longest = max(max(curve.epochs) for curve in curves)
@@ -103,19 +102,27 @@ def draw(curves: Sequence[Curve], title: str, words: str) -> tuple[str, bool]:
             MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
         )
         clipped = _frame(axes, curves)
-        axes.set_xlabel("epoch")
-        axes.set_title(
-            f"{title}, {words}" if title.lower() != words else title,
-            loc="left",
-            fontsize=8.0,
-            pad=6,
-        )
+
+    heading = f"{title}, {words}" if title.lower() != words else title
+    return drawn(plot, heading, "epoch"), clipped
+
+
+def drawn(plot: Callable[[Axes], None], title: str, xlabel: str) -> str:
+    """One panel in the report's style, as SVG: what `plot` puts into it."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"modiste {title}"}):
+        drawing = Drawing(figsize=(4.4, 2.95), layout="constrained")
+        axes = drawing.subplots()
+        drawing.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        plot(axes)
+        axes.set_xlabel(xlabel)
+        axes.set_title(title, loc="left", fontsize=8.0, pad=6)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
         text = io.StringIO()
         drawing.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue(), clipped
+    return text.getvalue()
 
 
 def _plot(axes: Axes, curve: Curve, num_curves: int) -> None:

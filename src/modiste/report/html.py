@@ -27,11 +27,18 @@ from modiste.report.figures import MARKERS
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above the first section."""
+    """What stands above the first section, and where all of it comes from.
+
+    Attributes:
+        origin: Stands below the last section.
+        page: The HTML file, for the Markdown beside it to point to.
+    """
 
     title: str
     kicker: str
     byline: str
+    origin: str = "the folders of its runs"
+    page: str = "report.html"
 
 
 @dataclass(frozen=True)

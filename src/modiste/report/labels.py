@@ -7,7 +7,7 @@ from typing import Any
 
 from modiste.report.cuts import show
 from modiste.search.study import Row
-from modiste.spec.study import CHOICES, Settings, label
+from modiste.spec.settings import CHOICES, Settings, label
 
 
 def short_labels(rows: Sequence[Row]) -> list[str]:

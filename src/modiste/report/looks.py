@@ -14,9 +14,9 @@ from modiste.runs.run import Epoch
 
 @dataclass(frozen=True)
 class Score:
-    """Loss in nats and accuracy on test images."""
+    """Loss in nats (none of a model without probabilities) and accuracy on test images."""
 
-    loss: float
+    loss: float | None
     accuracy: float
     correct: int
     total: int
@@ -99,6 +99,5 @@ def _run(value: Mapping[str, Any]) -> LookRun:
 
 
 def _score(value: Mapping[str, Any]) -> Score:
-    return Score(
-        float(value["loss"]), float(value["accuracy"]), int(value["correct"]), int(value["total"])
-    )
+    loss = None if value["loss"] is None else float(value["loss"])
+    return Score(loss, float(value["accuracy"]), int(value["correct"]), int(value["total"]))

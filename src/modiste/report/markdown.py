@@ -37,7 +37,7 @@ def render(head: Head, sections: Sequence[SectionText]) -> str:
     for section in sections:
         number = f"{section.number} " if section.number else ""
         parts.append(f"## {number}{escape(section.title)}")
-        parts += [_block(block, numbers) for block in section.blocks]
+        parts += [_block(block, numbers, head.page) for block in section.blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -59,7 +59,7 @@ def code(text: str) -> str:
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
-def _block(block: Block, numbers: Numbers) -> str:
+def _block(block: Block, numbers: Numbers, page: str) -> str:
     match block:
         case Paragraph():
             return _words(block.words, numbers)
@@ -78,7 +78,7 @@ def _block(block: Block, numbers: Numbers) -> str:
         case Figure() | Gallery():
             return (
                 f"**{numbers[block.ident]}.** {_words(block.caption, numbers)} "
-                "(Drawn in report.html.)"
+                f"(Drawn in {escape(page)}.)"
             )
         case Remarks():
             return "\n".join(

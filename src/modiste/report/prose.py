@@ -192,18 +192,19 @@ def by_best_epoch(epoch: Epoch) -> str:
 
 def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
     accuracies = {name: row.values(name, "val", "accuracy") for name in ("last", "best")}
-    lasts = [int(run.metrics["last"]["epoch"]) for run in row.runs]
-    bests = [int(run.metrics["best"]["epoch"]) for run in row.runs]
+    lasts, bests = row.epochs("last"), row.epochs("best")
     spread = deviation(accuracies["last"])
     mean = row.mean("last", "val", "accuracy")
     doubt = f"standard error {size(row.standard_error('last') or 0)} points"
     if spread is not None:
         doubt += f"; {len(row.runs)} seeds, standard deviation {size(spread)} points"
+    figure: list[Inline] = [" validation accuracy is ", Strong(proportion(mean)), f" ({doubt})"]
+    if not row.is_net:
+        return ["Its", *figure, "."]
     words: list[Inline] = [
         "At its last epoch" + (f", {lasts[0]}," if len(lasts) == 1 else ""),
-        " the validation accuracy is ",
-        Strong(proportion(mean)),
-        f" ({doubt})",
+        " the",
+        *figure,
     ]
     if bests == lasts:
         return [*words, "; validation loss was lowest there, too."]
@@ -215,9 +216,10 @@ def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
 def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list[Inline]:
     epoch = context.epoch
     first, last = ranked[0], ranked[-1]
+    when = f" {by_best_epoch(epoch)}" if stage.has_nets else ""
     words: list[Inline] = [
         Strong(first.label),
-        f" has the highest validation accuracy {by_best_epoch(epoch)}, ",
+        f" has the highest validation accuracy{when}, ",
         Strong(proportion(first.mean(epoch, "val", "accuracy"))),
         f" ({interval(first)}), with {plural(first.parameters or 0, 'parameter')}",
     ]
@@ -227,7 +229,8 @@ def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> li
     words.append(". ")
     words += tie(context, stage, ranked)
     leader = min(ranked, key=lambda row: row.mean("best", "val", "loss") or math.inf)
-    if leader is not first:
+    has_losses = all(row.values("best", "val", "loss") for row in ranked)
+    if leader is not first and has_losses:
         words += [
             (
                 f" By its lowest validation loss {leader.label} would stand first "
@@ -245,7 +248,8 @@ def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list
     if len(compared) < 2:
         return []
     covered = "seeds and images" if stage.seeds else "images"
-    alone = "" if stage.seeds else "; how much another seed would change, nobody has tried"
+    is_tried = stage.seeds or not stage.has_nets
+    alone = "" if is_tried else "; how much another seed would change, nobody has tried"
     if len(group) == 1:
         others = "the other is" if len(compared) == 2 else "every other point is"
         return [

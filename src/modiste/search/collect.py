@@ -104,30 +104,38 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
 
     Returns:
         ``fingerprints_R``, for both epochs ``classes_last_RN`` (uint8) and
-        ``probabilities_last_RN`` (float16), and ``labels_N`` and ``image_ids_N``, which the runs
-        share; empty if no run has predictions.
+        ``probabilities_last_RN`` (float16; NaN for a model that gives none), and ``labels_N`` and
+        ``image_ids_N``, or with folds ``labels_RN`` and ``image_ids_RN``; empty if no run has
+        predictions.
 
     Raises:
-        StoreError: If the runs were validated on different images.
+        StoreError: If the runs were validated on different numbers of images.
     """
     finished = [run for run in runs if run.metrics["status"] == "finished" and run.has_predictions]
     if not finished:
         return {}
-    shared = study.answers(finished[0], "last")
-    for run in finished:
-        if not np.array_equal(shared.image_ids_N, run.predictions["image_ids"]):
-            raise StoreError(f"{run.folder}: validated on other images than the rest of its stage.")
     arrays: dict[str, npt.NDArray[Any]] = {
-        "fingerprints_R": np.array([run.fingerprint for run in finished]),
-        "labels_N": shared.labels_N.astype(np.uint8),
-        "image_ids_N": shared.image_ids_N.astype(np.int32),
+        "fingerprints_R": np.array([run.fingerprint for run in finished])
     }
+    found = [study.answers(run, "last") for run in finished]
+    first = found[0]
+    for run, answers in zip(finished, found, strict=True):
+        if len(answers.labels_N) != len(first.labels_N):
+            raise StoreError(f"{run.folder}: validated on more or fewer images than its stage.")
+    if all(np.array_equal(first.image_ids_N, answers.image_ids_N) for answers in found):
+        arrays["labels_N"] = first.labels_N.astype(np.uint8)
+        arrays["image_ids_N"] = first.image_ids_N.astype(np.int32)
+    else:
+        arrays["labels_RN"] = np.stack([a.labels_N for a in found]).astype(np.uint8)
+        arrays["image_ids_RN"] = np.stack([a.image_ids_N for a in found]).astype(np.int32)
     for epoch in ("last", "best"):
         shares_RNK = np.stack(
             [probabilities(run.predictions[f"logits_{epoch}_NK"]) for run in finished]
         )
         arrays[f"classes_{epoch}_RN"] = shares_RNK.argmax(axis=2).astype(np.uint8)
-        arrays[f"probabilities_{epoch}_RN"] = shares_RNK.max(axis=2).astype(np.float16)
+        highest_RN = shares_RNK.max(axis=2).astype(np.float16)
+        highest_RN[[run.metrics[epoch]["val"]["loss"] is None for run in finished]] = np.nan
+        arrays[f"probabilities_{epoch}_RN"] = highest_RN
     return arrays
 
 
@@ -180,7 +188,7 @@ def _line(row: Row, run: Run) -> dict[str, Any]:
                 value = metrics.get(epoch, {}).get(part, {}).get(figure)
                 line[f"{epoch}_{part}_{figure}"] = "" if value is None else f"{value:.6f}"
     if "best" in metrics:
-        line["best_epoch"] = metrics["best"]["epoch"]
+        line["best_epoch"] = metrics["best"]["epoch"] or ""
     if history:
         line |= {
             "train_loss_as_seen": f"{history[-1]['train_loss']:.6f}",

@@ -31,17 +31,8 @@ from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search.work_folder import Lock
 from modiste.spec.run import RunSpec, versions_here
-from modiste.spec.study import (
-    Found,
-    Override,
-    Point,
-    Settings,
-    StageSpec,
-    StudySpec,
-    inherited,
-    layered,
-    points,
-)
+from modiste.spec.settings import Settings, layered
+from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
 
 SCHEMA = 1
 ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
@@ -279,7 +270,11 @@ class Study:
         if run.fingerprint not in self._collected:
             raise StoreError(f"{run.folder}: neither its logits nor its answers were kept.")
         kept, index = self._collected[run.fingerprint]
-        found = (kept[f"classes_{epoch}_RN"][index], kept["labels_N"], kept["image_ids_N"])
+        shared = (
+            kept[f"{name}_RN"][index] if f"{name}_RN" in kept else kept[f"{name}_N"]
+            for name in ("labels", "image_ids")
+        )
+        found = (kept[f"classes_{epoch}_RN"][index], *shared)
         return Answers(*(array.astype(np.int64) for array in found))
 
     @cached_property

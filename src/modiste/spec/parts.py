@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from modiste.spec.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
     from modiste.models.layers import Layer
@@ -32,7 +33,11 @@ Counters = dict[str, float]
 LearningRate = Annotated[float, Field(gt=0, le=1e30)]
 
 
-class ModelFamily(Spec):
+class Family(Spec):
+    """The hyperparameters of whatever `model.family` may name: a net, or an estimator."""
+
+
+class ModelFamily(Family):
     """The hyperparameters of a family of nets, and the list of layers they stand for.
 
     Attributes:
@@ -47,6 +52,58 @@ class ModelFamily(Spec):
 
         Raises:
             SpecError: If these hyperparameters make no net for images of that shape.
+        """
+
+
+class Fitted(Protocol):
+    """An estimator that has seen its training images.
+
+    Attributes:
+        num_kept: Numbers that it keeps to answer with; what a net's parameters are.
+    """
+
+    @property
+    def num_kept(self) -> int: ...
+
+    def scores_NK(self, images_NCHW: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Finite scores, N x K: the class with the highest one is the answer."""
+
+
+class Estimator(Family):
+    """The hyperparameters of a model that is fitted in one go, by scikit-learn.
+
+    It has no layers and no epochs, and nothing of ``train`` means anything to it.
+
+    Attributes:
+        gives_probabilities: Whether its scores are log-probabilities, so that a loss can be told.
+            Where they are not, as with the distances from a support vector machine's borders or
+            with votes, softmax would make numbers of them that claim to be chances and are none.
+    """
+
+    gives_probabilities: ClassVar[bool]
+
+    @abstractmethod
+    def fit(
+        self,
+        images_NCHW: npt.NDArray[np.float32],
+        labels_N: npt.NDArray[np.int64],
+        num_classes: int,
+        seed: int,
+    ) -> Fitted:
+        """Fit these images; the same arguments give the same bits on one thread.
+
+        Args:
+            images_NCHW: Scaled as the data spec says.
+            labels_N: 0 to ``num_classes - 1``; not every class need be there.
+            num_classes: K.
+            seed: Of all its randomness.
+        """
+
+    def check(self, shape_CHW: Shape, num_classes: int) -> None:
+        """Say before anything runs what does not fit such images.
+
+        Raises:
+            SpecError: If these hyperparameters make no sense for images of that shape.
         """
 
 
@@ -123,7 +180,7 @@ class Augmentation(Spec):
         """
 
 
-MODELS: Registry[type[ModelFamily]] = Registry("model family", "modiste.models.families")
+MODELS: Registry[type[Family]] = Registry("model family", "modiste.models.families")
 OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer", "modiste.optim.rules")
 SCHEDULES: Registry[type[Schedule]] = Registry("schedule", "modiste.train.schedules")
 AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", "modiste.data.augment")

@@ -48,11 +48,13 @@ class PublishedStage(Spec):
     """The rows of one stage.
 
     Attributes:
+        source: Whose they are, where they are not those of the whole file.
         note: What a reader of these figures should know.
         conclusion: What the publication concluded from them, in our words.
         layers: Its layer table: what, output shape, parameters.
     """
 
+    source: str = ""
     note: str = ""
     conclusion: str = ""
     rows: tuple[PublishedRow, ...] = ()

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -20,6 +20,8 @@ from modiste.spec.parts import (
     OPTIMIZERS,
     SCHEDULES,
     Augmentation,
+    Estimator,
+    Family,
     ModelFamily,
     Optimizer,
     Preset,
@@ -42,6 +44,9 @@ class DataSpec(Spec):
         split_seed: Seed of the division alone.
         scaling: ``unit`` is x / 255; ``standard`` then subtracts the training images' mean and
             divides by their standard deviation, for each channel; ``raw`` leaves 0 to 255.
+        folds: For cross-validation: one of so many folds is held out, and the rest divided as
+            above; the model is judged on the fold.
+        fold: Which of them, from 0.
     """
 
     name: str = "fashion-mnist"
@@ -49,13 +54,38 @@ class DataSpec(Spec):
     num_train: int | None = Field(None, ge=1)
     split_seed: int = Field(0, ge=0)
     scaling: Literal["unit", "standard", "raw"] = "unit"
+    folds: int | None = Field(None, ge=2, le=1000)
+    fold: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if self.fold >= (self.folds or 1):
+            last = (self.folds or 1) - 1
+            raise SpecError(
+                f"fold: {self.fold}; there are folds 0 to {last} (`folds` says how many)."
+            )
+        return self
 
 
 class ModelSpec(Spec):
     """A model family and its hyperparameters."""
 
     family: str
-    params: SerializeAsAny[ModelFamily]
+    params: SerializeAsAny[Family]
+
+    @property
+    def net(self) -> ModelFamily:
+        """The hyperparameters, where they are those of a net.
+
+        Raises:
+            SpecError: If the model is fitted in one go, and has no layers.
+        """
+        if isinstance(self.params, ModelFamily):
+            return self.params
+        raise SpecError(
+            f"model.family: {self.family!r} is fitted in one go and is no net: it has no layers, "
+            "and no weights are kept of it."
+        )
 
 
 class TrainSpec(Spec):
@@ -82,6 +112,9 @@ class TrainSpec(Spec):
 
 class RunSpec(Spec):
     """Data, model, training, seed and threads: all that decides what a run computes.
+
+    Of an `Estimator`, which is fitted in one go, ``train`` is checked and then forgotten: it stands
+    at its defaults, is not written out, and neither it nor preset and device are hashed.
 
     Attributes:
         preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
@@ -113,7 +146,24 @@ class RunSpec(Spec):
             filled["model"] = _model(filled["model"], preset)
         if isinstance(filled.get("train", {}), Mapping):
             filled["train"] = _train(filled.get("train", {}), preset)
+            model = filled.get("model")
+            if isinstance(model, Mapping) and isinstance(model["params"], Estimator):
+                TrainSpec.parse(filled["train"], "train")  # a slip in it is one all the same
+                filled["train"] = _train({}, preset)
         return filled
+
+    def to_dict(self) -> dict[str, Any]:
+        values = super().to_dict()
+        if isinstance(self.model.params, Estimator):
+            del values["train"]
+        return values
+
+    def identity(self) -> dict[str, Any]:
+        found = super().identity()
+        if isinstance(self.model.params, Estimator):
+            for key in ("train", "preset", "device"):
+                found.pop(key, None)
+        return found
 
     def fingerprint(self, data_digest: str, versions: Mapping[str, Any] | None = None) -> str:
         """SHA-256 of everything that decides the numbers, in hexadecimal.

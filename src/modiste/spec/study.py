@@ -11,14 +11,13 @@ from pydantic import Field, StringConstraints
 
 from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
+from modiste.spec.final import check_final
 from modiste.spec.run import RunSpec
+from modiste.spec.settings import Settings, assign, label, layered, matches, merge
 
 Profile = Literal["quick", "full"]
-Settings = dict[str, Any]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
-# A part that is chosen by one of these keys is replaced by a setting, never mixed into.
-CHOICES = ("name", "family")
 # Confirming runs begin with this seed, well above those that chose: nothing is measured twice.
 FIRST_FRESH_SEED = 101
 
@@ -67,6 +66,8 @@ class StageSpec(Spec):
         confirm: In place of points of its own, the best of an earlier stage on fresh seeds. A
             profile that skips it lets the earlier stage hand on its own winner.
         repeats: Seeds of each point: S, S + 1, ...
+        folds: Cross-validation: each point is trained once for each fold, with that fold held out
+            from fitting, stopping and choosing, and judged on it; each repeat deals anew.
         assumed: Keys that the published study does not state; the report marks them.
         keep_weights: Points, best first, that keep their weights on disk.
         is_final: (key ``final``) Its winner is one of the study's answers: it is saved as a model,
@@ -87,6 +88,7 @@ class StageSpec(Spec):
     from_: tuple[Name, ...] = Field((), alias="from")
     confirm: Confirm | None = None
     repeats: int = Field(1, ge=1)
+    folds: int | None = Field(None, ge=2, le=1000)
     assumed: tuple[str, ...] = ()
     keep_weights: int = Field(3, ge=0)
     is_final: bool = Field(False, alias="final")
@@ -252,10 +254,23 @@ def points(
         for override in overrides:
             if override.stage in names:
                 values = assign(values, {override.key: override.value}, where)
-        specs = tuple(RunSpec.parse({"seed": seed + r, **values}, where) for r in range(repeats))
+        specs = tuple(
+            RunSpec.parse(repeat, where)
+            for r in range(repeats)
+            for repeat in _folded({"seed": seed + r, **values}, stage.folds, r)
+        )
         is_chosen = _is_chosen(changes, {**settings, "label": text})
         answer.append(Point(text, settings, specs, is_chosen))
     return answer
+
+
+def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict[str, Any]]:
+    """One run's values, or those of one run for each fold; each repeat deals its own folds."""
+    if folds is None:
+        return [values]
+    split_seed = values["data"].get("split_seed", 0)
+    dealt = {"data.folds": folds, "data.split_seed": split_seed + repeat}
+    return [assign(values, {**dealt, "data.fold": fold}) for fold in range(folds)]
 
 
 def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
@@ -279,21 +294,6 @@ def inherited(stage: StageSpec, earlier: Mapping[str, Found]) -> Settings:
     return layered(*(earlier[name].winner for name in stage.from_))
 
 
-def layered(*layers: Settings) -> Settings:
-    """Settings upon settings: a key that comes again is set anew, after all before it.
-
-    Example:
-        >>> layered({"a": 1, "b": 2}, {"a": 3})
-        {'b': 2, 'a': 3}
-    """
-    answer: Settings = {}
-    for layer in layers:
-        for key, value in layer.items():
-            answer.pop(key, None)
-            answer[key] = value
-    return answer
-
-
 def check(
     study: StudySpec,
     profiles: Sequence[str] = ("quick", "full"),
@@ -314,6 +314,7 @@ def check(
     for profile in profiles:
         firsts: dict[str, Found] = {}
         idle: set[str] = set()
+        no_nets: dict[str, str] = {}
         for stage in study.stages:
             found = points(study, stage, profile, study.seed, firsts, overrides)
             chosen = [point for point in found if point.is_chosen]
@@ -329,6 +330,8 @@ def check(
             if not chosen and (confirmed is None or confirmed.name in idle):
                 idle.add(stage.name)
             answer += chosen
+            models = [point.specs[0].model for point in chosen]
+            no_nets |= check_final(stage.name, stage.is_final, models, study.needs(stage), no_nets)
             base = inherited(stage, firsts)
             firsts[stage.name] = Found(
                 tuple((point.label, layered(base, point.settings)) for point in chosen or found)
@@ -385,81 +388,6 @@ def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
         )
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`, mapping by mapping; a part chosen by name replaces the old one.
-
-    Example:
-        >>> merge({"optimizer": {"name": "sgd", "momentum": 0.9}}, {"optimizer": {"name": "adam"}})
-        {'optimizer': {'name': 'adam'}}
-    """
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        # The name of a data set chooses no class: the keys beside it mean the same for all.
-        is_new_part = (
-            key != "data" and isinstance(value, Mapping) and any(word in value for word in CHOICES)
-        )
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and not is_new_part:
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> dict[str, Any]:
-    """Nested values with dotted keys set, such as ``train.optimizer.learning_rate``.
-
-    Raises:
-        SpecError: If a key leads through something that holds no keys.
-    """
-    answer = dict(values)
-    for dotted, value in settings.items():
-        node: Any = value
-        for key in reversed(dotted.split(".")):
-            node = {key: node}
-        _check_path(answer, dotted, where)
-        answer = merge(answer, node)
-    return answer
-
-
-def label(settings: Settings) -> str:
-    """A short name of a point: the last word of each key, and its value.
-
-    Example:
-        >>> label({"model.params.hidden": [768, 512], "model.params.dropout": 0.3})
-        'hidden=[768, 512], dropout=0.3'
-    """
-    return ", ".join(_show(key, value) for key, value in settings.items())
-
-
-def _show(key: str, value: Any) -> str:
-    last = key.rsplit(".", maxsplit=1)[-1]
-    if isinstance(value, Mapping):
-        head = [str(value[word]) for word in CHOICES if word in value]
-        rest = [f"{name}={_plain(item)}" for name, item in value.items() if name not in CHOICES]
-        return " ".join(head + rest)
-    return f"{last}={_plain(value)}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _show("", value)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_plain(item) for item in value) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def matches(settings: Settings, wanted: Settings) -> bool:
-    """Whether a point sets every key of `wanted` to that value."""
-    return all(key in settings and _same(settings[key], value) for key, value in wanted.items())
-
-
-def _same(one: Any, two: Any) -> bool:
-    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
-        return list(one) == list(two)
-    return bool(one == two)
-
-
 def _is_chosen(changes: StageProfile, settings: Settings) -> bool:
     if changes.skip is not None:
         return False
@@ -473,11 +401,3 @@ def _check_only(stage: StageSpec, changes: StageProfile, rows: Sequence[Settings
                 f"stages[{stage.name}].profiles: only {wanted} names no point of this stage. "
                 f"Its points: {'; '.join(row['label'] for row in rows)}."
             )
-
-
-def _check_path(values: Mapping[str, Any], dotted: str, where: str) -> None:
-    node: Any = values
-    for key in dotted.split(".")[:-1]:
-        node = node.get(key, {})
-        if not isinstance(node, Mapping):
-            raise SpecError(f"{where}: {dotted}: {key!r} holds {node!r}, which has no keys inside.")

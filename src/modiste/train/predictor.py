@@ -37,7 +37,7 @@ class Predictor:
         self.class_names = tuple(layers["class_names"])
         self.shape_CHW = (channels, height, width)
         self._preprocess = Preprocess.from_dict(layers["preprocess"])
-        params = spec.model.params
+        params = spec.model.net
         described = params.layers(self.shape_CHW, len(self.class_names))
         self._net = Network(described, self.shape_CHW, params.initialisation)
         places = dict(self._net.named_weights() + self._net.named_statistics())

@@ -15,12 +15,13 @@ from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
 from modiste.models.build import Network
-from modiste.models.layers import Dropout, table
+from modiste.models.layers import Dropout, describe
 from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
+from modiste.spec.parts import Estimator, ModelFamily
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, fit, infer, score
-from modiste.train.machine import prepare
+from modiste.train.machine import device_facts, prepare
 from modiste.train.noise import kept_share
 from modiste.train.state import TrainState
 
@@ -49,6 +50,9 @@ class Session:
         self._train, self._val = (
             Batches(images, data.preprocess, spec.device) for images in (data.train, data.val)
         )
+        self._held = None
+        if data.held is not None:
+            self._held = Batches(data.held, data.preprocess, spec.device)
         self.state = start(spec, self.net)
         if checkpoint is not None:
             self.state.load(checkpoint, self.fingerprint)
@@ -80,22 +84,28 @@ class Session:
                 net.statistics.copy_(statistics)
                 train_NK = yield from infer(net, self._train)
                 val_NK = yield from infer(net, self._val)
-                train = _measured(train_NK, self._data.train)
+                train = measured(self.spec, train_NK, self._data.train)
                 if not math.isfinite(train["loss"]):
                     status = "diverged"
                     reason = f"training loss no longer finite with the weights of epoch {epoch}"
                     continue
-                val = _measured(val_NK, self._data.val)
+                val = measured(self.spec, val_NK, self._data.val)
                 epochs[name] = {"epoch": epoch, "train": train, "val": val}
                 predictions[f"logits_{name}_NK"] = val_NK
+                if self._held is not None and self._data.held is not None:
+                    held_NK = yield from infer(net, self._held)
+                    epochs[name]["held"] = measured(self.spec, held_NK, self._data.held)
+                    predictions[f"held_logits_{name}_NK"] = held_NK
                 for key, tensor in net.named_weights() + net.named_statistics():
                     weights[f"{name}/{key}"] = tensor.cpu().contiguous().numpy().copy()
             if status == "finished" and state.epoch == state.best_epoch:
                 epochs["last"] = epochs["best"]
-                predictions["logits_last_NK"] = predictions["logits_best_NK"]
+                for key in [key for key in predictions if "logits_best" in key]:
+                    predictions[key.replace("best", "last")] = predictions[key]
                 weights |= {f"last/{key[5:]}": array for key, array in weights.items()}
             predictions["labels"] = self._data.val.labels_N
             predictions["image_ids"] = self._data.val.ids_N
+            predictions |= held_part(self._data)
         found = record(self.spec, self._data, status, reason)
         return replace(
             found,
@@ -112,15 +122,23 @@ class Session:
         )
 
 
+def held_part(data: TrainingData) -> dict[str, Any]:
+    """Labels and ids of the fold that was held out; nothing without cross-validation."""
+    if data.held is None:
+        return {}
+    return {"held_labels": data.held.labels_N, "held_ids": data.held.ids_N}
+
+
 def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRecord:
     """What a run leaves behind that has computed nothing, or nothing yet."""
-    shape_CHW, num_classes = data.train.shape_CHW, data.train.num_classes
-    layers = spec.model.params.layers(shape_CHW, num_classes)
+    params, shape_CHW, num_classes = spec.model.params, data.train.shape_CHW, data.train.num_classes
+    layers = params.layers(shape_CHW, num_classes) if isinstance(params, ModelFamily) else ()
     rates = {layer.rate for layer in layers if isinstance(layer, Dropout)}
+    device = "cpu" if isinstance(params, Estimator) else spec.device
     return RunRecord(
         fingerprint=spec.fingerprint(data.digest),
         spec=spec.to_dict(),
-        environment={**environment(), "threads": spec.threads, "device": spec.device},
+        environment={**environment(), **device_facts(device, spec.threads)},
         history=[],
         metrics={
             "schema": 1,
@@ -137,7 +155,7 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
             "num_val": len(data.val),
         },
         layers={
-            **table(layers, shape_CHW),
+            **describe(params, shape_CHW, num_classes),
             "class_names": list(data.train.class_names),
             "preprocess": data.preprocess.to_dict(),
         },
@@ -154,7 +172,7 @@ def _restored(spec: RunSpec) -> str:
 
 def network(spec: RunSpec, images: ImageSet) -> Network:
     """The net of a spec with its starting weights, for images of that shape and those classes."""
-    params = spec.model.params
+    params = spec.model.net
     return Network(
         params.layers(images.shape_CHW, images.num_classes),
         images.shape_CHW,
@@ -179,7 +197,15 @@ def start(spec: RunSpec, net: Network) -> TrainState:
     )
 
 
-def _measured(logits_NK: Logits, images: ImageSet) -> dict[str, float]:
+def measured(spec: RunSpec, logits_NK: Logits, images: ImageSet) -> dict[str, Any]:
+    """Loss, accuracy and counts; no loss of a model whose scores are no log-probabilities."""
     loss, accuracy = score(logits_NK, images.labels_N)
+    params = spec.model.params
+    is_loss = not isinstance(params, Estimator) or params.gives_probabilities
     correct = int((logits_NK.argmax(axis=1) == images.labels_N).sum())
-    return {"loss": loss, "accuracy": accuracy, "correct": correct, "total": len(images)}
+    return {
+        "loss": loss if is_loss else None,
+        "accuracy": accuracy,
+        "correct": correct,
+        "total": len(images),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -106,10 +106,9 @@ class TrainState:
         """
         try:
             tensors = safetensors.torch.load(checkpoint)
-            size = int.from_bytes(checkpoint[:8], "little")
-            counters = json.loads(json.loads(checkpoint[8 : 8 + size])["__metadata__"]["state"])
-        except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        except safetensors.SafetensorError as error:
             raise ResumeError(f"this checkpoint cannot be read ({error}).") from None
+        counters = _counters(checkpoint)
         if counters.pop("schema") != SCHEMA or counters.pop("fingerprint") != fingerprint:
             raise ResumeError(
                 f"this checkpoint belongs to another run than {fingerprint[:12]}: another spec, "
@@ -130,3 +129,22 @@ class TrainState:
             )
             with torch.no_grad():
                 place.copy_(tensor)
+
+
+def history_of(checkpoint: bytes) -> list[EpochRow]:
+    """The epochs that a checkpoint has behind it.
+
+    Raises:
+        ResumeError: If it is no checkpoint of ours.
+    """
+    return [EpochRow(**row) for row in _counters(checkpoint)["history"]]
+
+
+def _counters(checkpoint: bytes) -> dict[str, Any]:
+    try:
+        size = int.from_bytes(checkpoint[:8], "little")
+        header = json.loads(checkpoint[8 : 8 + size])
+        counters: dict[str, Any] = json.loads(header["__metadata__"]["state"])
+    except (KeyError, ValueError) as error:
+        raise ResumeError(f"this checkpoint cannot be read ({error}).") from None
+    return counters

@@ -15,7 +15,9 @@ from typing import Any
 
 from modiste.data.load import TrainingData
 from modiste.runs.run import RunRecord
+from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
+from modiste.train import one_go
 from modiste.train.loop import Tick
 from modiste.train.session import Session, record
 
@@ -48,7 +50,8 @@ class Progress:
     Attributes:
         epoch: Epochs finished.
         epochs: The limit.
-        phase: ``train`` or ``infer``; `done` of `total` batches of it.
+        phase: ``train`` or ``infer``; `done` of `total` batches of it. Of a model that is fitted
+            in one go it is ``fit``, `done` are the seconds since, and all else is 0.
         val_accuracy: After the last epoch finished, or none.
     """
 
@@ -63,7 +66,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that goes on from a checkpoint, or its record; just one of the two."""
+    """A run that goes on from a checkpoint, or its record; just one of the two.
+
+    Neither, if a model that is fitted in one go was given up because somebody wanted to stop.
+    """
 
     fingerprint: str
     checkpoint: bytes | None = None
@@ -99,6 +105,8 @@ class Worker:
         """
         began = asked = told = time.monotonic()
         try:
+            if isinstance(task.spec.model.params, Estimator):
+                return self._in_one_go(task, tell, should_stop)
             session = self._session(task)
             steps = _to_the_end(session)
             while True:
@@ -128,6 +136,23 @@ class Worker:
                 task.fingerprint,
                 record=record(task.spec, self._load(task.spec), "out_of_memory", str(error)),
             )
+
+    def _in_one_go(
+        self, task: Task, tell: Callable[[Progress], Any], should_stop: Callable[[], bool]
+    ) -> Outcome:
+        told = 0.0
+
+        def listen(seconds: float) -> bool:
+            nonlocal told
+            if seconds - told >= TELL_SECONDS:
+                told = seconds
+                tell(Progress(task.fingerprint, 0, 0, "fit", int(seconds), 0, None))
+            return should_stop()
+
+        self._last = None
+        data = self._load(task.spec)
+        record = one_go.beside(lambda: one_go.compute(task.spec, data), listen)
+        return Outcome(task.fingerprint, record=record)
 
     def _session(self, task: Task) -> Session:
         if self._last is not None:

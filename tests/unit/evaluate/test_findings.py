@@ -81,3 +81,10 @@ def test_a_run_that_broke_is_named_with_its_reason(status: str, code: str) -> No
 
 def test_a_run_that_broke_in_its_first_epoch_has_no_history() -> None:
     assert codes(run([], status="diverged")) == ["M004"]
+
+
+def test_a_model_without_epochs_draws_a_remark_only_if_its_solver_says_so() -> None:
+    assert codes(run([], reason="fitted in one go")) == []
+    found = findings(run([], reason="fitted in one go; lbfgs failed to converge after 1 iteration"))
+    assert [finding.code for finding in found] == ["M002"]
+    assert "failed to converge" in found[0].text

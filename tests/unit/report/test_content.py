@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from modiste import report
 from modiste.evaluate.intervals import wilson
+from modiste.report.quality import stress_table
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
 from tests.report_fixture import errors_arrays, make_study
@@ -218,6 +222,54 @@ def test_final_models_are_shown_with_confusions_recall_and_errors(full: Written)
         assert len(full.page.by_id(f"figure-errors-{stage}").all("img")) == 16
 
 
+def test_final_models_are_judged_by_more_than_accuracy(full: Written) -> None:
+    rows = {row[0]: row[1:] for row in full.page.table("table-quality-mlp-final")}
+    assert set(rows) == {
+        "accuracy",
+        "right class among the first two",
+        "macro F1",
+        "cross-entropy, nats",
+        "Brier score, 0 to 2",
+        "calibration error, 15 bins",
+    }
+    look = next(iter((full.study.folder / "final").glob("*/look.json")))
+    seed_0 = next(
+        run for run in json.loads(look.read_text())["runs"] if run["stage"] == "mlp-final"
+    )
+    low, high = wilson(seed_0["last"]["correct"], seed_0["last"]["total"])
+    assert rows["accuracy"][:3] == [
+        f"{seed_0['last']['accuracy']:.4f}", f"{low:.4f}–{high:.4f}", "same"]  # fmt: skip
+    stored = np.load(look.parent / f"predictions-{seed_0['fingerprint'][:16]}.npz")
+    loss = log_loss(stored["labels"], softmax(stored["logits_last_NK"].astype(float), axis=1))
+    assert rows["cross-entropy, nats"][0] == f"{loss:.4f}"
+    text = full.page.by_id("table-quality-mlp-final").text
+    assert "fitted on validation images" in text
+    assert "The mean of the probabilities of its 3 seeds is right on" in full.page.root.text
+    assert "On 5 slices of the test set this one model scores" in full.page.root.text
+
+
+def test_what_was_measured_on_worse_images_is_shown(tmp_path: Path) -> None:
+    right_RN = np.ones((3, 40), bool)
+    right_RN[2, :10] = False
+    stored = {
+        "right_RN": right_RN,
+        "names": np.array(["shift", "blur"]),
+        "amounts": np.array([1.0, 0.5]),
+        "units": np.array(["pixels", "pixels"]),
+        "image_ids": np.arange(40),
+    }
+    np.savez(tmp_path / "stress.npz", **stored)
+    (table,) = stress_table("x", "last epoch", tmp_path / "stress.npz", "modiste study x")
+    cells = [[cell.text for cell in row.cells] for row in table.rows]
+    assert [row[:3] for row in cells] == [
+        ["as they are", "", "1.0000"],
+        ["shift", "1 pixels", "1.0000"],
+        ["blur", "0.5 pixels", "0.7500"],
+    ]
+    assert cells[2][4] == "+25.00"
+    assert stress_table("x", "", tmp_path / "none.npz", "") == []
+
+
 def test_layer_tables_hold_the_published_counts(full: Written) -> None:
     totals = {
         stage: full.page.table(f"table-layers-{stage}")[-1][2]
@@ -296,6 +348,22 @@ def test_validation_errors_are_shown_where_the_test_set_was_not_opened(
     assert len(gallery.all("img")) == 5
     assert "validation images" in gallery.all("figcaption")[0].text
     assert "The test set was not opened" in written.page.root.text
+
+
+def test_errors_can_be_sorted_and_say_what_the_other_seeds_answered(full: Written) -> None:
+    gallery = full.page.by_id("figure-errors-mlp-final")
+    keys = gallery.attributes["data-keys"].split("|")
+    assert keys == ["loss", "class pair", "disagreement between seeds"]
+    items = gallery.all("li")
+    losses = [float(item.attributes["data-key-0"]) for item in items]
+    assert losses == sorted(losses, reverse=True)
+    for item in items:
+        first, second = item.attributes["data-key-1"].split(" / ")
+        assert first < second
+        assert float(item.attributes["data-key-2"]) in {0.0, 0.5, 1.0}  # two other seeds
+        (more,) = item.all("details")
+        assert re.search(r"image \d+", more.text)
+        assert len(re.findall(r"0\.\d\d|1\.00", more.text)) >= 4
 
 
 def test_a_damaged_errors_file_is_named(tmp_path, hostile: Written) -> None:

@@ -50,6 +50,7 @@ def test_all_figures_of_the_publication_are_there() -> None:
     published = publication.read(values)
     sizes = {name: len(stage.rows) for name, stage in published.stages.items()}
     assert sizes == {
+        "no-network": 1,
         "mlp-baseline": 1,
         "mlp-capacity": 5,
         "mlp-grid": 10,

@@ -9,18 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modiste.errors import SpecError
-from modiste.spec.study import (
-    Found,
-    Override,
-    Point,
-    StudySpec,
-    assign,
-    check,
-    label,
-    layered,
-    merge,
-    points,
-)
+from modiste.spec.settings import assign, label, layered, merge
+from modiste.spec.study import Found, Override, Point, StudySpec, check, points
 from tests import small
 
 

@@ -98,6 +98,20 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (with_stage(repeats=0), ["repeats", "got 0"]),
     (small.study(seed=-1), ["seed", "got -1"]),
     (with_stage(final=True, keep_weights=0), ["stages[one].keep_weights", "Keep 1 or more"]),
+    (
+        with_stage(final=True, points=[{"train.epochs": 2}, {"model.family": "knn"}]),
+        ["stages[one].final", "may be won by 'knn'", "--stages one"],
+    ),
+    (
+        small.study(
+            stages=[
+                {"name": "one", "points": [{"train.epochs": 2}, {"model.family": "knn"}]},
+                {"name": "two", "from": ["one"]},
+                {"name": "three", "from": ["two"], "final": True},
+            ]
+        ),
+        ["stages[three].final", "may be won by 'knn'"],
+    ),
     (small.study(rank_epoch="lats"), ["rank_epoch", "'lats'", "Did you mean 'last'?"]),
     (with_stage(grid={"train.batch_size": []}), ["grid.train.batch_size", "at least 1"]),
     (with_stage(grid={"": [1]}), ["stages[one]"]),
@@ -374,6 +388,7 @@ def test_the_reference_study_holds_the_stages_and_points_it_was_asked_for() -> N
     assert study.stage("mlp-confirmed").confirm == Confirm(stage="mlp-grid", top=10, seeds=5)
     own = [stage for stage in study.stages[:-1] if stage.confirm is None]
     assert {stage.name: len(stage.settings()) for stage in own} == {
+        "no-network": 5,
         "mlp-baseline": 1,
         "mlp-capacity": 5,
         "mlp-grid": 30,

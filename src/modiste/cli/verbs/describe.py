@@ -33,7 +33,8 @@ def command(
     from modiste.models.layers import table
     from modiste.spec.files import parse_override
     from modiste.spec.parts import MODELS, with_preset
-    from modiste.spec.study import assign
+    from modiste.spec.run import ModelSpec
+    from modiste.spec.settings import assign
 
     cls = MODELS.get(family)
     values = with_preset(cls, {}, "keras")
@@ -48,10 +49,9 @@ def command(
         is_shape = False
     if not is_shape:
         raise SpecError(f"--shape {shape}: expected HxWxC, such as 28x28x1.")
-    found = table(
-        cls.parse(values, "model.params").layers((channels, height, width), classes),
-        (channels, height, width),
-    )
+    net = ModelSpec(family=family, params=cls.parse(values, "model.params")).net
+    shape_CHW = (channels, height, width)
+    found = table(net.layers(shape_CHW, classes), shape_CHW)
     if json:
         print_json(found)
         return

@@ -55,5 +55,5 @@ def _cells(row: dict[str, Any], epoch: str) -> tuple[str, ...]:
         epoch,
         f"{figures['accuracy']:.4f}",
         f"{low:.4f} to {high:.4f}",
-        f"{figures['loss']:.4f}",
+        "-" if figures["loss"] is None else f"{figures['loss']:.4f}",
     )

@@ -103,13 +103,14 @@ def _time(context: Context) -> Table:
 def _time_row(name: str, runs: Sequence[Run], *, is_strong: bool = False) -> TableRow:
     seconds = float(sum(run.metrics["seconds"] for run in runs))
     epochs = sum(run.metrics["epochs"] for run in runs)
+    in_epochs = float(sum(run.metrics["seconds"] for run in runs if run.metrics["epochs"]))
     return TableRow(
         [
             Cell(name, is_strong=is_strong),
             Cell(count(len(runs)), is_strong=is_strong),
-            Cell(count(epochs) if runs else NONE, is_strong=is_strong),
+            Cell(count(epochs) if epochs else NONE, is_strong=is_strong),
             Cell(duration(seconds if runs else None), is_strong=is_strong),
-            Cell(duration(seconds / epochs if epochs else None), is_strong=is_strong),
+            Cell(duration(in_epochs / epochs if epochs else None), is_strong=is_strong),
         ],
         is_muted=not runs,
     )

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from modiste.models.layers import table
+from modiste.models.layers import describe
 from modiste.report.blocks import Beside, Block, Cell, Column, Paragraph, Table, TableRow, Words
 from modiste.report.cells import full_name
 from modiste.report.context import Context
@@ -57,7 +57,8 @@ def _wanted(context: Context) -> list[tuple[StageFacts, RowFacts]]:
         (stage, row)
         for stage in context.stages
         for row in stage.rows
-        if id(row) in finals or (row.published is not None and row.published.parameters is not None)
+        if row.is_net
+        and (id(row) in finals or (row.published and row.published.parameters is not None))
     ]
 
 
@@ -68,8 +69,7 @@ def _layers(context: Context, row: RowFacts) -> dict[str, Any] | None:
     for run in context.runs:
         height, width, channels = run.layers["input_shape"]
         shape_CHW = (channels, height, width)
-        params = row.row.specs[0].model.params
-        return table(params.layers(shape_CHW, len(context.class_names)), shape_CHW)
+        return describe(row.row.specs[0].model.params, shape_CHW, len(context.class_names))
     return None
 
 

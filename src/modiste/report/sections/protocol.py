@@ -91,6 +91,11 @@ def _words(context: Context) -> list[Inline]:
                 f"{context.published.source} {context.published.note} "
             )
         ]
+        for stage in context.stages:
+            other = context.published.stages.get(stage.name)
+            if other is not None and other.source:
+                place = Ref(f"stage-{stage.name}", stage.title)
+                words += ["Those of ", place, f" have another source: {other.source} "]
         if any(stage.stage.spec.assumed for stage in context.stages):
             words += [
                 f"Where the publication is silent, {_MARK} marks what is our assumption (",
@@ -117,10 +122,12 @@ def _rows(stage: StageFacts) -> list[RowFacts]:
 
 
 def _fixed(stages: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
-    """Keys that have one value in all stages that have them, and stand in every one."""
+    """Keys that have one value in all stages; those of ``train``, in all that train anything."""
     answer: dict[str, Any] = {}
-    for key in stages[0]:
-        values = [stage.get(key, []) for stage in stages]
+    trained = [stage for stage in stages if "train.epochs" in stage]
+    for key in dict.fromkeys(key for stage in (*trained, *stages) for key in stage):
+        among = trained if key.startswith("train.") else stages
+        values = [stage.get(key, []) for stage in among]
         if key not in _HIDDEN and all(v == values[0] and len(v) == 1 for v in values):
             answer[key] = values[0][0]
     return answer
@@ -137,6 +144,8 @@ def _fixed_table(context: Context, fixed: Mapping[str, Any]) -> Table:
         assert cut[0].cut is not None
         full, here = cut[0].cut.changed["train.epochs"]
         notes.append([f"The full profile allows {full} epochs; {here} were allowed here."])
+    if any(not row.is_net for stage in context.stages for row in stage.rows):
+        notes.append(["Keys of train mean nothing to models that are fitted in one go."])
     return Table(
         "table-fixed",
         ["Fixed throughout: settings that every run of this study shares."],
@@ -205,7 +214,7 @@ def _stage_row(
             Cell(count(total) if chosen == total else f"{chosen} of {total}", chosen),
             Cell(count(seeds), seeds),
             Cell("; ".join(varied) or "nothing"),
-            Cell("; ".join([str(values["model.family"][0]), *single])),
+            Cell("; ".join([", ".join(map(str, values["model.family"])), *single])),
         ],
         is_muted=not chosen,
     )

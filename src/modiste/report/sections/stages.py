@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modiste.evaluate.finding import FINDINGS, facts, findings
+from modiste.evaluate.study_finding import Entry, StudyFacts, study_findings
 from modiste.report import figures, prose
 from modiste.report.blocks import (
     Block,
@@ -22,12 +23,15 @@ from modiste.report.blocks import (
 )
 from modiste.report.cells import difference, over_seeds
 from modiste.report.context import Context
+from modiste.report.effects import Effect, effects
 from modiste.report.facts import RowFacts, StageFacts
+from modiste.report.folds import folds
 from modiste.report.numbers import (
     NONE,
     count,
     duration,
     plural,
+    points,
     proportion,
     rate,
     span,
@@ -48,8 +52,18 @@ _COLUMNS = (
     Column("95 % interval"),
 )
 _PUBLISHED = (Column("val. accuracy", "published"), Column("difference", "published"))
+_PUBLISHED_TEST = (Column("test accuracy", "published"),)  # where nothing else was published
 _SEARCH = (Column("accuracy", "in the search"), Column("lost since", "in the search"))
-_REST = (Column("final rate"), Column("parameters"), Column("time"))
+_RATE = (Column("final rate"),)
+_REST = (Column("parameters"), Column("time"))
+# Of a stage whose models are all fitted in one go: they have no epochs.
+_IN_ONE_GO = (
+    Column("point", is_number=False),
+    Column("seeds"),
+    Column("loss", "validation"),
+    Column("accuracy", "validation"),
+    Column("95 % interval"),
+)
 _FEW = 3  # rows without any figure that are still listed one by one
 
 
@@ -93,9 +107,12 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
         blocks.append(Paragraph(decided))
     if stage.rows:
         blocks.append(_table(context, stage))
+    blocks += folds(context, stage)
+    if choices := effects(context, stage):
+        blocks.append(_effects(context, stage, choices))
     if curves := figures.stage_figure(stage):
         blocks.append(curves)
-    if remarks := _remarks(stage):
+    if remarks := _remarks(context, stage):
         blocks.append(remarks)
     return blocks
 
@@ -119,15 +136,16 @@ def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
 
 
 def _table(context: Context, stage: StageFacts) -> Table:
-    published = any(row.published is not None for row in stage.rows)
+    published = _published_columns(stage)
     searched = prose.searched(context, stage)
-    more = (_SEARCH if searched else ()) + (_PUBLISHED if published else ())
-    columns = _COLUMNS + more + _REST
+    more = (_SEARCH if searched else ()) + published
+    columns = (*_COLUMNS, *more, *_RATE) if stage.has_nets else (*_IN_ONE_GO, *more)
+    columns += _REST
     shown, folded = _split(stage)
     rows = [
-        _row(context, stage, row, published, searched)
+        _row(context, stage, row, bool(published), searched)
         if row.runs
-        else _without_runs(context, stage, row, published, len(columns))
+        else _without_runs(context, stage, row, bool(published), len(columns))
         for row in shown
     ]
     if folded:
@@ -136,12 +154,57 @@ def _table(context: Context, stage: StageFacts) -> Table:
         rows.append(TableRow(cells, is_muted=True, is_rest=True))
     return Table(
         f"table-{stage.name}",
-        _caption(context, stage, published),
+        _caption(context, stage, bool(published)),
         columns,
         rows,
-        notes=_notes(context, stage, published, folded),
+        notes=_notes(context, stage, bool(published), folded),
         command=context.command(stage.name),
         is_sortable=len(rows) > 1,
+    )
+
+
+def _effects(context: Context, stage: StageFacts, choices: Sequence[Effect]) -> Table:
+    rows = []
+    for choice in choices:
+        found = choice.contrast
+        interval = NONE
+        if found.low is not None and found.high is not None:
+            interval = f"{points(found.low)} to {points(found.high)}"
+        is_clear = found.low is not None and found.high is not None and found.low * found.high > 0
+        rows.append(
+            TableRow(
+                [
+                    Cell(choice.key.removeprefix("model.params.").removeprefix("train.")),
+                    Cell(choice.value),
+                    Cell(count(choice.num_points), choice.num_points),
+                    Cell(proportion(found.one), found.one),
+                    Cell(points(found.difference), found.difference, is_strong=is_clear),
+                    Cell(interval),
+                ]
+            )
+        )
+    covered = "seeds and images" if stage.seeds else "images, not seeds"
+    return Table(
+        f"table-effects-{stage.name}",
+        ["What each choice is worth: points with this value against all others of the stage."],
+        [
+            Column("choice", is_number=False),
+            Column("value", is_number=False),
+            Column("points"),
+            Column("validation accuracy"),
+            Column("against the others"),
+            Column("95 % interval"),
+        ],
+        rows,
+        notes=[
+            [
+                (
+                    f"Differences are points; intervals cover {covered}, each for itself. Bold: "
+                    "the interval leaves out 0. The other keys vary within both groups."
+                )
+            ]
+        ],
+        command=context.command(stage.name),
     )
 
 
@@ -184,12 +247,23 @@ def _notes(
         notes.append([f"Not run in this profile{end}: {names}."])
     if published and stage.touches_runs:
         notes.append(["‡ Between a run that was cut and one that was not: no reproduction."])
+    if any(row.runs and not row.is_net for row in stage.rows):
+        notes.append(
+            [
+                (
+                    "A model that is fitted in one go has no epochs, and no loss unless it gives "
+                    "probabilities; its parameters are the numbers that it keeps to answer with."
+                )
+            ]
+        )
     if any(row.status == "from another stage" for row in stage.rows):
         notes.append(["§ The same run as in another stage; it does not compete in this one."])
     if stage.name in context.published.stages:
-        note = context.published.stages[stage.name].note
-        if note:
-            notes.append([f"On the published figures: {note}"])
+        theirs = context.published.stages[stage.name]
+        if theirs.source:
+            notes.append([f"The figures published here have another source: {theirs.source}"])
+        if theirs.note:
+            notes.append([f"On the published figures: {theirs.note}"])
     return notes
 
 
@@ -201,18 +275,18 @@ def _row(
     searched: Mapping[str, float],
 ) -> TableRow:
     cells = [_name(row), *_training(row), *_validation(context, stage, row)]
+    if not stage.has_nets:
+        cells = [_name(row), *_in_one_go(stage, row)]
     if searched:
         before = searched.get(row.row.label)
         now = row.mean(context.epoch, "val", "accuracy")
         cells += [Cell(proportion(before), before), difference(before, now, is_cut=False)]
     if published:
         cells += _published(context, stage, row)
-    rates = sorted(set(row.ends("learning_rate")))
-    cells += [
-        Cell(", ".join(rate(r) for r in rates) or NONE, rates[0] if rates else None),
-        Cell(count(row.parameters), row.parameters),
-        Cell(duration(row.seconds), row.seconds),
-    ]
+    if stage.has_nets:
+        rates = sorted(set(row.ends("learning_rate")))
+        cells.append(Cell(", ".join(rate(r) for r in rates) or NONE, rates[0] if rates else None))
+    cells += [Cell(count(row.parameters), row.parameters), Cell(duration(row.seconds), row.seconds)]
     return TableRow(cells)
 
 
@@ -223,8 +297,8 @@ def _without_runs(
     if not published:
         cells = [Cell(row.label), Cell(row.status, span=num_columns - 1)]
         return TableRow(cells, is_muted=True)
-    after = 1 + len(_REST)
-    theirs = _published(context, stage, row)[0]
+    theirs, *others = _published(context, stage, row)
+    after = len(others) + len(_RATE if stage.has_nets else ()) + len(_REST)
     cells = [Cell(row.label), Cell(row.status, span=num_columns - 2 - after), theirs]
     return TableRow([*cells, Cell("", span=after)], is_muted=True)
 
@@ -237,7 +311,7 @@ def _name(row: RowFacts) -> Cell:
 
 
 def _training(row: RowFacts) -> list[Cell]:
-    epochs = [float(run.metrics["epochs"]) for run in row.runs]
+    epochs = [float(number) for number in row.epochs("last")]
     done, wanted = len(row.runs), len(row.row.specs)
     seeds = NONE if not done else str(done) if done == wanted else f"{done} of {wanted}"
     return [
@@ -249,7 +323,7 @@ def _training(row: RowFacts) -> list[Cell]:
 
 
 def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:
-    bests = [float(run.metrics["best"]["epoch"]) for run in row.runs]
+    bests = [float(number) for number in row.epochs("best")]
     # Bold where it decides.
     strong = context.epoch if row.rank == 1 and len(stage.ranked) > 1 else ""
     return [
@@ -262,6 +336,16 @@ def _validation(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell
     ]
 
 
+def _in_one_go(stage: StageFacts, row: RowFacts) -> list[Cell]:
+    is_first = row.rank == 1 and len(stage.ranked) > 1
+    return [
+        _training(row)[0],
+        over_seeds(row.values("last", "val", "loss"), deviates=False),
+        over_seeds(row.values("last", "val", "accuracy"), is_strong=is_first),
+        _interval(row),
+    ]
+
+
 def _interval(row: RowFacts) -> Cell:
     if row.interval is None:
         return Cell(NONE)
@@ -269,7 +353,18 @@ def _interval(row: RowFacts) -> Cell:
     return Cell(f"{proportion(low)}–{proportion(high)}", low)
 
 
+def _published_columns(stage: StageFacts) -> tuple[Column, ...]:
+    rows = [row.published for row in stage.rows if row.published is not None]
+    tested = [row for row in rows if row.test_accuracy is not None and row.val_accuracy is None]
+    if rows and len(tested) == len(rows):
+        return _PUBLISHED_TEST
+    return _PUBLISHED if rows else ()
+
+
 def _published(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]:
+    if _published_columns(stage) == _PUBLISHED_TEST:
+        tested = row.published.test_accuracy if row.published else None
+        return [Cell(proportion(tested), tested)]
     theirs = row.published.val_accuracy if row.published else None
     ours = row.mean(context.published.epoch, "val", "accuracy")
     return [
@@ -278,7 +373,7 @@ def _published(context: Context, stage: StageFacts, row: RowFacts) -> list[Cell]
     ]
 
 
-def _remarks(stage: StageFacts) -> Remarks | None:
+def _remarks(context: Context, stage: StageFacts) -> Remarks | None:
     """What the checks found, each with the models it was found in."""
     found: dict[str, list[tuple[str, str]]] = {}
     total = 0
@@ -293,7 +388,34 @@ def _remarks(stage: StageFacts) -> Remarks | None:
         Remark(code, FINDINGS.get(code).title, FINDINGS.get(code).advice, total, about)
         for code, about in sorted(found.items())
     ]
+    remarks += _remarks_on_choice(context, stage)
     return Remarks(remarks) if remarks else None
+
+
+def _remarks_on_choice(context: Context, stage: StageFacts) -> list[Remark]:
+    """What the checks found in how the rows of the stage were chosen between."""
+    entries = []
+    for row in stage.ranked:
+        accuracy = row.mean(context.epoch, "val", "accuracy")
+        if accuracy is None or row.broken:
+            continue
+        error = row.standing.standard_error if row.standing and row.rank != 1 else None
+        total = row.runs[0].metrics["num_val"]
+        settings = row.row.settings
+        # Another seed would change nothing of what is fitted in one go.
+        seeds = len(row.runs) if row.is_net else None
+        entries.append(Entry(row.label, settings, accuracy, seeds, total, error))
+    is_confirmed = any(
+        (origin := context.study.spec.confirmed_by(other.stage.spec)) is not None
+        and origin.name == stage.name
+        and not other.stage.skipped
+        for other in context.stages
+    )
+    about = StudyFacts(entries, is_confirmed=is_confirmed)
+    return [
+        Remark(found.code, found.title, found.advice, 0, [("all rows", found.text)])
+        for found in study_findings(about)
+    ]
 
 
 SECTIONS.add("stages", Section("Stage by stage", 30, build))

@@ -113,8 +113,7 @@ class _Model:
         return Cell(count(len(self.row.runs)) if self.row and self.row.runs else NONE)
 
     def epochs(self) -> Cell:
-        runs = self.row.runs if self.row else []
-        return Cell(count(mean([float(run.metrics["epochs"]) for run in runs])))
+        return Cell(count(mean(self.row.epochs("last")) if self.row else None))
 
     def time(self) -> Cell:
         return Cell(duration(self.row.seconds if self.row else None))
@@ -197,6 +196,10 @@ def _notes(context: Context) -> list[Words]:
     ]
     if any(_Model(context, stage, row).mark for stage, row in context.finals):
         notes.append(["‡ A training that was cut; the published one beside it was not."])
+    for stage, row in context.finals:
+        theirs = context.published.stages.get(stage.name)
+        if theirs is not None and theirs.source and row is not None and row.published is not None:
+            notes.append([f"Published for “{stage.title}” by another source: {theirs.source}"])
     return notes
 
 

@@ -1,5 +1,5 @@
 
-// Without this script the report is complete; with it, tables sort and commands copy.
+// Without this script the report is complete; with it, tables and galleries sort, commands copy.
 (() => {
   "use strict";
 
@@ -71,6 +71,23 @@
         event.preventDefault();
         button.click();
       });
+    });
+  }
+
+  for (const gallery of document.querySelectorAll(".gallery[data-keys]")) {
+    const list = gallery.querySelector("ul");
+    const label = document.createElement("label");
+    const select = document.createElement("select");
+    label.className = "order";
+    label.append("Sorted by ", select);
+    gallery.dataset.keys.split("|").forEach((key, number) => select.add(new Option(key, number)));
+    gallery.prepend(label);
+    select.addEventListener("change", () => {
+      const of = (item) => item.getAttribute(`data-key-${select.value}`);
+      const items = Array.from(list.children);
+      const areNumbers = items.every((item) => of(item) !== "" && !isNaN(of(item)));
+      items.sort((a, b) => areNumbers ? of(b) - of(a) : of(a).localeCompare(of(b), "en"));
+      list.append(...items);
     });
   }
 

@@ -1,0 +1,379 @@
+"""More than accuracy: one model's figures with intervals, its calibration, its seeds together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from modiste.errors import StoreError
+from modiste.evaluate import summary
+from modiste.evaluate.calibration import (
+    NUM_BINS,
+    Reliability,
+    reliability,
+    risk_coverage,
+    temperature,
+    tempered,
+)
+from modiste.evaluate.crossval import slices
+from modiste.evaluate.intervals import paired_difference, wilson
+from modiste.evaluate.metrics import FloatsNK, LabelsN, probabilities
+from modiste.report import figures, svg
+from modiste.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Inline,
+    LegendItem,
+    Panel,
+    Paragraph,
+    Table,
+    TableRow,
+    Words,
+)
+from modiste.report.numbers import NONE, plural, points, proportion
+from modiste.runs import files
+
+_FIGURES = (
+    ("accuracy", "accuracy"),
+    ("top_two", "right class among the first two"),
+    ("macro_f1", "macro F1"),
+    ("loss", "cross-entropy, nats"),
+    ("brier", "Brier score, 0 to 2"),
+    ("calibration_error", f"calibration error, {NUM_BINS} bins"),
+)
+# Temperature changes no answer, and so none of these.
+_UNMOVED = ("accuracy", "top_two", "macro_f1")
+# Images in a bin below which its accuracy says nothing.
+_FEW = 10
+_SLICES = 5
+# Points on the risk-coverage curve that are drawn.
+_DRAWN = 200
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One model's answers on one set of images.
+
+    Attributes:
+        name: Ends the idents of its table and figure.
+        logits_NK: Of the run shown.
+        labels_N: The right classes.
+        part: ``test`` or ``validation``.
+        where: Which images, which epoch, which seed.
+        val_logits_NK: Of validation images, which the temperature is fitted on for test images;
+            none if they were not kept.
+        val_labels_N: Their classes.
+        seeds: Logits of every seed on these images, this run's among them.
+        command: Makes these answers again.
+    """
+
+    name: str
+    logits_NK: FloatsNK
+    labels_N: LabelsN
+    part: str
+    where: str
+    val_logits_NK: FloatsNK | None
+    val_labels_N: LabelsN
+    seeds: Sequence[FloatsNK]
+    command: str
+
+
+def quality(answered: Answered) -> list[Block]:
+    """A paragraph, a table and two drawings."""
+    cooled_NK, how = _cooled(answered)
+    before = summary.summarise(answered.logits_NK, answered.labels_N)
+    after = None
+    if cooled_NK is not None:
+        after = summary.summarise(np.log(np.maximum(cooled_NK, 1e-300)), answered.labels_N)
+    words = _words(before, after) + _together(answered) + _slices(answered)
+    return [
+        Paragraph(words),
+        _table(answered, before, after, how),
+        _drawings(answered, cooled_NK),
+    ]
+
+
+def _cooled(answered: Answered) -> tuple[npt.NDArray[np.float64] | None, str]:
+    """Probabilities after temperature, and how it was fitted."""
+    if answered.part == "validation":
+        fitted = temperature(answered.logits_NK, answered.labels_N)
+        how = (
+            "each half of the validation images by the temperature of the other half; all of them "
+            f"together give {fitted:.3f}"
+        )
+        return tempered(answered.logits_NK, answered.labels_N), how
+    if answered.val_logits_NK is None:
+        return None, ""
+    fitted = temperature(answered.val_logits_NK, answered.val_labels_N)
+    return (
+        probabilities(np.asarray(answered.logits_NK, np.float64) / fitted),
+        f"by {fitted:.3f}, fitted on validation images",
+    )
+
+
+def _words(before: summary.Summary, after: summary.Summary | None) -> list[Inline]:
+    error = before.calibration_error
+    words = [
+        (
+            f"Its confidence lies {100 * error.value:.1f} points from its accuracy in the mean "
+            f"over bins ({100 * error.interval.low:.1f} to {100 * error.interval.high:.1f})"
+        )
+    ]
+    if after is not None:
+        words.append(
+            f"; after temperature {100 * after.calibration_error.value:.1f} points, with a "
+            f"cross-entropy of {proportion(after.loss.value)} in place of "
+            f"{proportion(before.loss.value)}"
+        )
+    return ["".join(words) + "."]
+
+
+def _together(answered: Answered) -> list[Inline]:
+    """What the seeds give as one model: the mean of their probabilities."""
+    if len(answered.seeds) < 2:
+        return []
+    labels_N = answered.labels_N
+    alone_SN = np.stack([seed.argmax(axis=1) == labels_N for seed in answered.seeds])
+    shares_NK = np.mean([probabilities(seed) for seed in answered.seeds], axis=0)
+    together_N = shares_NK.argmax(axis=1) == labels_N
+    gain = paired_difference(together_N[np.newaxis], alone_SN)
+    doubt = 1.96 * gain.standard_error
+    return [
+        (
+            f" The mean of the probabilities of its {plural(len(answered.seeds), 'seed')} is right "
+            f"on {proportion(float(together_N.mean()))} of these images, {points(gain.mean)} "
+            f"points against one seed in the mean (95\u00a0% interval "
+            f"{points(gain.mean - doubt)} to {points(gain.mean + doubt)}, images only), at "
+            f"{len(answered.seeds)} times the cost."
+        )
+    ]
+
+
+def _slices(answered: Answered) -> list[Inline]:
+    """The publication's five parts of the test set, under their true name."""
+    if answered.part != "test" or len(answered.labels_N) < _SLICES:
+        return []
+    found = slices(answered.logits_NK.argmax(axis=1) == answered.labels_N, _SLICES)
+    low, high = min(found.accuracies), max(found.accuracies)
+    return [
+        (
+            f" On {_SLICES} slices of the test set this one model scores {proportion(low)} to "
+            f"{proportion(high)}, with a standard deviation of "
+            f"{100 * found.standard_deviation:.2f} points, where parts of that size have "
+            f"{100 * found.expected:.2f} by chance: slices are no cross-validation, nothing was "
+            "trained again, and they say nothing of other seeds or training images."
+        )
+    ]
+
+
+def _table(
+    answered: Answered, before: summary.Summary, after: summary.Summary | None, how: str
+) -> Table:
+    rows = []
+    for key, title in _FIGURES:
+        cells = [Cell(title), *_cells(getattr(before, key))]
+        if after is not None:
+            is_same = key in _UNMOVED
+            cells += [Cell("same"), Cell("")] if is_same else _cells(getattr(after, key))
+        rows.append(TableRow(cells))
+    columns = [
+        Column("figure", is_number=False),
+        Column("value", "as trained"),
+        Column("95 % interval", "as trained"),
+    ]
+    notes: list[Words] = [
+        ["Intervals cover the choice of images: Wilson’s for shares, BCa bootstrap for the rest."]
+    ]
+    if after is not None:
+        columns += [
+            Column("value", "after temperature"),
+            Column("95 % interval", "after temperature"),
+        ]
+        notes.append([f"Temperature: logits divided {how}."])
+    return Table(
+        f"table-quality-{answered.name}",
+        [f"More than accuracy ({answered.where})."],
+        columns,
+        rows,
+        notes=notes,
+        command=answered.command,
+    )
+
+
+def stress_table(name: str, where: str, path: Path, command: str) -> list[Block]:
+    """What is left of its accuracy on images made worse; nothing where that was not measured."""
+    if not path.is_file():
+        return []
+    found = read_arrays(path)
+    right_RN = found["right_RN"]
+    first = right_RN[0]
+    rows = [_stress_row("as they are", "", first, None)]
+    for index, kind in enumerate(found["names"]):
+        amount = f"{found['amounts'][index]:g} {found['units'][index]}"
+        rows.append(_stress_row(str(kind), amount, right_RN[index + 1], first))
+    table = Table(
+        f"table-stress-{name}",
+        [
+            (
+                f"Images made worse: {where}, {len(first):,} of the validation images. It was not "
+                "trained for any of this."
+            )
+        ],
+        [
+            Column("change", is_number=False),
+            Column("amount", is_number=False),
+            Column("accuracy"),
+            Column("95 % interval"),
+            Column("lost, points"),
+            Column("95 % interval", "of the loss"),
+        ],
+        rows,
+        notes=[
+            [
+                (
+                    "Shift: in one of four directions, black comes in. Noise: normal, its "
+                    "standard deviation as a share of 0 to 255. Blur: Gaussian. Contrast: what "
+                    "is left of it. Intervals cover the images; that of the loss is paired."
+                )
+            ]
+        ],
+        command=command,
+    )
+    return [table]
+
+
+def _stress_row(
+    kind: str,
+    amount: str,
+    right_N: npt.NDArray[np.bool_],
+    before_N: npt.NDArray[np.bool_] | None,
+) -> TableRow:
+    low, high = wilson(int(right_N.sum()), len(right_N))
+    cells = [
+        Cell(kind),
+        Cell(amount),
+        Cell(proportion(float(right_N.mean())), float(right_N.mean())),
+        Cell(f"{proportion(low)}–{proportion(high)}"),
+    ]
+    if before_N is None:
+        return TableRow([*cells, Cell(NONE), Cell(NONE)])
+    lost = paired_difference(before_N[np.newaxis], right_N[np.newaxis])
+    doubt = 1.96 * lost.standard_error
+    return TableRow(
+        [
+            *cells,
+            Cell(points(lost.mean), lost.mean),
+            Cell(f"{points(lost.mean - doubt)} to {points(lost.mean + doubt)}"),
+        ]
+    )
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """An `.npz` file of ours.
+
+    Raises:
+        StoreError: If it cannot be read; names it.
+    """
+    try:
+        return files.read_npz(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}).") from None
+
+
+def _cells(figure: summary.Figure) -> list[Cell]:
+    low, high = figure.interval
+    return [
+        Cell(proportion(figure.value), figure.value),
+        Cell(f"{proportion(low)}–{proportion(high)}"),
+    ]
+
+
+def _drawings(answered: Answered, cooled_NK: npt.NDArray[np.float64] | None) -> Figure:
+    given_NK = probabilities(answered.logits_NK)
+    shares = [given_NK] if cooled_NK is None else [given_NK, cooled_NK]
+    bins = [reliability(each, answered.labels_N) for each in shares]
+    risks = [risk_coverage(each, answered.labels_N) for each in shares]
+
+    def plot_bins(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=figures.REST, linewidth=0.8)
+        for style, found in enumerate(bins):
+            own = found.counts >= _FEW
+            _line(axes, found.confidences[own], found.accuracies[own], style)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.04)
+
+    def plot_risks(axes: Axes) -> None:
+        for style, found in enumerate(risks):
+            step = max(1, len(found.coverages) // _DRAWN)
+            part = slice(step - 1, None, step)
+            _line(axes, found.coverages[part], found.risks[part], style, every=20)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(bottom=0)
+
+    ident = f"quality-{answered.name}"
+    half = risks[0].risks[len(risks[0].risks) // 2 - 1] if len(answered.labels_N) > 1 else 0.0
+    panels = [
+        Panel(
+            svg.clean(figures.drawn(plot_bins, "Accuracy", "confidence"), f"{ident}-bins"),
+            f"Accuracy by confidence in {NUM_BINS} bins. {_furthest(bins[0])}",
+        ),
+        Panel(
+            svg.clean(
+                figures.drawn(plot_risks, "Share of wrong answers", "share of images answered"),
+                f"{ident}-risk",
+            ),
+            "Share of wrong answers by share of images answered, the surest first: "
+            f"{proportion(float(half))} at one half, {proportion(float(risks[0].risks[-1]))} at "
+            "all.",
+        ),
+    ]
+    names = ("as trained", "after temperature")
+    return Figure(
+        f"figure-{ident}",
+        [
+            (
+                f"Confidence and accuracy ({answered.where}). Left: on the grey line, confidence "
+                "would be just what comes true (bins of ten images and more). Right: answering "
+                "only the surest images."
+            )
+        ],
+        panels,
+        [LegendItem(name, style) for style, name in enumerate(names[: len(shares)])],
+    )
+
+
+def _line(
+    axes: Axes,
+    across: npt.NDArray[np.float64],
+    up: npt.NDArray[np.float64],
+    style: int,
+    every: int = 1,
+) -> None:
+    axes.plot(
+        across,
+        up,
+        color=figures.SERIES[style],
+        marker=figures.MARKERS[style],
+        linewidth=1.3,
+        markersize=3.6,
+        markeredgewidth=0,
+        markevery=every,
+    )
+
+
+def _furthest(found: Reliability) -> str:
+    own = found.counts >= min(_FEW, int(found.counts.max()))
+    gaps = np.where(own, np.abs(found.confidences - found.accuracies), -1.0)
+    index = int(np.nanargmax(gaps))
+    return (
+        f"Furthest apart at a confidence of {found.confidences[index]:.2f}, where "
+        f"{proportion(float(found.accuracies[index]))} are right."
+    )

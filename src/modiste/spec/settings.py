@@ -1,0 +1,111 @@
+"""Settings: values under dotted keys, laid over one another, compared, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modiste.errors import SpecError
+
+Settings = dict[str, Any]
+
+# A part that is chosen by one of these keys is replaced by a setting, never mixed into.
+CHOICES = ("name", "family")
+
+
+def layered(*layers: Settings) -> Settings:
+    """Settings upon settings: a key that comes again is set anew, after all before it.
+
+    Example:
+        >>> layered({"a": 1, "b": 2}, {"a": 3})
+        {'b': 2, 'a': 3}
+    """
+    answer: Settings = {}
+    for layer in layers:
+        for key, value in layer.items():
+            answer.pop(key, None)
+            answer[key] = value
+    return answer
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mapping by mapping; a part chosen by name replaces the old one.
+
+    Example:
+        >>> merge({"optimizer": {"name": "sgd", "momentum": 0.9}}, {"optimizer": {"name": "adam"}})
+        {'optimizer': {'name': 'adam'}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        # The name of a data set chooses no class: the keys beside it mean the same for all.
+        is_new_part = (
+            key != "data" and isinstance(value, Mapping) and any(word in value for word in CHOICES)
+        )
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and not is_new_part:
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> dict[str, Any]:
+    """Nested values with dotted keys set, such as ``train.optimizer.learning_rate``.
+
+    Raises:
+        SpecError: If a key leads through something that holds no keys.
+    """
+    answer = dict(values)
+    for dotted, value in settings.items():
+        node: Any = value
+        for key in reversed(dotted.split(".")):
+            node = {key: node}
+        _check_path(answer, dotted, where)
+        answer = merge(answer, node)
+    return answer
+
+
+def label(settings: Settings) -> str:
+    """A short name of a point: the last word of each key, and its value.
+
+    Example:
+        >>> label({"model.params.hidden": [768, 512], "model.params.dropout": 0.3})
+        'hidden=[768, 512], dropout=0.3'
+    """
+    return ", ".join(_show(key, value) for key, value in settings.items())
+
+
+def _show(key: str, value: Any) -> str:
+    last = key.rsplit(".", maxsplit=1)[-1]
+    if isinstance(value, Mapping):
+        head = [str(value[word]) for word in CHOICES if word in value]
+        rest = [f"{name}={_plain(item)}" for name, item in value.items() if name not in CHOICES]
+        return " ".join(head + rest)
+    return f"{last}={_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _show("", value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def matches(settings: Settings, wanted: Settings) -> bool:
+    """Whether a point sets every key of `wanted` to that value."""
+    return all(key in settings and _same(settings[key], value) for key, value in wanted.items())
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
+        return list(one) == list(two)
+    return bool(one == two)
+
+
+def _check_path(values: Mapping[str, Any], dotted: str, where: str) -> None:
+    node: Any = values
+    for key in dotted.split(".")[:-1]:
+        node = node.get(key, {})
+        if not isinstance(node, Mapping):
+            raise SpecError(f"{where}: {dotted}: {key!r} holds {node!r}, which has no keys inside.")
