@@ -8,6 +8,9 @@ BIN     := $(VENV)/bin
 MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; \
              print('' if find_spec('keras') else 'not peers')")
 
+# Files of tests side by side, two on two cores; several tests drive workers of their own.
+SIDE     = -n auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help setup study report test check lint fix bench
 
 help: ## this list
@@ -23,10 +26,10 @@ report: setup ## write the report of the study again, from its run folders
 	@$(BIN)/modiste report runs/fashion-mnist-$(PROFILE)
 
 check: lint ## before a commit: style, types, layers, fast tests
-	@$(BIN)/python -m pytest -q -m "not slow and not peers"
+	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow and not peers"
 
 test: lint ## what CI runs: the same with every test
-	@$(BIN)/python -m pytest -q -m "$(MARKED)"
+	@$(BIN)/python -m pytest -q $(SIDE) -m "$(MARKED)"
 
 lint: setup
 	@$(BIN)/ruff format --check --output-format concise . || { echo "'make fix' does it"; exit 1; }

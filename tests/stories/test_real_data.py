@@ -63,6 +63,11 @@ def test_what_was_learnt_is_more_than_chance(finished: Finished) -> None:
                 metrics = run.metrics
                 assert metrics["status"] == "finished"
                 assert (metrics["num_train"], metrics["num_val"]) == (1000, 1000)
+                if not run.history:  # fitted in one go
+                    val = metrics["last"]["val"]["accuracy"]
+                    is_chance = run.spec.model.family == "majority"
+                    assert val == 0.1 if is_chance else val > 0.5, row.label
+                    continue
                 # As seen in training: sixteen updates move the statistics of batch norm too
                 # little for inference. Chance gives 0.1 on a thousand images, with a standard
                 # error of 0.0095: 0.25 is fifteen of them above it.

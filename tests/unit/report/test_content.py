@@ -14,6 +14,7 @@ from sklearn.metrics import log_loss
 
 from modiste import report
 from modiste.evaluate.intervals import wilson
+from modiste.report.numbers import points
 from modiste.report.quality import stress_table
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
@@ -129,7 +130,7 @@ def test_a_test_of_a_claim_compares_what_the_stages_show(full: Written) -> None:
     depth = full.study.stage("cnn-depth").rows
     three, four = (row_.mean("last", "val", "accuracy") for row_ in depth[1:3])
     assert row[2:6] == ["1 v 1", "1 v 1", f"{four:.4f}", f"{three:.4f}"]
-    assert row[6] == f"{100 * (four - three):+.2f}".replace("-", "−")
+    assert row[6] == points(four - three)
     assert row[8] == "+0.18"  # 0.92525 less 0.9235
 
 
