@@ -177,7 +177,7 @@ def interval(row: RowFacts) -> str:
     """The 95 % interval of a row's accuracy, in words."""
     if row.interval is None:
         return "no interval"
-    return f"95 % interval {proportion(row.interval.low)} to {proportion(row.interval.high)}"
+    return f"95\u00a0% interval {proportion(row.interval.low)} to {proportion(row.interval.high)}"
 
 
 def stage_ref(context: Context, name: str) -> Ref:
@@ -254,13 +254,13 @@ def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list
         others = "the other is" if len(compared) == 2 else "every other point is"
         return [
             (
-                f"At 95 % confidence it is the best: {others} behind by more than {covered} "
+                f"At 95\u00a0% confidence it is the best: {others} behind by more than {covered} "
                 f"explain{alone}."
             )
         ]
     words: list[Inline] = [
         (
-            f"At 95 % confidence any of {count(len(group))} of {count(len(compared))} points may "
+            f"At 95\u00a0% confidence any of {count(len(group))} of {count(len(compared))} points may "
             f"be the best one (≈), as far as {covered} can tell{alone}. "
         )
     ]

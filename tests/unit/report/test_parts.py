@@ -119,11 +119,11 @@ def said(rows: list[RowFacts], seeds: Pooled | None = None) -> str:
 def test_a_clear_best_is_called_so_as_far_as_was_looked() -> None:
     rows = [facts("one", 1, 0.0, 1.0), facts("two", 2, 0.02, 0.001), facts("three", 3, 0.03, 0.0)]
     assert said(rows) == (
-        "At 95 % confidence it is the best: every other point is behind by more than images "
+        "At 95\u00a0% confidence it is the best: every other point is behind by more than images "
         "explain; how much another seed would change, nobody has tried."
     )
     assert said(rows, Pooled(1e-6, 9)) == (
-        "At 95 % confidence it is the best: every other point is behind by more than seeds and "
+        "At 95\u00a0% confidence it is the best: every other point is behind by more than seeds and "
         "images explain."
     )
     assert "the other is behind" in said(rows[:2])
