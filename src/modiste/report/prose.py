@@ -260,8 +260,8 @@ def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list
         ]
     words: list[Inline] = [
         (
-            f"At 95\u00a0% confidence any of {count(len(group))} of {count(len(compared))} points may "
-            f"be the best one (≈), as far as {covered} can tell{alone}. "
+            f"At 95\u00a0% confidence any of {count(len(group))} of {count(len(compared))} points "
+            f"may be the best one (≈), as far as {covered} can tell{alone}. "
         )
     ]
     cheapest = min(group, key=lambda row: (row.parameters or 0, row.rank or 0))

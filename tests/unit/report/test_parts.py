@@ -123,8 +123,8 @@ def test_a_clear_best_is_called_so_as_far_as_was_looked() -> None:
         "explain; how much another seed would change, nobody has tried."
     )
     assert said(rows, Pooled(1e-6, 9)) == (
-        "At 95\u00a0% confidence it is the best: every other point is behind by more than seeds and "
-        "images explain."
+        "At 95\u00a0% confidence it is the best: every other point is behind by more than seeds "
+        "and images explain."
     )
     assert "the other is behind" in said(rows[:2])
 
