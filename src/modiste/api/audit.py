@@ -24,7 +24,7 @@ from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.search.driver import need_writable
-from modiste.search.study import Answers, Study
+from modiste.search.study import Answers, Study, answers_of
 from modiste.spec.run import DataSpec
 
 DEFAULTS = DataSpec()
@@ -132,9 +132,7 @@ def _answered(place: Path) -> list[_Answered]:
     """The best finished model of each stage; of a run or model folder, that run alone."""
     if not (place / "study.json").is_file():
         run = run_of(place)
-        saved = run.predictions
-        said = Answers(saved["logits_last_NK"].argmax(axis=1), saved["labels"], saved["image_ids"])
-        return [_Answered(place.name, [run], [said])]
+        return [_Answered(place.name, [run], [answers_of(run, "last")])]
     study = Study(place)
     epoch = study.spec.rank_epoch
     found: dict[tuple[str, ...], _Answered] = {}

@@ -11,10 +11,8 @@ from modiste.errors import SealError, StoreError
 from modiste.evaluate.intervals import wilson
 from modiste.export.model import load_model
 from modiste.final.look import Candidate
-from modiste.runs.run import Run
+from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
-
-EPOCHS = ("best", "last")
 
 
 def evaluate(
@@ -95,7 +93,7 @@ def _validation(candidates: list[Candidate]) -> dict[str, Any]:
                 "label": candidate.stage or candidate.label,
                 "seed": candidate.run.spec.seed,
                 "fingerprint": candidate.run.fingerprint,
-                **{e: _figures(metrics[e]["val"]) for e in EPOCHS if e in metrics},
+                **{str(e): _figures(metrics[e]["val"]) for e in EPOCHS if e in metrics},
             }
         )
     return {
@@ -113,7 +111,7 @@ def _test(found: dict[str, Any]) -> dict[str, Any]:
             "label": row["stage"] or row["label"],
             "seed": row["seed"],
             "fingerprint": row["fingerprint"],
-            **{e: _figures(row[e]) for e in EPOCHS},
+            **{str(e): _figures(row[e]) for e in EPOCHS},
         }
         for row in found["runs"]
     ]

@@ -30,16 +30,15 @@ from modiste.evaluate.agreement import (
 )
 from modiste.evaluate.contrast import pooled
 from modiste.runs import files
-from modiste.runs.run import Epoch, Run, RunRecord, write_run
+from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.driver import SLICE_SECONDS, need_writable
-from modiste.search.study import Answers, Study
+from modiste.search.study import Answers, Study, answers_of
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.train.session import record as blank_record
 from modiste.train.state import history_of
 from modiste.train.work import Progress, Task, Worker
 
-EPOCHS: tuple[Epoch, ...] = ("best", "last")
 # Runs whose end says something of the machine, and nothing of the numbers.
 WITHOUT_NUMBERS = ("failed", "out_of_memory")
 
@@ -372,15 +371,8 @@ def _answers(
 
 def _kept(run: Run, study: Study | None, epoch: Epoch) -> Answers | None:
     if run.has_predictions:
-        saved = run.predictions
-        classes_N = saved[f"logits_{epoch}_NK"].argmax(axis=1)
-        return Answers(classes_N, saved["labels"], saved["image_ids"])
-    if study is None:
-        return None
-    try:
-        return study.answers(run, epoch)
-    except StoreError:  # neither was kept
-        return None
+        return answers_of(run, epoch)
+    return study.answers(run, epoch) if study is not None and study.has_answers(run) else None
 
 
 def _at_epoch(run: Run, again: _Again, study: Study | None, epoch: int) -> list[AccuracyAgreement]:

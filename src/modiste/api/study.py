@@ -204,7 +204,8 @@ def collect_results(study: Study, target: str | Path) -> list[Path]:
         StoreError: If the target cannot be written, or lies in the study itself.
     """
     tables = collect(study, Path(target))
-    Ledger(study.data_digest).copy_to(Path(target) / LEDGER)
+    for ledger in _ledgers(study):
+        ledger.copy_to(Path(target) / LEDGER)
     write_report(Study(Path(target)))
     return tables
 
@@ -227,14 +228,28 @@ def look_at_test(
         What `look.json` holds.
 
     Raises:
-        SealError: Without a reason, or if the ledger cannot be written.
+        SealError: Without a reason, if the ledger cannot be written, or if it and the one that
+            the study brought along part.
         StoreError: If nothing is finished that could be measured.
     """
     candidates = winners(study, stages)
     unique = {candidate.run.fingerprint: candidate for candidate in reversed(candidates)}
-    return look_at_runs(
+    beside = study.folder / LEDGER
+    own = Ledger(study.data_digest)
+    own.take_over(beside)
+    found = look_at_runs(
         list(reversed(unique.values())), reason, study.folder / "final", data_folder
     )
+    if beside.is_dir():
+        own.copy_to(beside)
+    return found
+
+
+def _ledgers(study: Study) -> list[Ledger]:
+    """The ledger that a study brought along, if it did, and the user's own."""
+    beside = study.folder / LEDGER
+    carried = [Ledger(study.data_digest, folder=beside)] if beside.is_dir() else []
+    return [*carried, Ledger(study.data_digest)]
 
 
 def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate]:

@@ -53,6 +53,7 @@ class Ledger:
     def __init__(
         self, data_digest: str, known_heads: Sequence[str] = (), folder: Path | None = None
     ) -> None:
+        self._data_digest = data_digest
         self.path = (folder or ledger_folder()) / f"{data_digest[:16]}.jsonl"
         self._seal_path = self.path.with_suffix(".head.json")
         self._known_heads = [head for head in known_heads if head]
@@ -97,12 +98,49 @@ class Ledger:
         return hashlib.sha256(lines[-1]).hexdigest() if lines else EMPTY
 
     def copy_to(self, folder: Path) -> None:
-        """Copy it, as it is, so that results can travel with the ledger they were counted in."""
-        if folder.resolve() == self.path.parent.resolve():
-            return
-        for path in (self.path, self._seal_path):
-            if path.is_file():
-                files.write_bytes(folder / path.name, path.read_bytes())
+        """Have results travel with the ledger they were counted in.
+
+        A copy that is there is brought up to date; one that goes further is left as it is.
+
+        Raises:
+            SealError: If the copy and this ledger part: neither continues the other.
+        """
+        there = Ledger(self._data_digest, folder=folder)
+        if len(self._of_one_history(there)) > len(there.content()):
+            there.become(self)
+
+    def take_over(self, folder: Path) -> None:
+        """Go on from a copy that came with results from elsewhere, if it continues this ledger.
+
+        So looks that were counted on another machine stay counted.
+
+        Raises:
+            SealError: If the copy and this ledger part: neither continues the other.
+        """
+        there = Ledger(self._data_digest, folder=folder)
+        if len(self._of_one_history(there)) > len(self.content()):
+            self.become(there)
+
+    def content(self) -> bytes:
+        """All of its lines; nothing, if there is none."""
+        return self.path.read_bytes() if self.path.is_file() else b""
+
+    def become(self, other: Ledger) -> None:
+        """Take over another's lines and head, whole."""
+        for mine, theirs in ((self.path, other.path), (self._seal_path, other._seal_path)):
+            if theirs.is_file() and mine.resolve() != theirs.resolve():
+                files.write_bytes(mine, theirs.read_bytes())
+
+    def _of_one_history(self, other: Ledger) -> bytes:
+        """The longer of the two, which has to begin with the other."""
+        shorter, longer = sorted((self.content(), other.content()), key=len)
+        if not longer.startswith(shorter):
+            raise SealError(
+                f"{self.path} and {other.path} hold different looks at the same test set: they "
+                "were counted apart, and no order of them can be told. Keep one, and move the "
+                "other away."
+            )
+        return longer
 
     def append(self, kind: str, content: Mapping[str, Any]) -> str:
         """Write an entry down, durably; returns the new head.

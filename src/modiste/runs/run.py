@@ -19,6 +19,7 @@ from modiste.runs import files
 from modiste.spec.run import RunSpec
 
 Epoch = Literal["best", "last"]
+EPOCHS: tuple[Epoch, ...] = ("best", "last")
 Arrays = dict[str, npt.NDArray[Any]]
 COLUMNS = (
     "epoch",

@@ -23,9 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import StoreError
-from modiste.evaluate.metrics import probabilities
 from modiste.runs import files
-from modiste.runs.run import Run
+from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Row, Stage, Study
 
 COPIED = ("stages", "figures", "final", "models")
@@ -111,7 +110,9 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     Raises:
         StoreError: If the runs were validated on different numbers of images.
     """
-    finished = [run for run in runs if run.metrics["status"] == "finished" and run.has_predictions]
+    finished = [
+        run for run in runs if run.metrics["status"] == "finished" and study.has_answers(run)
+    ]
     if not finished:
         return {}
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -128,14 +129,10 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     else:
         arrays["labels_RN"] = np.stack([a.labels_N for a in found]).astype(np.uint8)
         arrays["image_ids_RN"] = np.stack([a.image_ids_N for a in found]).astype(np.int32)
-    for epoch in ("last", "best"):
-        shares_RNK = np.stack(
-            [probabilities(run.predictions[f"logits_{epoch}_NK"]) for run in finished]
-        )
-        arrays[f"classes_{epoch}_RN"] = shares_RNK.argmax(axis=2).astype(np.uint8)
-        highest_RN = shares_RNK.max(axis=2).astype(np.float16)
-        highest_RN[[run.metrics[epoch]["val"]["loss"] is None for run in finished]] = np.nan
-        arrays[f"probabilities_{epoch}_RN"] = highest_RN
+    for epoch in EPOCHS:
+        said = [study.answers(run, epoch) for run in finished]
+        arrays[f"classes_{epoch}_RN"] = np.stack([a.classes_N for a in said]).astype(np.uint8)
+        arrays[f"probabilities_{epoch}_RN"] = np.stack([a.probabilities_N for a in said])
     return arrays
 
 

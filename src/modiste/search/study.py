@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import ResumeError, StoreError
+from modiste.evaluate.metrics import probabilities
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search.work_folder import Lock
@@ -119,11 +120,27 @@ class Stage:
 
 
 class Answers(NamedTuple):
-    """What a run said of each validation image, and what was right."""
+    """What a run said of each validation image, and what was right.
+
+    Attributes:
+        probabilities_N: Of the class that it said, rounded as `collect` keeps it; NaN for a model
+            that gives none.
+    """
 
     classes_N: npt.NDArray[np.int64]
+    probabilities_N: npt.NDArray[np.float16]
     labels_N: npt.NDArray[np.int64]
     image_ids_N: npt.NDArray[np.int64]
+
+
+def answers_of(run: Run, epoch: Epoch) -> Answers:
+    """The validation answers of a run that kept its logits."""
+    saved = run.predictions
+    logits_NK = saved[f"logits_{epoch}_NK"]
+    highest_N = probabilities(logits_NK).max(axis=1).astype(np.float16)
+    if run.metrics[epoch]["val"]["loss"] is None:
+        highest_N[:] = np.nan
+    return Answers(logits_NK.argmax(axis=1), highest_N, saved["labels"], saved["image_ids"])
 
 
 class Study:
@@ -257,6 +274,10 @@ class Study:
         self._runs[fingerprint] = run
         return run
 
+    def has_answers(self, run: Run) -> bool:
+        """Whether a run's validation answers can still be told; see `answers`."""
+        return run.has_predictions or run.fingerprint in self._collected
+
     def answers(self, run: Run, epoch: Epoch) -> Answers:
         """A run's validation answers: from its logits, or from what `collect` kept of them.
 
@@ -264,18 +285,17 @@ class Study:
             StoreError: If neither is there.
         """
         if run.has_predictions:
-            saved = run.predictions
-            classes_N = saved[f"logits_{epoch}_NK"].argmax(axis=1)
-            return Answers(classes_N, saved["labels"], saved["image_ids"])
+            return answers_of(run, epoch)
         if run.fingerprint not in self._collected:
             raise StoreError(f"{run.folder}: neither its logits nor its answers were kept.")
         kept, index = self._collected[run.fingerprint]
-        shared = (
-            kept[f"{name}_RN"][index] if f"{name}_RN" in kept else kept[f"{name}_N"]
-            for name in ("labels", "image_ids")
+        classes, labels, image_ids = (
+            (kept[f"{name}_RN"][index] if f"{name}_RN" in kept else kept[f"{name}_N"]).astype(
+                np.int64
+            )
+            for name in (f"classes_{epoch}", "labels", "image_ids")
         )
-        found = (kept[f"classes_{epoch}_RN"][index], *shared)
-        return Answers(*(array.astype(np.int64) for array in found))
+        return Answers(classes, kept[f"probabilities_{epoch}_RN"][index], labels, image_ids)
 
     @cached_property
     def _collected(self) -> dict[str, tuple[dict[str, npt.NDArray[Any]], int]]:

@@ -60,6 +60,39 @@ def test_words_of_any_script_and_line_breaks_stay_one_entry(ledger: Ledger) -> N
     assert entries[0]["reason"] == reason
 
 
+def test_a_copy_that_came_with_results_is_taken_over_and_goes_on(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    look(ledger)
+    ledger.copy_to(tmp_path / "results")
+    new = Ledger(DIGEST, folder=tmp_path / "another machine")
+    new.take_over(tmp_path / "results")
+    assert (new.count(), new.head()) == (1, ledger.head())
+    look(new, "the next one")
+    new.take_over(tmp_path / "results")  # which is behind by now
+    assert new.count() == 2
+    new.copy_to(tmp_path / "results")
+    assert Ledger(DIGEST, [new.head()], tmp_path / "results").count() == 2
+
+
+def test_nothing_is_taken_over_where_there_is_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.take_over(tmp_path)
+    ledger.copy_to(tmp_path)
+    assert (ledger.count(), list(tmp_path.iterdir())) == (0, [])
+
+
+def test_two_ledgers_that_part_are_never_made_one(ledger: Ledger, tmp_path: Path) -> None:
+    look(ledger)
+    ledger.copy_to(tmp_path)
+    look(ledger, "here")
+    look(Ledger(DIGEST, folder=tmp_path), "there")
+    before = ledger.content()
+    for join in (ledger.take_over, ledger.copy_to):
+        with pytest.raises(SealError, match="counted apart"):
+            join(tmp_path)
+    assert ledger.content() == before
+
+
 # --- what somebody could do to it -----------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from modiste import report
 from modiste.api.study import collect_results, write_report
-from modiste.errors import StoreError
+from modiste.errors import SealError, StoreError
+from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
 from modiste.search.collect import collect, summary
 from modiste.search.study import Study
@@ -98,6 +100,45 @@ def test_collected_results_travel_with_the_ledger_they_were_counted_in(
     monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / "another machine"))
     assert "looks at it so far: 1" in markdown(write_report(Study(tmp_path / "c")))
     assert "looks at it so far: 0" in markdown(write_report(study))
+
+
+def test_results_that_go_on_elsewhere_keep_the_answers_of_what_was_finished(
+    study: Study, tmp_path: Path
+) -> None:
+    collect(study, tmp_path / "c")
+    elsewhere = tmp_path / "another machine"
+    shutil.copytree(tmp_path / "c", elsewhere)
+    # One point is not finished there: it comes with logits, beside others that have none any more.
+    first = study.stage("grid").rows[0].runs[0]
+    shutil.rmtree(elsewhere / "runs" / first.folder.name)
+    assert drive(Study(elsewhere))
+    collect(Study(elsewhere), tmp_path / "again")
+    for stage in ("grid", "final"):
+        one, two = (
+            read_npz((tmp_path / folder / stage / "predictions.npz").read_bytes())
+            for folder in ("c", "again")
+        )
+        assert set(one) == set(two)
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+    said = [
+        report.write(Study(tmp_path / folder), looks=0).with_suffix(".md").read_text("utf-8")
+        for folder in ("c", "again")
+    ]
+    assert said[0] == said[1]
+
+
+def test_a_ledger_that_goes_further_is_not_overwritten(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(study.data_digest).append("look", {"reason": "to see", "runs": []})
+    collect_results(study, tmp_path / "c")
+    monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / "another machine"))
+    shutil.copytree(tmp_path / "c", tmp_path / "study")
+    collect_results(Study(tmp_path / "study"), tmp_path / "c2")
+    assert Ledger(study.data_digest, folder=tmp_path / "c2" / "ledger").count() == 1
+    Ledger(study.data_digest).append("look", {"reason": "apart from it", "runs": []})
+    with pytest.raises(SealError, match="counted apart"):
+        collect_results(study, tmp_path / "c")
 
 
 def test_a_study_is_not_collected_into_itself(study: Study) -> None:
