@@ -4,9 +4,11 @@ PYTHON  ?= python3
 PROFILE ?= quick
 VENV    := $(or $(MODISTE_VENV),.venv)
 BIN     := $(VENV)/bin
-# The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'
-MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; \
-             print('' if find_spec('keras') else 'not peers')")
+# The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'; those of
+# the compiled kernels where a C++ compiler is.
+MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from shutil import which; \
+             print(' and '.join(['not peers'] * (not find_spec('keras')) + \
+                                ['not compiler'] * (not (which('c++') or which('g++')))))")
 
 # Files of tests side by side, two on two cores; several tests drive workers of their own.
 SIDE     = -n auto --maxprocesses 4 --dist loadfile
@@ -26,7 +28,7 @@ report: setup ## write the report of the study again, from its run folders
 	@$(BIN)/modiste report runs/fashion-mnist-$(PROFILE)
 
 check: lint ## before a commit: style, types, layers, fast tests
-	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow and not peers"
+	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow$(if $(MARKED), and $(MARKED))"
 
 test: lint ## what CI runs: the same with every test
 	@$(BIN)/python -m pytest -q $(SIDE) -m "$(MARKED)"

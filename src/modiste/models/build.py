@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modiste import seeds
+from modiste.kernels.ops import BlockShape, Kept, Kernels
+from modiste.models.fused import Block, Place, leading_block, suits_conv1
 from modiste.models.layers import (
     BatchNorm,
     Conv,
@@ -37,6 +40,32 @@ class Noise(Protocol):
 
     def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
         """Zeros, and one over the share that is kept, for each of `values`."""
+
+    def kept(self, layer: int, count: int, rate: float) -> Kept:
+        """The same chance as bytes, for so many values in the order they lie in memory."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor of the net, and where it is trained in lower precision, its rounded copy.
+
+    Attributes:
+        full: A view of the net's vector.
+        low: What gradients are taken for in training, if not `full` itself.
+    """
+
+    full: Tensor
+    low: Tensor | None = None
+
+    def like(self, values: Tensor) -> Tensor:
+        """The one of the two that computes with values of that type."""
+        if values.dtype == self.full.dtype:
+            return self.full
+        return self.full.to(values.dtype) if self.low is None else self.low
+
+    @property
+    def trained(self) -> Tensor:
+        return self.full if self.low is None else self.low
 
 
 Step = Callable[[Tensor, Noise | None], Tensor]
@@ -65,6 +94,9 @@ class Network:
         seed: Of the run; each tensor draws from a stream of its own.
         dtype: float32, or float64 for comparisons.
         device: Where it computes.
+        precision: What images and kernels are rounded to in training; not at all if not given.
+            Weights, gradients as they are added up, norms and logits keep `dtype`.
+        kernels: Compiled ones, which then do what they can; torch does all if not given.
 
     Attributes:
         weights: All trainable weights; move it in place.
@@ -81,6 +113,8 @@ class Network:
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
+        precision: torch.dtype | None = None,
+        kernels: Kernels | None = None,
     ) -> None:
         shapes = [shape_CHW]
         for layer in layers:
@@ -93,19 +127,22 @@ class Network:
         self.statistics = torch.zeros(
             sum(layer.fixed(shape) for layer, shape in sizes), dtype=dtype, device=device
         )
+        self._low = None if precision is None else self.weights.to(precision)
+        self._kernels = kernels
         # Faster on CPU for every net of the reference study, most for the widest (LOG.md).
         self.uses_channels_last = any(isinstance(layer, Conv) for layer in layers)
         self.parameters: list[Tensor] = []
         self.names: list[str] = []
+        self._full: list[Tensor] = []
         self._statistics_by_name: dict[str, Tensor] = {}
         self._steps: list[Step] = []
         self._weights_used = 0
         self._statistics_used = 0
-        counts: dict[str, int] = {}
-        for index, (layer, shape) in enumerate(sizes):
-            name = f"{layer.kind}_{counts.setdefault(layer.kind, 0)}"
-            counts[layer.kind] += 1
-            self._steps.append(self._step(layer, shape, name, index))
+        places = _places(layers, inputs)
+        while places:
+            block = None if kernels is None else leading_block(places)
+            self._steps.append(self._step(places[0]) if block is None else self._block(block))
+            places = places[1 if block is None else block.length :]
         assert self._weights_used == len(self.weights), "layer table and net disagree"
         assert self._statistics_used == len(self.statistics), "layer table and net disagree"
         initialise(dict(self.named_weights()), initialisation, seed)
@@ -119,15 +156,19 @@ class Network:
                 statistics. Without it the net only infers.
         """
         values = images
+        if noise is not None and self._low is not None:
+            with torch.no_grad():
+                self._low.copy_(self.weights)
+            values = values.to(self._low.dtype)
         if self.uses_channels_last:
             values = values.contiguous(memory_format=torch.channels_last)
         for step in self._steps:
             values = step(values, noise)
-        return values
+        return values.to(self.weights.dtype)
 
     def named_weights(self) -> list[tuple[str, Tensor]]:
         """Views of the trainable weights by name, in the order of the layers."""
-        return list(zip(self.names, (p.detach() for p in self.parameters), strict=True))
+        return list(zip(self.names, self._full, strict=True))
 
     def named_statistics(self) -> list[tuple[str, Tensor]]:
         """Views of the moving statistics by name, in the order of the layers."""
@@ -142,14 +183,21 @@ class Network:
             start = stop
         return out
 
-    def _weight(self, name: str, *shape: int) -> Tensor:
+    def _weight(self, name: str, *shape: int) -> Weight:
         stop = self._weights_used + math.prod(shape)
-        flat = self.weights[self._weights_used : stop]
+        place = slice(self._weights_used, stop)
         self._weights_used = stop
-        parameter = _as_kernel(flat, shape).detach().requires_grad_()
-        self.parameters.append(parameter)
+        full = _as_kernel(self.weights[place], shape).detach()
         self.names.append(name)
-        return parameter
+        self._full.append(full)
+        # What belongs to a channel or a unit is small and delicate: it is never rounded.
+        if self._low is None or len(shape) == 1:
+            weight = Weight(full.detach().requires_grad_())
+        else:
+            low = _as_kernel(self._low[place], shape).detach().requires_grad_()
+            weight = Weight(full, low)
+        self.parameters.append(weight.trained)
+        return weight
 
     def _statistic(self, name: str, size: int, value: float) -> Tensor:
         stop = self._statistics_used + size
@@ -158,8 +206,9 @@ class Network:
         self._statistics_by_name[name] = view
         return view
 
-    def _step(self, layer: Layer, shape: Shape, name: str, index: int) -> Step:
-        match layer:
+    def _step(self, place: Place) -> Step:
+        name, shape, index = place.name, place.shape, place.index
+        match place.layer:
             case Flatten():
                 return _flatten
             case Dropout(rate):
@@ -172,24 +221,77 @@ class Network:
                     self._weight(f"{name}.bias", units),
                     ACTIVATIONS[activation],
                 )
-            case Conv(filters, kernel):
-                return _conv(
-                    layer,
-                    shape,
-                    self._weight(f"{name}.weight", filters, shape[0], kernel, kernel),
-                    self._weight(f"{name}.bias", filters),
-                )
-            case MaxPool():
+            case Conv(activation=activation) as layer:
+                weight, bias = self._conv_weights(layer, shape, name)
+                convolve, activate = _conv(layer, shape), ACTIVATIONS[activation]
+                return lambda x, noise: activate(convolve(x, weight.like(x), bias.like(x)))
+            case MaxPool() as layer:
                 return _max_pool(layer, shape)
-            case BatchNorm():
-                return _batch_norm(
-                    layer,
-                    self._weight(f"{name}.scale", shape[0]),
-                    self._weight(f"{name}.shift", shape[0]),
-                    self._statistic(f"{name}.moving_mean", shape[0], 0.0),
-                    self._statistic(f"{name}.moving_variance", shape[0], 1.0),
+            case BatchNorm() as layer:
+                return _batch_norm(layer, *self._norm_tensors(shape, name))
+        raise AssertionError(f"no way to compute {place.layer!r}")
+
+    def _block(self, block: Block) -> Step:
+        """Several layers in one, by a compiled kernel; the same arithmetic in fewer passes."""
+        kernels = self._kernels
+        assert kernels is not None
+        place = block.conv_place
+        weight, bias = self._conv_weights(block.conv, place.shape, place.name)
+        norm = self._norm_tensors(block.norm_place.shape, block.norm_place.name)
+        scale, shift, mean, variance = norm
+        convolve = _conv(block.conv, place.shape)
+        share = 1.0 - block.norm.momentum
+        shape = BlockShape(block.is_act_first, block.is_pooled, block.norm.epsilon)
+
+        def step(values: Tensor, noise: Noise | None) -> Tensor:
+            inner = bias.full if block.is_act_first else None
+            if suits_conv1(block.conv, place.shape) and inner is not None:
+                convolved = kernels.conv1(values, weight.like(values))
+            else:
+                outer = None if inner is not None else bias.like(values)
+                convolved = convolve(values, weight.like(values), outer)
+            if noise is None:
+                return kernels.infer(
+                    convolved, inner, scale.full, shift.full, shape, mean, variance
                 )
-        raise AssertionError(f"no way to compute {layer!r}")
+            kept = None
+            if block.dropout is not None:
+                count = len(values) * math.prod(block.output_shape)
+                kept = noise.kept(block.dropout.index, count, block.rate)
+            out, batch_mean, batch_variance = kernels.block(
+                convolved, inner, scale.full, shift.full, shape, kept
+            )
+            with torch.no_grad():
+                mean.lerp_(batch_mean, share)
+                variance.lerp_(batch_variance, share)
+            return out
+
+        return step
+
+    def _conv_weights(self, layer: Conv, shape: Shape, name: str) -> tuple[Weight, Weight]:
+        kernel = layer.kernel
+        return (
+            self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel),
+            self._weight(f"{name}.bias", layer.filters),
+        )
+
+    def _norm_tensors(self, shape: Shape, name: str) -> tuple[Weight, Weight, Tensor, Tensor]:
+        return (
+            self._weight(f"{name}.scale", shape[0]),
+            self._weight(f"{name}.shift", shape[0]),
+            self._statistic(f"{name}.moving_mean", shape[0], 0.0),
+            self._statistic(f"{name}.moving_variance", shape[0], 1.0),
+        )
+
+
+def _places(layers: Sequence[Layer], inputs: Sequence[Shape]) -> list[Place]:
+    counts: dict[str, int] = {}
+    places = []
+    for index, (layer, shape) in enumerate(zip(layers, inputs, strict=True)):
+        number = counts.setdefault(layer.kind, 0)
+        counts[layer.kind] += 1
+        places.append(Place(layer, shape, f"{layer.kind}_{number}", index))
+    return places
 
 
 def initialise(named: dict[str, Tensor], initialisation: Initialisation, seed: int) -> None:
@@ -241,12 +343,12 @@ def _flatten(values: Tensor, noise: Noise | None) -> Tensor:
     return values.permute(0, 2, 3, 1).flatten(1)
 
 
-def _dense(weight: Tensor, bias: Tensor, activate: Callable[[Tensor], Tensor]) -> Step:
-    return lambda values, noise: activate(F.linear(values, weight, bias))
+def _dense(weight: Weight, bias: Weight, activate: Callable[[Tensor], Tensor]) -> Step:
+    return lambda values, noise: activate(F.linear(values, weight.like(values), bias.like(values)))
 
 
-def _conv(layer: Conv, shape: Shape, weight: Tensor, bias: Tensor) -> Step:
-    activate = ACTIVATIONS[layer.activation]
+def _conv(layer: Conv, shape: Shape) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """The convolution alone, of values with a weight and perhaps a bias."""
     span = (layer.kernel - 1) * layer.dilation + 1
     pads = [(0, 0), (0, 0)]
     if layer.padding == "same":
@@ -255,18 +357,17 @@ def _conv(layer: Conv, shape: Shape, weight: Tensor, bias: Tensor) -> Step:
     is_even = top == bottom and left == right
     stride, dilation = layer.stride, layer.dilation
 
-    def step(values: Tensor, noise: Noise | None) -> Tensor:
+    def convolve(values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if layer.kernel == 1 and stride > 1:
             # oneDNN issue 6035: strided 1x1 convolutions of few channels give wrong gradients
             # in this layout. Taking every stride-th pixel first is the same arithmetic.
-            values = values[:, :, ::stride, ::stride]
-            return activate(F.conv2d(values, weight, bias))
+            return F.conv2d(values[:, :, ::stride, ::stride], weight, bias)
         if is_even:
-            return activate(F.conv2d(values, weight, bias, stride, (top, left), dilation))
+            return F.conv2d(values, weight, bias, stride, (top, left), dilation)
         values = F.pad(values, (left, right, top, bottom))
-        return activate(F.conv2d(values, weight, bias, stride, 0, dilation))
+        return F.conv2d(values, weight, bias, stride, 0, dilation)
 
-    return step
+    return convolve
 
 
 def _max_pool(layer: MaxPool, shape: Shape) -> Step:
@@ -288,9 +389,10 @@ def _max_pool(layer: MaxPool, shape: Shape) -> Step:
 
 
 def _batch_norm(
-    layer: BatchNorm, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
+    layer: BatchNorm, scales: Weight, shifts: Weight, mean: Tensor, variance: Tensor
 ) -> Step:
     share = 1.0 - layer.momentum
+    scale, shift = scales.full, shifts.full
 
     def step(values: Tensor, noise: Noise | None) -> Tensor:
         if noise is None:

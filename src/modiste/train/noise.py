@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from modiste import seeds
+from modiste.kernels.ops import Kept
 
 
 def kept_share(rate: float) -> float:
@@ -43,16 +44,19 @@ class ByteNoise:
             chance.manual_seed(seeds.derive(self._seed, "dropout", self._update, layer))
             draws = torch.empty_like(values, dtype=torch.uint8).random_(generator=chance)
             return (draws >= _threshold(rate)).to(values.dtype).mul_(scale)
-        source = np.random.SFC64(seeds.sequence(self._seed, "dropout", self._update, layer))
-        count = values.numel()
-        raw = source.random_raw(-(-count // 8)).view(np.uint8)[:count]
-        # NumPy compares bytes, and torch turns bytes (not booleans) into floats, at full speed.
-        is_kept = torch.from_numpy((raw >= _threshold(rate)).view(np.uint8))
-        multiplier = is_kept.to(values.dtype).mul_(scale)
+        multiplier = self.kept(layer, values.numel(), rate).mask.to(values.dtype).mul_(scale)
         if values.dim() == 4:
             batch, channels, height, width = values.shape
             return multiplier.view(batch, height, width, channels).permute(0, 3, 1, 2)
         return multiplier.view(values.shape)
+
+    def kept(self, layer: int, count: int, rate: float) -> Kept:
+        """The same as bytes, on the CPU, for values in the order that they lie in memory."""
+        source = np.random.SFC64(seeds.sequence(self._seed, "dropout", self._update, layer))
+        raw = source.random_raw(-(-count // 8)).view(np.uint8)[:count]
+        # NumPy compares bytes, and torch turns bytes (not booleans) into floats, at full speed.
+        mask = torch.from_numpy((raw >= _threshold(rate)).view(np.uint8))
+        return Kept(mask, 1.0 / kept_share(rate))
 
 
 def _threshold(rate: float) -> int:

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from modiste.data import places
 from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
+from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.models.layers import Dropout, describe
 from modiste.runs.environment import environment
@@ -179,6 +181,8 @@ def network(spec: RunSpec, images: ImageSet) -> Network:
         params.initialisation,
         spec.seed,
         device=spec.device,
+        precision=torch.bfloat16 if spec.train.precision == "bfloat16" else None,
+        kernels=Kernels(places.cache_folder() / "kernels") if spec.kernels == "fused" else None,
     )
 
 

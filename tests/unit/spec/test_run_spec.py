@@ -118,6 +118,8 @@ def leaves(values: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
 OTHER_WORDS = {
     "preset": "torch",
     "device": "cuda",
+    "kernels": "fused",
+    "precision": "bfloat16",
     "padding": "valid",
     "pooling": "none",
     "activation": "gelu",

@@ -1,0 +1,516 @@
+// The passes over memory of a convolutional net's step, fused: activation, batch norm, max pooling
+// and dropout in one block, and convolutions over a single channel.
+//
+// Tensors lie as N x H x W x C, in float32 or bfloat16; every sum is taken in float32 over a row of
+// pixels and beyond that in float64, image by image in a fixed order, so that results do not depend
+// on the number of threads. Loops run over the channels of one pixel, which lie side by side.
+//
+// Compiled by modiste.kernels.build; called by modiste.kernels.ops, which checks every argument.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+struct Bf16 {
+    uint16_t bits;
+};
+
+inline float to_float(float value) { return value; }
+
+inline float to_float(Bf16 value) {
+    const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+    float answer;
+    std::memcpy(&answer, &bits, sizeof answer);
+    return answer;
+}
+
+inline void store(float* place, float value) { *place = value; }
+
+// To the nearest, ties to even; what is no number stays none.
+inline void store(Bf16* place, float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    const uint32_t quiet = (bits >> 16) | 0x40u;
+    place->bits = static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+}
+
+struct Shape {
+    int64_t count, height, width, channels;
+
+    int64_t pixels() const { return height * width; }
+    int64_t size() const { return pixels() * channels; }
+    Shape pooled() const { return {count, (height + 1) / 2, (width + 1) / 2, channels}; }
+};
+
+// Rows of pixels are added up in so many slices, whatever the number of threads.
+constexpr int64_t kSlices = 64;
+
+// Calls work(first, last, total) for each slice of rows, where total holds `size` float64 sums that
+// begin at 0, and adds the slices up in their order.
+template <typename Work>
+std::vector<double> sum_over_rows(int64_t rows, int64_t size, int threads, const Work& work) {
+    const int64_t slices = std::min(rows, kSlices);
+    std::vector<double> partial(slices * size, 0.0);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t slice = 0; slice < slices; ++slice)
+        work(rows * slice / slices, rows * (slice + 1) / slices, &partial[slice * size]);
+    for (int64_t slice = 1; slice < slices; ++slice)
+        for (int64_t i = 0; i < size; ++i) partial[i] += partial[slice * size + i];
+    partial.resize(size);
+    return partial;
+}
+
+// What the norm sees of a value: with the activation before it, relu(value + bias).
+template <bool kActFirst>
+inline float seen(float value, float bias) {
+    return kActFirst ? std::max(value + bias, 0.0f) : value;
+}
+
+// Mean and biased variance of each channel.
+template <typename T, bool kActFirst, int64_t kC>
+void statistics(const T* values, const float* bias, Shape s, int threads, float* mean,
+                float* variance) {
+    const int64_t C = kC ? kC : s.channels;
+    const auto sums = sum_over_rows(
+        s.count * s.height, 2 * C, threads, [&](int64_t first, int64_t last, double* total) {
+            std::vector<float> buffer(2 * C);
+            float* __restrict sum = buffer.data();
+            float* __restrict square = buffer.data() + C;
+            for (int64_t row = first; row < last; ++row) {
+                std::fill(buffer.begin(), buffer.end(), 0.0f);
+                const T* __restrict at = values + row * s.width * C;
+                for (int64_t x = 0; x < s.width; ++x, at += C)
+#pragma omp simd
+                    for (int64_t c = 0; c < C; ++c) {
+                        const float value = seen<kActFirst>(to_float(at[c]), bias[c]);
+                        sum[c] += value;
+                        square[c] += value * value;
+                    }
+                for (int64_t i = 0; i < 2 * C; ++i) total[i] += buffer[i];
+            }
+        });
+    const double pixels = static_cast<double>(s.count * s.pixels());
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c) {
+        const double middle = sums[c] / pixels;
+        mean[c] = static_cast<float>(middle);
+        variance[c] = static_cast<float>(std::max(sums[C + c] / pixels - middle * middle, 0.0));
+    }
+}
+
+// One window of up to 2 x 2 pixels (one, without pooling): where each of them lies.
+template <bool kPool>
+struct Window {
+    int64_t offsets[4];
+    int members;
+
+    Window(int64_t n, int64_t y, int64_t x, const Shape& s) {
+        if (!kPool) {
+            offsets[0] = ((n * s.height + y) * s.width + x) * s.channels;
+            members = 1;
+            return;
+        }
+        const int64_t top = 2 * y, left = 2 * x;
+        members = 0;
+        for (int64_t row = top; row < std::min(top + 2, s.height); ++row)
+            for (int64_t column = left; column < std::min(left + 2, s.width); ++column)
+                offsets[members++] = ((n * s.height + row) * s.width + column) * s.channels;
+    }
+};
+
+// What comes after the norm, for one value: relu, then dropout. Both are known when this is
+// compiled, so that loops over channels hold no branch.
+template <bool kRelu, bool kDrop>
+struct After {
+    const uint8_t* kept;
+    float kept_scale;
+
+    inline float forward(float value, int64_t at) const {
+        if (kRelu) value = std::max(value, 0.0f);
+        if (kDrop) value *= static_cast<float>(kept[at]) * kept_scale;
+        return value;
+    }
+
+    // `value` is what went into `forward`.
+    inline float backward(float gradient, float value, int64_t at) const {
+        if (kDrop) gradient *= static_cast<float>(kept[at]) * kept_scale;
+        if (kRelu) gradient = value > 0.0f ? gradient : 0.0f;
+        return gradient;
+    }
+};
+
+// out = after(factor * seen + offset), of the largest of each window where there is pooling.
+template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
+void forward(const T* values, const float* bias, const float* factor, const float* offset,
+             const After& after, Shape s, int threads, T* out, T* chosen, uint8_t* which) {
+    const int64_t C = kC ? kC : s.channels;
+    const Shape p = kPool ? s.pooled() : s;
+    // By rows, so that one image alone keeps several threads busy.
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<int32_t> winners(C);
+        int32_t* winner = winners.data();
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < p.count * p.height; ++row)
+            for (int64_t x = 0; x < p.width; ++x) {
+                const Window<kPool> window(row / p.height, row % p.height, x, s);
+                const int64_t at = (row * p.width + x) * C;
+                // At the edge members are missing: the first stands in, and an equal never wins.
+                const T* v0 = values + window.offsets[0];
+                const T* v1 = values + window.offsets[window.members > 1 ? 1 : 0];
+                const T* v2 = values + window.offsets[window.members > 2 ? 2 : 0];
+                const T* v3 = values + window.offsets[window.members > 3 ? 3 : 0];
+#pragma omp simd
+                for (int64_t c = 0; c < C; ++c) {
+                    float top = seen<kActFirst>(to_float(v0[c]), bias[c]);
+                    if constexpr (kPool) {
+                        // The norm rises or falls with its input, so the largest output belongs to
+                        // the largest or the smallest input; comparing those makes no ties by
+                        // rounding.
+                        const float sign = factor[c] < 0.0f ? -1.0f : 1.0f;
+                        const float t1 = seen<kActFirst>(to_float(v1[c]), bias[c]);
+                        const float t2 = seen<kActFirst>(to_float(v2[c]), bias[c]);
+                        const float t3 = seen<kActFirst>(to_float(v3[c]), bias[c]);
+                        int32_t member = 0;
+                        member = t1 * sign > top * sign ? 1 : member;
+                        top = t1 * sign > top * sign ? t1 : top;
+                        member = t2 * sign > top * sign ? 2 : member;
+                        top = t2 * sign > top * sign ? t2 : top;
+                        member = t3 * sign > top * sign ? 3 : member;
+                        top = t3 * sign > top * sign ? t3 : top;
+                        store(chosen + at + c, top);
+                        winner[c] = member;
+                    }
+                    const float best = factor[c] * top + offset[c];
+                    store(out + at + c, after.forward(best, at + c));
+                }
+                if constexpr (kPool)
+                    for (int64_t c = 0; c < C; ++c) which[at + c] = static_cast<uint8_t>(winner[c]);
+            }
+    }
+}
+
+// Sums over all (pooled) pixels of the gradient, and of the gradient times the normalised value.
+// `there` is what the norm saw: `chosen` where there is pooling, else `values`.
+template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
+std::vector<double> norm_sums(const T* gradient, const T* there, const float* bias,
+                              const float* factor, const float* offset, const float* mean,
+                              const float* inverse, const After& after, Shape p, int threads) {
+    const int64_t C = kC ? kC : p.channels;
+    return sum_over_rows(
+        p.count * p.height, 2 * C, threads, [&](int64_t first, int64_t last, double* total) {
+            std::vector<float> buffer(2 * C);
+            float* sum = buffer.data();
+            float* product = buffer.data() + C;
+            for (int64_t row = first; row < last; ++row) {
+                std::fill(buffer.begin(), buffer.end(), 0.0f);
+                for (int64_t x = 0; x < p.width; ++x) {
+                    const int64_t at = (row * p.width + x) * C;
+#pragma omp simd
+                    for (int64_t c = 0; c < C; ++c) {
+                        // What pooling chose has been through the activation already.
+                        const float raw = to_float(there[at + c]);
+                        const float v = kPool ? raw : seen<kActFirst>(raw, bias[c]);
+                        const float g = after.backward(to_float(gradient[at + c]),
+                                                       factor[c] * v + offset[c], at + c);
+                        sum[c] += g;
+                        product[c] += g * (v - mean[c]) * inverse[c];
+                    }
+                }
+                for (int64_t i = 0; i < 2 * C; ++i) total[i] += buffer[i];
+            }
+        });
+}
+
+// Writes the gradient with respect to `values` over them; returns its sums over all pixels.
+template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
+std::vector<double> backward(T* values, const T* gradient, const T* chosen, const uint8_t* which,
+                             const float* bias, const float* factor, const float* offset,
+                             const float* slope, const float* level, const After& after, Shape s,
+                             int threads) {
+    const int64_t C = kC ? kC : s.channels;
+    const Shape p = kPool ? s.pooled() : s;
+    return sum_over_rows(
+        p.count * p.height, C, threads, [&](int64_t first, int64_t last, double* total) {
+            std::vector<float> sums(C), arrived(C);
+            std::vector<int32_t> winners(C);
+            float *sum = sums.data(), *g = arrived.data();
+            int32_t* winner = winners.data();
+            for (int64_t row = first; row < last; ++row) {
+                std::fill(sums.begin(), sums.end(), 0.0f);
+                for (int64_t x = 0; x < p.width; ++x) {
+                    const int64_t at = (row * p.width + x) * C;
+                    const Window<kPool> window(row / p.height, row % p.height, x, s);
+#pragma omp simd
+                    for (int64_t c = 0; c < C; ++c) {
+                        const float raw = to_float(kPool ? chosen[at + c] : values[at + c]);
+                        const float v = kPool ? raw : seen<kActFirst>(raw, bias[c]);
+                        g[c] = factor[c] * after.backward(to_float(gradient[at + c]),
+                                                          factor[c] * v + offset[c], at + c);
+                    }
+                    if constexpr (kPool)
+                        for (int64_t c = 0; c < C; ++c) winner[c] = which[at + c];
+                    for (int member = 0; member < window.members; ++member) {
+                        T* v = values + window.offsets[member];
+#pragma omp simd
+                        for (int64_t c = 0; c < C; ++c) {
+                            const float raw = to_float(v[c]) + (kActFirst ? bias[c] : 0.0f);
+                            const float t = kActFirst ? std::max(raw, 0.0f) : raw;
+                            const bool is_chosen = !kPool || winner[c] == member;
+                            float dz = (is_chosen ? g[c] : 0.0f) - (t * slope[c] + level[c]);
+                            if (kActFirst) dz = raw > 0.0f ? dz : 0.0f;
+                            store(v + c, dz);
+                            sum[c] += dz;
+                        }
+                    }
+                }
+                for (int64_t c = 0; c < C; ++c) total[c] += sums[c];
+            }
+        });
+}
+
+// What a call is told; the same structure as in ops.py. Pointers to T are void here.
+struct Call {
+    void* values;
+    const float *bias, *scale, *shift;
+    const uint8_t* kept;  // null without dropout
+    void *out, *chosen;
+    uint8_t* which;
+    float *mean, *variance;
+    const void* gradient;
+    float *d_bias, *d_scale, *d_shift;
+    int64_t count, height, width, channels;
+    float epsilon, kept_scale;
+    int32_t is_relu_after, is_training, threads;
+
+    Shape shape() const { return {count, height, width, channels}; }
+};
+
+// One channel's affine map: what batch norm does once the statistics are known.
+struct Affine {
+    std::vector<float> inverse, factor, offset;
+
+    explicit Affine(const Call& call)
+        : inverse(call.channels), factor(call.channels), offset(call.channels) {
+        for (int64_t c = 0; c < call.channels; ++c) {
+            inverse[c] = 1.0f / std::sqrt(call.variance[c] + call.epsilon);
+            factor[c] = call.scale[c] * inverse[c];
+            offset[c] = call.shift[c] - call.mean[c] * factor[c];
+        }
+    }
+};
+
+template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
+void run_forward(const Call& call, const After& after) {
+    const Shape s = call.shape();
+    const auto* values = static_cast<const T*>(call.values);
+    if (call.is_training)
+        statistics<T, kActFirst, kC>(values, call.bias, s, call.threads, call.mean, call.variance);
+    const Affine norm(call);
+    forward<T, kActFirst, kPool, kC>(values, call.bias, norm.factor.data(), norm.offset.data(),
+                                     after, s, call.threads, static_cast<T*>(call.out),
+                                     static_cast<T*>(call.chosen), call.which);
+}
+
+template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
+void run_backward(const Call& call, const After& after) {
+    const Shape s = call.shape();
+    const int64_t C = kC ? kC : s.channels;
+    auto* values = static_cast<T*>(call.values);
+    const auto* chosen = static_cast<const T*>(call.chosen);
+    const auto* gradient = static_cast<const T*>(call.gradient);
+    const Affine norm(call);
+    const float *factor = norm.factor.data(), *offset = norm.offset.data();
+    const auto sums = norm_sums<T, kActFirst, kPool, kC>(
+        gradient, kPool ? chosen : values, call.bias, factor, offset, call.mean,
+        norm.inverse.data(), after, kPool ? s.pooled() : s, call.threads);
+    std::vector<float> slope(C), level(C);
+    const double pixels = static_cast<double>(s.count * s.pixels());
+    for (int64_t c = 0; c < C; ++c) {
+        call.d_shift[c] = static_cast<float>(sums[c]);
+        call.d_scale[c] = static_cast<float>(sums[C + c]);
+        const double of_mean = factor[c] * sums[c] / pixels;
+        const double of_value = factor[c] * norm.inverse[c] * sums[C + c] / pixels;
+        slope[c] = static_cast<float>(of_value);
+        level[c] = static_cast<float>(of_mean - call.mean[c] * of_value);
+    }
+    const auto bias_sums = backward<T, kActFirst, kPool, kC>(
+        values, gradient, chosen, call.which, call.bias, factor, offset, slope.data(), level.data(),
+        after, s, call.threads);
+    for (int64_t c = 0; c < C; ++c) call.d_bias[c] = static_cast<float>(bias_sums[c]);
+}
+
+// Calls work(after) with the kind of `After` that the call means.
+template <bool kActFirst, typename Work>
+void with_after(const Call& call, const Work& work) {
+    const bool relu = !kActFirst && call.is_relu_after;
+    if (relu && call.kept) return work(After<true, true>{call.kept, call.kept_scale});
+    if (relu) return work(After<true, false>{call.kept, call.kept_scale});
+    if (call.kept) return work(After<false, true>{call.kept, call.kept_scale});
+    work(After<false, false>{call.kept, call.kept_scale});
+}
+
+// The narrowest net of the study has 8 channels, half a register: known beforehand, they are fast.
+template <typename T, bool kActFirst, bool kPool>
+void block_forward(const Call& call) {
+    with_after<kActFirst>(call, [&](const auto& after) {
+        call.channels == 8 ? run_forward<T, kActFirst, kPool, 8>(call, after)
+                           : run_forward<T, kActFirst, kPool, 0>(call, after);
+    });
+}
+
+template <typename T, bool kActFirst, bool kPool>
+void block_backward(const Call& call) {
+    with_after<kActFirst>(call, [&](const auto& after) {
+        call.channels == 8 ? run_backward<T, kActFirst, kPool, 8>(call, after)
+                           : run_backward<T, kActFirst, kPool, 0>(call, after);
+    });
+}
+
+// --- convolutions over one channel: stride 1, padding 'same', an odd kernel
+// -----------------------
+
+// Channels that are computed together, in registers.
+constexpr int64_t kLanes = 16;
+constexpr int64_t kWidestSide = 7;
+
+// The rows of an image under a window, with zeros around them.
+class Band {
+  public:
+    Band(int64_t side, const Shape& s)
+        : side_(side), half_(side / 2), s_(s), padded_(s.width + side - 1), rows_(side * padded_) {}
+
+    const float* under(const float* images, int64_t row) {
+        const int64_t n = row / s_.height, y = row % s_.height;
+        std::fill(rows_.begin(), rows_.end(), 0.0f);
+        for (int64_t ky = 0; ky < side_; ++ky) {
+            const int64_t from = y + ky - half_;
+            if (from >= 0 && from < s_.height)
+                std::memcpy(&rows_[ky * padded_ + half_],
+                            images + (n * s_.height + from) * s_.width, s_.width * sizeof(float));
+        }
+        return rows_.data();
+    }
+
+    int64_t padded() const { return padded_; }
+
+  private:
+    int64_t side_, half_;
+    Shape s_;
+    int64_t padded_;
+    std::vector<float> rows_;
+};
+
+// out[n, y, x, c] = sum over the window of image * kernel[ky, kx, c].
+template <typename T, int64_t kSide>
+void conv1_forward(const float* images, const float* kernel, int64_t given, Shape s, int threads,
+                   T* out) {
+    const int64_t C = s.channels, side = kSide ? kSide : given;
+#pragma omp parallel num_threads(threads)
+    {
+        Band band(side, s);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < s.count * s.height; ++row) {
+            const float* pixels = band.under(images, row);
+            T* o = out + row * s.width * C;
+            for (int64_t c0 = 0; c0 < C; c0 += kLanes) {
+                const int64_t lanes = std::min(kLanes, C - c0);
+                float weights[(kSide ? kSide * kSide : kWidestSide * kWidestSide)][kLanes] = {};
+                for (int64_t k = 0; k < side * side; ++k)
+                    for (int64_t c = 0; c < lanes; ++c) weights[k][c] = kernel[k * C + c0 + c];
+                for (int64_t x = 0; x < s.width; ++x) {
+                    float total[kLanes] = {};
+                    for (int64_t ky = 0; ky < side; ++ky)
+                        for (int64_t kx = 0; kx < side; ++kx) {
+                            const float pixel = pixels[ky * band.padded() + x + kx];
+#pragma omp simd
+                            for (int64_t c = 0; c < kLanes; ++c)
+                                total[c] += pixel * weights[ky * side + kx][c];
+                        }
+                    T* place = o + x * C + c0;
+                    if (lanes == kLanes)
+#pragma omp simd
+                        for (int64_t c = 0; c < kLanes; ++c) store(place + c, total[c]);
+                    else
+                        for (int64_t c = 0; c < lanes; ++c) store(place + c, total[c]);
+                }
+            }
+        }
+    }
+}
+
+// The gradient of the kernel, laid out as the kernel.
+template <typename T, int64_t kSide>
+void conv1_backward(const float* images, const T* gradient, int64_t given, Shape s, int threads,
+                    float* d_kernel) {
+    const int64_t C = s.channels, side = kSide ? kSide : given, taps = side * side;
+    const auto sums = sum_over_rows(
+        s.count * s.height, taps * C, threads, [&](int64_t first, int64_t last, double* total) {
+            Band band(side, s);
+            for (int64_t row = first; row < last; ++row) {
+                const float* pixels = band.under(images, row);
+                const T* g = gradient + row * s.width * C;
+                for (int64_t c0 = 0; c0 < C; c0 += kLanes) {
+                    const int64_t lanes = std::min(kLanes, C - c0);
+                    float sum[(kSide ? kSide * kSide : kWidestSide * kWidestSide)][kLanes] = {};
+                    for (int64_t x = 0; x < s.width; ++x) {
+                        float arrived[kLanes] = {};
+                        if (lanes == kLanes)
+#pragma omp simd
+                            for (int64_t c = 0; c < kLanes; ++c)
+                                arrived[c] = to_float(g[x * C + c0 + c]);
+                        else
+                            for (int64_t c = 0; c < lanes; ++c)
+                                arrived[c] = to_float(g[x * C + c0 + c]);
+                        for (int64_t ky = 0; ky < side; ++ky)
+                            for (int64_t kx = 0; kx < side; ++kx) {
+                                const float pixel = pixels[ky * band.padded() + x + kx];
+#pragma omp simd
+                                for (int64_t c = 0; c < kLanes; ++c)
+                                    sum[ky * side + kx][c] += pixel * arrived[c];
+                            }
+                    }
+                    for (int64_t k = 0; k < taps; ++k)
+                        for (int64_t c = 0; c < lanes; ++c) total[k * C + c0 + c] += sum[k][c];
+                }
+            }
+        });
+    for (int64_t i = 0; i < taps * C; ++i) d_kernel[i] = static_cast<float>(sums[i]);
+}
+
+}  // namespace
+
+// What Python calls: one name for each combination of order, pooling and type.
+#define MODISTE_BLOCK(NAME, T, FIRST, POOL)                                         \
+    void NAME##_forward(const Call* call) { block_forward<T, FIRST, POOL>(*call); } \
+    void NAME##_backward(const Call* call) { block_backward<T, FIRST, POOL>(*call); }
+
+#define MODISTE_CONV1(NAME, T)                                                                \
+    void NAME##_forward(const float* images, const float* kernel, int64_t side, int64_t n,    \
+                        int64_t h, int64_t w, int64_t c, int32_t threads, T* out) {           \
+        const auto run = side == 3 ? conv1_forward<T, 3> : conv1_forward<T, 0>;               \
+        run(images, kernel, side, {n, h, w, c}, threads, out);                                \
+    }                                                                                         \
+    void NAME##_backward(const float* images, const T* gradient, int64_t side, int64_t n,     \
+                         int64_t h, int64_t w, int64_t c, int32_t threads, float* d_kernel) { \
+        const auto run = side == 3 ? conv1_backward<T, 3> : conv1_backward<T, 0>;             \
+        run(images, gradient, side, {n, h, w, c}, threads, d_kernel);                         \
+    }
+
+extern "C" {
+MODISTE_BLOCK(first_pool_float32, float, true, true)
+MODISTE_BLOCK(first_plain_float32, float, true, false)
+MODISTE_BLOCK(after_pool_float32, float, false, true)
+MODISTE_BLOCK(after_plain_float32, float, false, false)
+MODISTE_BLOCK(first_pool_bfloat16, Bf16, true, true)
+MODISTE_BLOCK(first_plain_bfloat16, Bf16, true, false)
+MODISTE_BLOCK(after_pool_bfloat16, Bf16, false, true)
+MODISTE_BLOCK(after_plain_bfloat16, Bf16, false, false)
+MODISTE_CONV1(conv1_float32, float)
+MODISTE_CONV1(conv1_bfloat16, Bf16)
+}

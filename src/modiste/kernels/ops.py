@@ -1,0 +1,257 @@
+"""The compiled kernels as operations that gradients flow through.
+
+Images lie as N x H x W x C in memory (torch's channels_last), in float32 or bfloat16; what
+belongs to a channel is float32.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modiste.kernels import build
+
+WORDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What dropout keeps.
+
+    Attributes:
+        mask: 1 or 0 for each value, uint8, in the order that the values lie in memory.
+        scale: What is kept is multiplied by it.
+    """
+
+    mask: Tensor
+    scale: float
+
+
+@dataclass(frozen=True)
+class BlockShape:
+    """What a block does, once it is known which net it is part of.
+
+    Attributes:
+        is_act_first: relu, with a bias inside it, before the norm.
+        is_pooled: Max pooling 2 x 2, stride 2, rounding up.
+        epsilon: Added to the variance.
+        is_relu_after: relu after the norm.
+    """
+
+    is_act_first: bool
+    is_pooled: bool
+    epsilon: float
+    is_relu_after: bool = False
+
+
+class Kernels:
+    """The compiled library, ready to call.
+
+    Args:
+        folder: Where it is kept, and compiled into when it is not there.
+
+    Raises:
+        SpecError: If it cannot be compiled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._library = build.library(folder)
+
+    def block(
+        self,
+        values: Tensor,
+        bias: Tensor | None,
+        scale: Tensor,
+        shift: Tensor,
+        shape: BlockShape,
+        kept: Kept | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``[relu(values + bias)] -> batch norm -> [relu] -> [max pool] -> [dropout]`` in training.
+
+        Args:
+            values: N x C x H x W; overwritten when gradients flow back.
+            bias: For each channel, added before the first relu; none without one.
+            scale: Of the norm, for each channel.
+            shift: Of the norm, for each channel.
+            shape: Which parts there are.
+            kept: What dropout keeps of the output.
+
+        Returns:
+            The output, and the batch's mean and biased variance for each channel, which carry no
+            gradient.
+        """
+        given = torch.zeros_like(shift) if bias is None else bias
+        answer: tuple[Tensor, Tensor, Tensor] = _Block.apply(  # type: ignore[no-untyped-call]
+            values, given, scale, shift, self._library, shape, kept
+        )
+        return answer
+
+    def infer(
+        self,
+        values: Tensor,
+        bias: Tensor | None,
+        scale: Tensor,
+        shift: Tensor,
+        shape: BlockShape,
+        mean: Tensor,
+        variance: Tensor,
+    ) -> Tensor:
+        """The same with given statistics and no dropout; carries no gradient."""
+        given = torch.zeros_like(shift) if bias is None else bias
+        tensors = {"values": values, "bias": given, "scale": scale, "shift": shift}
+        tensors |= {"mean": mean, "variance": variance}
+        return _Call(self._library, shape, None, tensors, is_training=False).forward()
+
+    def conv1(self, images: Tensor, kernel: Tensor) -> Tensor:
+        """A convolution over one channel: stride 1, padding 'same', no bias.
+
+        Args:
+            images: N x 1 x H x W; no gradient flows to them.
+            kernel: O x 1 x k x k, k odd and at most 7; of the same type, as is the output.
+        """
+        answer: Tensor = _Conv1.apply(  # type: ignore[no-untyped-call]
+            images, kernel, self._library
+        )
+        return answer
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+class _Told(ctypes.Structure):
+    """What a block is told; the same structure as `Call` in blocks.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("values", "bias", "scale", "shift", "kept")),
+        *((name, ctypes.c_void_p) for name in ("out", "chosen", "which", "mean", "variance")),
+        *((name, ctypes.c_void_p) for name in ("gradient", "d_bias", "d_scale", "d_shift")),
+        *((name, ctypes.c_int64) for name in ("count", "height", "width", "channels")),
+        *((name, ctypes.c_float) for name in ("epsilon", "kept_scale")),
+        *((name, ctypes.c_int32) for name in ("is_relu_after", "is_training", "threads")),
+    ]
+
+
+class _Call:
+    """A block on its way: forward first, then perhaps backward, on the same tensors.
+
+    Attributes:
+        tensors: By their names in `_Told`; held as long as their addresses may be used.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        shape: BlockShape,
+        kept: Kept | None,
+        tensors: dict[str, Tensor],
+        *,
+        is_training: bool,
+    ) -> None:
+        values = tensors["values"].contiguous(memory_format=torch.channels_last)
+        count, channels, height, width = values.shape
+        sizes = {"count": count, "channels": channels, "height": height, "width": width}
+        if shape.is_pooled:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        out = torch.empty(
+            (count, channels, height, width),
+            dtype=values.dtype,
+            memory_format=torch.channels_last,
+        )
+        self.tensors = {**tensors, "values": values, "out": out}
+        if shape.is_pooled:
+            self.tensors["chosen"] = torch.empty_like(out)
+            self.tensors["which"] = torch.empty(out.numel(), dtype=torch.uint8)
+        if kept is not None:
+            assert kept.mask.numel() == out.numel()
+            self.tensors["kept"] = kept.mask
+        order = "first" if shape.is_act_first else "after"
+        pooled = "pool" if shape.is_pooled else "plain"
+        self._name = f"{order}_{pooled}_{WORDS[values.dtype]}"
+        self._library = library
+        self._told = _Told(
+            **sizes,
+            epsilon=shape.epsilon,
+            kept_scale=1.0 if kept is None else kept.scale,
+            is_relu_after=shape.is_relu_after,
+            is_training=is_training,
+            threads=torch.get_num_threads(),
+        )
+
+    def forward(self) -> Tensor:
+        self._run("forward")
+        return self.tensors.pop("out")  # which would hold this call, and this call it
+
+    def backward(self, gradient: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of values (written over them), bias, scale and shift."""
+        values, shift = self.tensors["values"], self.tensors["shift"]
+        arrived = gradient.to(values.dtype).contiguous(memory_format=torch.channels_last)
+        own = {name: torch.empty_like(shift) for name in ("d_bias", "d_scale", "d_shift")}
+        self.tensors |= {"gradient": arrived, **own}
+        self._run("backward")
+        return values, *own.values()
+
+    def _run(self, way: str) -> None:
+        for name, tensor in self.tensors.items():
+            setattr(self._told, name, tensor.data_ptr())
+        getattr(self._library, f"{self._name}_{way}")(ctypes.byref(self._told))
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        bias: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        library: ctypes.CDLL,
+        shape: BlockShape,
+        kept: Kept | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        tensors = {"values": values, "bias": bias, "scale": scale, "shift": shift}
+        moments = {name: torch.empty_like(shift) for name in ("mean", "variance")}
+        ctx.call = _Call(library, shape, kept, {**tensors, **moments}, is_training=True)
+        ctx.mark_non_differentiable(*moments.values())
+        return ctx.call.forward(), moments["mean"], moments["variance"]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
+        found = ctx.call.backward(gradient)
+        del ctx.call  # its values are gone: they hold the gradient now
+        return (*found, None, None, None)
+
+
+class _Conv1(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, kernel: Tensor, library: ctypes.CDLL) -> Tensor:
+        filters, _, side, _ = kernel.shape
+        count, _, height, width = images.shape
+        plain = images.float().contiguous()
+        taps = kernel.detach().float().permute(2, 3, 1, 0).contiguous()
+        shape = (count, filters, height, width)
+        out = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
+        sizes = [*map(ctypes.c_int64, (side, count, height, width, filters))]
+        ctx.sizes = [*sizes, ctypes.c_int32(torch.get_num_threads())]
+        getattr(library, f"conv1_{WORDS[images.dtype]}_forward")(
+            _pointer(plain), _pointer(taps), *ctx.sizes, _pointer(out)
+        )
+        ctx.save_for_backward(plain, kernel)
+        ctx.library, ctx.dtype = library, images.dtype
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        plain, kernel = ctx.saved_tensors
+        filters, _, side, _ = kernel.shape
+        arrived = gradient.to(ctx.dtype).contiguous(memory_format=torch.channels_last)
+        found = torch.empty((side, side, 1, filters))
+        getattr(ctx.library, f"conv1_{WORDS[ctx.dtype]}_backward")(
+            _pointer(plain), _pointer(arrived), *ctx.sizes, _pointer(found)
+        )
+        return None, found.permute(3, 2, 0, 1).to(kernel.dtype), None

@@ -1,0 +1,199 @@
+"""The compiled kernels against torch's own layers in float64, and against themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modiste.data import places
+from modiste.errors import SpecError
+from modiste.kernels import build
+from modiste.kernels.ops import BlockShape, Kept, Kernels
+
+pytestmark = pytest.mark.compiler
+
+# Half a register, one register, one and a half; sides that pooling has to round up.
+SHAPES = ((5, 8, 6, 6), (3, 16, 7, 5), (4, 24, 9, 8), (1, 3, 1, 1), (2, 10, 1, 4))
+PARTS = [
+    BlockShape(is_act_first=first, is_pooled=pooled, epsilon=1e-3, is_relu_after=after)
+    for first, pooled, after in itertools.product((True, False), repeat=3)
+    if not (first and after)
+]
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Kernels:
+    return Kernels(places.cache_folder() / "kernels")
+
+
+@pytest.fixture(autouse=True)
+def _same_number_of_threads_afterwards() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def drawn(shape: tuple[int, int, int, int], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Values, and what belongs to each channel; one scale is negative and one nearly nothing."""
+    torch.manual_seed(sum(shape))
+    count, channels, height, width = shape
+    values = torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last)
+    scale = torch.rand(channels) + 0.5
+    scale[0], scale[-1] = -1.0, 1e-6
+    pooled = (count, (height + 1) // 2, (width + 1) // 2, channels)
+    return {
+        "values": values,
+        "bias": torch.randn(channels) / 4,
+        "scale": scale,
+        "shift": torch.randn(channels),
+        "mask_plain": (torch.rand(count, height, width, channels) > 0.25).to(torch.uint8),
+        "mask_pooled": (torch.rand(pooled) > 0.25).to(torch.uint8),
+    }
+
+
+def by_torch(
+    values: Tensor, bias: Tensor, scale: Tensor, shift: Tensor, shape: BlockShape, kept: Kept | None
+) -> Tensor:
+    """The block layer by layer, as a net without kernels computes it."""
+    if shape.is_act_first:
+        values = torch.relu(values + bias[:, None, None])
+    mean = values.mean((0, 2, 3), keepdim=True)
+    variance = values.var((0, 2, 3), unbiased=False, keepdim=True)
+    norm = (values - mean) / (variance + shape.epsilon).sqrt()
+    out = norm * scale[:, None, None] + shift[:, None, None]
+    out = torch.relu(out) if shape.is_relu_after else out
+    out = F.max_pool2d(out, 2, 2, ceil_mode=True) if shape.is_pooled else out
+    if kept is not None:
+        out = out * (kept.mask.to(out.dtype) * kept.scale).permute(0, 3, 1, 2)
+    return out
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+@pytest.mark.parametrize("size", SHAPES, ids=str)
+def test_a_block_and_its_gradients_are_those_of_the_layers_one_by_one(
+    kernels: Kernels, size: tuple[int, int, int, int], shape: BlockShape, dropout: bool
+) -> None:
+    given = drawn(size, torch.float32)
+    mask = given["mask_pooled" if shape.is_pooled else "mask_plain"]
+    kept = Kept(mask, 1 / 0.75) if dropout else None
+    names = ("values", "bias", "scale", "shift")
+    ours = [given[name].clone().requires_grad_() for name in names]
+    theirs = [given[name].double().requires_grad_() for name in names]
+    bias = ours[1] if shape.is_act_first else None
+    out, mean, variance = kernels.block(ours[0], bias, ours[2], ours[3], shape, kept)
+    expected = by_torch(*theirs, shape, kept)
+    # float32 carries 6e-8 of each value; sums over at most 288 pixels, and a division by a
+    # deviation that may be as small as sqrt(epsilon), make up to 30 times that of it.
+    torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+    gradient = torch.randn_like(out)
+    found = torch.autograd.grad(out, ours, gradient, allow_unused=True)
+    wanted = torch.autograd.grad(expected, theirs, gradient.double(), allow_unused=True)
+    for name, mine, exact in zip(names, found, wanted, strict=True):
+        if name == "bias" and not shape.is_act_first:
+            assert mine is None
+            continue
+        torch.testing.assert_close(mine.double(), exact, rtol=2e-4, atol=2e-5, msg=name)
+    seen = given["values"].double()
+    seen = torch.relu(seen + given["bias"][:, None, None]) if shape.is_act_first else seen
+    torch.testing.assert_close(mean.double(), seen.mean((0, 2, 3)), rtol=1e-6, atol=1e-7)
+    biased = seen.var((0, 2, 3), unbiased=False)
+    torch.testing.assert_close(variance.double(), biased, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+def test_inference_takes_the_statistics_it_is_given(kernels: Kernels, shape: BlockShape) -> None:
+    given = drawn((4, 24, 9, 8), torch.float32)
+    bias = given["bias"] if shape.is_act_first else None
+    scale, shift = given["scale"], given["shift"]
+    out, mean, variance = kernels.block(given["values"].clone(), bias, scale, shift, shape)
+    again = kernels.infer(given["values"], bias, scale, shift, shape, mean, variance)
+    assert torch.equal(out, again)
+    other = kernels.infer(given["values"], bias, scale, shift, shape, mean + 1, variance)
+    assert not torch.equal(out, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_results_do_not_depend_on_the_number_of_threads(
+    kernels: Kernels, dtype: torch.dtype
+) -> None:
+    given = drawn((40, 24, 14, 14), dtype)
+    shape = PARTS[0]
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        leaves = [given[n].clone().requires_grad_() for n in ("values", "bias", "scale", "shift")]
+        out, mean, variance = kernels.block(*leaves, shape)
+        images = given["values"][:, :1].contiguous()
+        kernel = torch.ones((24, 1, 3, 3), dtype=dtype, requires_grad=True)
+        first = kernels.conv1(images, kernel)
+        grads = torch.autograd.grad([out, first], [*leaves, kernel], [out, first])
+        found.append([out, mean, variance, first, *grads])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_bfloat16_rounds_once_and_computes_in_float32(kernels: Kernels) -> None:
+    given = drawn((4, 24, 9, 8), torch.bfloat16)
+    plain = BlockShape(is_act_first=True, is_pooled=False, epsilon=1e-3)
+    args = [given[name] for name in ("bias", "scale", "shift")]
+    low, mean, variance = kernels.block(given["values"].clone(), *args, plain)
+    full, exact_mean, exact_variance = kernels.block(given["values"].float(), *args, plain)
+    assert torch.equal(low, full.to(torch.bfloat16))
+    assert torch.equal(mean, exact_mean)
+    assert torch.equal(variance, exact_variance)
+
+
+@pytest.mark.parametrize("side", [1, 3, 5, 7])
+@pytest.mark.parametrize("filters", [8, 16, 20])
+def test_a_convolution_over_one_channel_is_torchs(
+    kernels: Kernels, side: int, filters: int
+) -> None:
+    torch.manual_seed(side * filters)
+    images = torch.randn(6, 1, 9, 7)
+    kernel = torch.randn((filters, 1, side, side), requires_grad=True)
+    exact = kernel.detach().double().requires_grad_()
+    out = kernels.conv1(images, kernel)
+    wanted = F.conv2d(images.double(), exact, None, 1, side // 2)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    # Sums of up to 49 products, and of 378 in the gradient, in float32.
+    torch.testing.assert_close(out.double(), wanted, rtol=1e-5, atol=1e-5)
+    gradient = torch.randn_like(out)
+    (found,) = torch.autograd.grad(out, kernel, gradient)
+    (expected,) = torch.autograd.grad(wanted, exact, gradient.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_value_that_is_no_number_stays_none(kernels: Kernels) -> None:
+    given = drawn((4, 24, 9, 8), torch.bfloat16)
+    given["values"][1, 5, 3, 3] = float("nan")
+    out, mean, _ = kernels.block(
+        *(given[n] for n in ("values", "bias", "scale", "shift")), PARTS[2]
+    )
+    assert torch.isnan(mean[5]) or torch.isnan(out[:, 5]).any()
+    assert torch.isfinite(out[:, :5]).all()
+
+
+def test_without_a_compiler_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    with pytest.raises(SpecError, match=r"needs a C\+\+ compiler.*kernels: torch"):
+        build.library(tmp_path)
+
+
+def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.cpp"
+    broken.write_text("#error no such luck\n", encoding="utf-8")
+    monkeypatch.setattr(build, "SOURCE", broken)
+    with pytest.raises(SpecError, match=r"no such luck.*kernels: torch"):
+        build.library(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []

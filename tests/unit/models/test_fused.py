@@ -1,0 +1,126 @@
+"""A net with compiled kernels is the same net: same layers, same masks, same losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from modiste.data import places
+from modiste.errors import SpecError
+from modiste.kernels.ops import Kernels
+from modiste.models.build import Network
+from modiste.models.fused import Place, leading_block
+from modiste.models.layers import BatchNorm, Conv, Dropout, Flatten, MaxPool
+from modiste.runs.run import RunRecord
+from modiste.spec.run import RunSpec
+from modiste.train.noise import ByteNoise
+from modiste.train.session import Session
+from tests import small
+
+CNNS: dict[str, dict[str, Any]] = {
+    "as in the study": {"num_layers": 2, "filters": 8, "dropout": 0.25},
+    "of one wide kernel": {"num_layers": 1, "filters": 5, "kernel": 5},
+    "without pooling": {"num_layers": 2, "filters": 4, "pooling": "none", "stride": 2},
+    "with valid pooling and tanh": {"num_layers": 2, "pooling": "valid", "activation": "tanh"},
+    "without activation": {"num_layers": 2, "activation": "linear", "dropout": 0.5},
+    "without a norm": {"num_layers": 2, "batch_norm": False},
+}
+
+
+def spec(params: dict[str, Any], **more: Any) -> RunSpec:
+    return small.run_spec({**small.CNN, "model": {"family": "cnn", "params": params}, **more})
+
+
+def train(run: RunSpec) -> RunRecord:
+    session = Session(run, small.data())
+    for _ in session.advance():
+        pass
+    steps = session.finish()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: RunRecord = end.value
+            return found
+
+
+def test_a_block_is_what_can_be_done_in_one_go() -> None:
+    layers = [Conv(8, activation="relu"), BatchNorm(), MaxPool(), Dropout(0.2), Flatten()]
+    places = [Place(layer, (1, 8, 8), f"{n}", n) for n, layer in enumerate(layers)]
+    block = leading_block(places)
+    assert block is not None
+    assert (block.length, block.is_act_first, block.is_pooled, block.rate) == (4, True, True, 0.2)
+    assert leading_block(places[1:]) is None
+    assert (
+        leading_block([Place(Conv(8, activation="gelu"), (1, 8, 8), "0", 0), *places[1:]]) is None
+    )
+    odd = [
+        Place(layer, (8, 7, 7), "x", 0) for layer in (layers[0], layers[1], MaxPool(2, 2, "valid"))
+    ]
+    found = leading_block(odd)
+    assert found is not None
+    assert not found.is_pooled  # 'valid' loses the seventh pixel, and the kernel would round up
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("params", CNNS.values(), ids=CNNS)
+def test_outputs_gradients_and_statistics_are_those_of_torch(params: dict[str, Any]) -> None:
+    family = spec(params).model.net
+    images = torch.rand(20, 1, 9, 9)
+    kernels = Kernels(places.cache_folder() / "kernels")
+    found = []
+    for given in (None, kernels):
+        net = Network(family.layers((1, 9, 9), 4), (1, 9, 9), seed=5, kernels=given)
+        logits = net(images, ByteNoise(7, 3))
+        grads = torch.autograd.grad(logits.square().sum(), net.parameters)
+        flat = net.flatten_grads(grads, torch.empty_like(net.weights))
+        with torch.inference_mode():
+            inferred = net(images)
+        found.append((logits.detach(), flat, net.statistics, inferred))
+    for theirs, ours in zip(*found, strict=True):
+        # float32 through two layers; torch's own batch norm adds up less exactly than ours.
+        scale = float(theirs.abs().max()) if theirs.numel() else 0.0
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.compiler
+def test_a_fused_run_learns_what_torch_learns_and_says_that_it_is_another() -> None:
+    plain, fused = spec(CNNS["as in the study"]), spec(CNNS["as in the study"], kernels="fused")
+    assert plain.fingerprint("d") != fused.fingerprint("d")
+    one, two = train(plain), train(fused)
+    first = [record.history[0] for record in (one, two)]
+    # Four updates: rounding has had no time to grow.
+    assert first[1]["train_loss"] == pytest.approx(first[0]["train_loss"], rel=1e-4)
+    assert first[1]["val_loss"] == pytest.approx(first[0]["val_loss"], rel=1e-3)
+    again = train(fused)
+    assert np.array_equal(two.predictions["logits_last_NK"], again.predictions["logits_last_NK"])
+
+
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("fused", marks=pytest.mark.compiler)])
+@pytest.mark.parametrize("family", ["cnn", "mlp"])
+def test_low_precision_trains_and_keeps_full_weights(family: str, kernels: str) -> None:
+    model = {"family": family, "params": {} if family == "mlp" else CNNS["as in the study"]}
+    low = small.run_spec({"model": model, "kernels": kernels, "train.precision": "bfloat16"})
+    full = small.run_spec({"model": model, "kernels": kernels})
+    assert low.fingerprint("d") != full.fingerprint("d")
+    one, two = train(low), train(full)
+    # bfloat16 keeps 8 bits: 0.4 % of each product, less of a loss over 90 images.
+    assert one.history[0]["train_loss"] == pytest.approx(two.history[0]["train_loss"], rel=0.02)
+    assert one.history != two.history
+    weights = one.weights["last/dense_0.weight"]
+    assert weights.dtype == np.float32
+    rounded = torch.from_numpy(weights).to(torch.bfloat16).float().numpy()
+    assert not np.array_equal(weights, rounded)
+
+
+def test_defaults_leave_fingerprints_as_they_were() -> None:
+    assert "kernels" not in spec({}).identity()
+    assert "precision" not in spec({}).identity()["train"]
+
+
+def test_fused_kernels_are_for_the_cpu() -> None:
+    with pytest.raises(SpecError, match="kernels: 'fused' is for the CPU, not for 'cuda'"):
+        spec({}, kernels="fused", device="cuda")
