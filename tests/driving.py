@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,10 @@ def drive(
     stages: list[str] | None = None,
     slice_seconds: float = 0.0,
     num_workers: int = 2,
+    only: Sequence[Override] = (),
 ) -> bool:
     driver = Driver(
-        study, small.images(), num_workers, watcher or Watched(), should_stop, slice_seconds
+        study, small.images(), num_workers, watcher or Watched(), should_stop, slice_seconds, only
     )
     return driver.run(stages)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -31,6 +31,7 @@ from modiste.evaluate.metrics import probabilities
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search.work_folder import Lock
+from modiste.spec.match import holds
 from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.settings import Settings, layered
 from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
@@ -342,8 +343,16 @@ class Study:
         }
         return list(lost.values())
 
-    def hands_on(self, stage: Stage) -> Found | None:
-        """What later stages take over from a finished one; none where it has no winner."""
+    def hands_on(self, stage: Stage, among: Settings | None = None) -> Found | None:
+        """What later stages take over from a finished one; none where it has no winner.
+
+        Args:
+            stage: Whose rows.
+            among: Only those that agree with these full keys count, or need be finished.
+        """
+        if among:
+            rows = [row for row in stage.rows if holds(row.specs[0].to_dict(), among)]
+            return self.hands_on(replace(stage, rows=tuple(rows)))
         if stage.stands_aside_for is not None:
             return self.hands_on(stage.stands_aside_for)
         if self.winner(stage) is None:
@@ -358,7 +367,7 @@ class Study:
         origin = None
         for name in self.spec.needs(spec):
             origin = next(stage for stage in earlier if stage.spec.name == name)
-            handed = self.hands_on(origin)
+            handed = self.hands_on(origin, spec.confirm.among if spec.confirm else None)
             if handed is None:
                 waits.append(name)
             else:

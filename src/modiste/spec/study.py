@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 from modiste.spec.final import check_final
+from modiste.spec.match import holds
 from modiste.spec.run import RunSpec
 from modiste.spec.settings import Settings, assign, label, layered, matches, merge
 
@@ -45,11 +46,14 @@ class Confirm(Spec):
         stage: Whose points; the stage before, if not given.
         top: How many of them, best first.
         seeds: Of each: 101, 102, ... beyond the study's own seed.
+        among: Full keys and values, such as ``model.params.filters: 32``: only points that agree
+            count, and the others need not have been run.
     """
 
     stage: Name | None = None
     top: int = Field(5, ge=1)
     seeds: int = Field(5, ge=1)
+    among: Settings = {}
 
 
 class StageSpec(Spec):
@@ -240,7 +244,7 @@ def points(
         repeats = changes.repeats or stage.repeats
     else:  # as they were in the stage that chose them, but for the seeds
         base = _base(study, origin)
-        rows = list(earlier[origin.name].best[: stage.confirm.top])
+        rows = list(earlier[origin.name].best)
         own = layered(origin.profile(profile).set, changes.set)
         names = {"", origin.name, stage.name}
         repeats, seed = changes.repeats or stage.confirm.seeds, seed + FIRST_FRESH_SEED
@@ -260,8 +264,9 @@ def points(
             for repeat in _folded({"seed": seed + r, **values}, stage.folds, r)
         )
         is_chosen = _is_chosen(changes, {**settings, "label": text})
-        answer.append(Point(text, settings, specs, is_chosen))
-    return answer
+        if stage.confirm is None or holds(specs[0].to_dict(), stage.confirm.among):
+            answer.append(Point(text, settings, specs, is_chosen))
+    return answer if stage.confirm is None else answer[: stage.confirm.top]
 
 
 def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict[str, Any]]:
@@ -317,6 +322,7 @@ def check(
         no_nets: dict[str, str] = {}
         for stage in study.stages:
             found = points(study, stage, profile, study.seed, firsts, overrides)
+            _check_among(stage, found)
             chosen = [point for point in found if point.is_chosen]
             waits = [name for name in study.needs(stage) if name in idle]
             if chosen and waits:
@@ -385,6 +391,14 @@ def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
         raise SpecError(
             f"{where}.top: {stage.confirm.top}, but the stage {found.name!r} has "
             f"{num_points} points in all."
+        )
+
+
+def _check_among(stage: StageSpec, found: Sequence[Point]) -> None:
+    if stage.confirm is not None and stage.confirm.among and not found:
+        raise SpecError(
+            f"stages[{stage.name}].confirm.among: {stage.confirm.among} agrees with no point of the "
+            "stage that is confirmed. Give full keys, such as model.params.filters."
         )
 
 

@@ -64,6 +64,25 @@ def test_the_mean_of_the_fresh_seeds_decides_what_is_handed_on(
     assert f"hidden={handed}" == best.label
 
 
+def test_a_part_of_a_grid_is_confirmed_while_the_rest_was_never_run(
+    tmp_path: Path, script: Script
+) -> None:
+    grid: dict[str, Any] = {
+        "name": "grid",
+        "grid": {"model.params.hidden": [[3], [6]], "model.params.dropout": [0.1, 0.2]},
+    }
+    among = {"model.params.dropout": 0.2}
+    confirm = {**CONFIRM, "confirm": {"top": 1, "seeds": 2, "among": among}}
+    made = make(tmp_path / "s", study(grid, confirm, LATER))
+    only = [Override("grid", "model.params.dropout", 0.2)]
+    drive(made, stages=["later"], only=only)
+    assert [row.is_done for row in made.stage("grid").rows] == [False, True, False, True]
+    (row,) = made.stage("again").rows
+    assert row.is_done
+    assert row.specs[0].model.params.to_dict()["dropout"] == 0.2
+    assert made.stage("later").is_done
+
+
 def test_settings_and_profiles_of_the_stage_it_confirms_hold_here_too(
     tmp_path: Path, script: Script
 ) -> None:

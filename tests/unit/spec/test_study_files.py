@@ -157,6 +157,15 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ["stages[two].confirm.stage", "no earlier stage 'gird'", "Did you mean 'grid'?"],
     ),
     (
+        small.study(
+            stages=[
+                {"name": "grid"},
+                {"name": "two", "confirm": {"top": 1, "among": {"model.params.hiden": [8]}}},
+            ]
+        ),
+        ["stages[two].confirm.among", "agrees with no point", "Give full keys"],
+    ),
+    (
         small.study(stages=[{"name": "grid"}, {"name": "two", "confirm": {"top": 2}}]),
         ["stages[two].confirm.top", "2", "'grid' has 1 points in all"],
     ),
