@@ -23,12 +23,22 @@ XDG = ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ledger, caches and settings of this test alone; children of it inherit them."""
+def isolated(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ledger, caches and settings of this test alone; children of it inherit them.
+
+    Compiled kernels are the same for all: compiling them takes longer than most tests.
+    """
     for name in XDG:
         monkeypatch.setenv(name, str(tmp_path / ".home" / name.lower()))
     monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / ".home" / "ledger"))
-    monkeypatch.setenv("MODISTE_CACHE", str(tmp_path / ".home" / "cache"))
+    cache = tmp_path / ".home" / "cache"
+    monkeypatch.setenv("MODISTE_CACHE", str(cache))
+    kernels = tmp_path_factory.getbasetemp().parent / "kernels"
+    kernels.mkdir(exist_ok=True)
+    cache.mkdir(parents=True)
+    (cache / "kernels").symlink_to(kernels)
     for name in ("MODISTE_DATA", "MODISTE_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 

@@ -348,27 +348,34 @@ void run_backward(const Call& call, const After& after) {
 // Calls work(after) with the kind of `After` that the call means.
 template <bool kActFirst, typename Work>
 void with_after(const Call& call, const Work& work) {
-    const bool relu = !kActFirst && call.is_relu_after;
-    if (relu && call.kept) return work(After<true, true>{call.kept, call.kept_scale});
-    if (relu) return work(After<true, false>{call.kept, call.kept_scale});
-    if (call.kept) return work(After<false, true>{call.kept, call.kept_scale});
-    work(After<false, false>{call.kept, call.kept_scale});
+    const uint8_t* kept = call.kept;
+    if constexpr (!kActFirst) {
+        if (call.is_relu_after && kept) return work(After<true, true>{kept, call.kept_scale});
+        if (call.is_relu_after) return work(After<true, false>{kept, call.kept_scale});
+    }
+    if (kept) return work(After<false, true>{kept, call.kept_scale});
+    work(After<false, false>{kept, call.kept_scale});
 }
 
-// The narrowest net of the study has 8 channels, half a register: known beforehand, they are fast.
+// The narrowest nets of the study have 8 channels, half a register: known beforehand, they are fast.
+template <typename T, bool kActFirst>
+constexpr int64_t kKnown = kActFirst && sizeof(T) == sizeof(float) ? 8 : 0;
+
 template <typename T, bool kActFirst, bool kPool>
 void block_forward(const Call& call) {
     with_after<kActFirst>(call, [&](const auto& after) {
-        call.channels == 8 ? run_forward<T, kActFirst, kPool, 8>(call, after)
-                           : run_forward<T, kActFirst, kPool, 0>(call, after);
+        call.channels == kKnown<T, kActFirst>
+            ? run_forward<T, kActFirst, kPool, kKnown<T, kActFirst>>(call, after)
+            : run_forward<T, kActFirst, kPool, 0>(call, after);
     });
 }
 
 template <typename T, bool kActFirst, bool kPool>
 void block_backward(const Call& call) {
     with_after<kActFirst>(call, [&](const auto& after) {
-        call.channels == 8 ? run_backward<T, kActFirst, kPool, 8>(call, after)
-                           : run_backward<T, kActFirst, kPool, 0>(call, after);
+        call.channels == kKnown<T, kActFirst>
+            ? run_backward<T, kActFirst, kPool, kKnown<T, kActFirst>>(call, after)
+            : run_backward<T, kActFirst, kPool, 0>(call, after);
     });
 }
 

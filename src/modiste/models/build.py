@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +32,7 @@ from modiste.models.layers import (
     Shape,
     same_padding,
 )
-from modiste.spec.parts import Initialisation
+from modiste.spec.parts import Initialisation, Slot
 
 
 class Noise(Protocol):
@@ -102,6 +102,7 @@ class Network:
         weights: All trainable weights; move it in place.
         statistics: All moving means and variances.
         parameters: Views of `weights`, one for each tensor, which gradients are taken for.
+        layout: Where each of them lies in `weights`.
         uses_channels_last: Whether images must come in that memory layout.
     """
 
@@ -132,7 +133,7 @@ class Network:
         # Faster on CPU for every net of the reference study, most for the widest (LOG.md).
         self.uses_channels_last = any(isinstance(layer, Conv) for layer in layers)
         self.parameters: list[Tensor] = []
-        self.names: list[str] = []
+        self.layout: list[Slot] = []
         self._full: list[Tensor] = []
         self._statistics_by_name: dict[str, Tensor] = {}
         self._steps: list[Step] = []
@@ -143,6 +144,10 @@ class Network:
             block = None if kernels is None else leading_block(places)
             self._steps.append(self._step(places[0]) if block is None else self._block(block))
             places = places[1 if block is None else block.length :]
+        last = self.layout[-1].name.partition(".")[0]
+        self.layout = [
+            replace(slot, is_last=slot.name.partition(".")[0] == last) for slot in self.layout
+        ]
         assert self._weights_used == len(self.weights), "layer table and net disagree"
         assert self._statistics_used == len(self.statistics), "layer table and net disagree"
         initialise(dict(self.named_weights()), initialisation, seed)
@@ -170,6 +175,11 @@ class Network:
         """Views of the trainable weights by name, in the order of the layers."""
         return list(zip(self.names, self._full, strict=True))
 
+    @property
+    def names(self) -> list[str]:
+        """Of the trainable weights, in the order of the layers."""
+        return [slot.name for slot in self.layout]
+
     def named_statistics(self) -> list[tuple[str, Tensor]]:
         """Views of the moving statistics by name, in the order of the layers."""
         return list(self._statistics_by_name.items())
@@ -188,7 +198,7 @@ class Network:
         place = slice(self._weights_used, stop)
         self._weights_used = stop
         full = _as_kernel(self.weights[place], shape).detach()
-        self.names.append(name)
+        self.layout.append(Slot(name, tuple(shape), place.start, place.stop))
         self._full.append(full)
         # What belongs to a channel or a unit is small and delicate: it is never rounded.
         if self._low is None or len(shape) == 1:

@@ -107,6 +107,32 @@ class Estimator(Family):
         """
 
 
+@dataclass(frozen=True)
+class Slot:
+    """Where one tensor of a net lies in the vector of all its weights.
+
+    Attributes:
+        name: Such as ``conv_0.weight``.
+        shape: As the layer sees it.
+        start, stop: Its numbers in the vector; kernels lie there as O x kH x kW x I.
+        is_last: Whether it belongs to the layer that gives the logits.
+    """
+
+    name: str
+    shape: Shape
+    start: int
+    stop: int
+    is_last: bool = False
+
+    @property
+    def is_kernel(self) -> bool:
+        """A matrix or a kernel; else a bias, a scale or a shift, one number for each channel."""
+        return len(self.shape) > 1
+
+
+Layout = Sequence[Slot]
+
+
 class Optimizer(Spec):
     """The hyperparameters of one optimizer, and its update rule on flat vectors.
 
@@ -125,7 +151,13 @@ class Optimizer(Spec):
 
     @abstractmethod
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         """Move `weights` and `state` in place by one update.
 
@@ -135,6 +167,8 @@ class Optimizer(Spec):
             state: What `start` returned, as later updates left it.
             step: 1 for the first update.
             learning_rate: The rate now; a schedule may have moved it from `self.learning_rate`.
+            layout: Which tensor lies where, for rules that tell kernels from biases; a vector
+                without a layout is treated as biases are.
         """
 
 

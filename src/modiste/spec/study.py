@@ -397,8 +397,8 @@ def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
 def _check_among(stage: StageSpec, found: Sequence[Point]) -> None:
     if stage.confirm is not None and stage.confirm.among and not found:
         raise SpecError(
-            f"stages[{stage.name}].confirm.among: {stage.confirm.among} agrees with no point of the "
-            "stage that is confirmed. Give full keys, such as model.params.filters."
+            f"stages[{stage.name}].confirm.among: {stage.confirm.among} agrees with no point of "
+            "the stage that is confirmed. Give full keys, such as model.params.filters."
         )
 
 

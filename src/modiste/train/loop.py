@@ -55,7 +55,9 @@ def fit(
 
             moment = Moment(state.update, num_steps, spec.epochs)
             rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
-            spec.optimizer.update(net.weights, grads, state.optimizer, state.update + 1, rate)
+            spec.optimizer.update(
+                net.weights, grads, state.optimizer, state.update + 1, rate, net.layout
+            )
 
             with torch.no_grad():
                 state.sums[0] += loss * len(which)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,13 @@ class Adadelta(Optimizer):
         }
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         grad_square, delta_square = state["grad_square"], state["delta_square"]
         grad_square.mul_(self.rho).addcmul_(grads, grads, value=1 - self.rho)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,13 @@ class Adagrad(Optimizer):
         return {"accumulator": weights.new_full(weights.shape, first)}
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         from torch import float32
         from torch.optim.adagrad import adagrad

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from modiste.optim.adam_step import move, start_moments
-from modiste.spec.parts import OPTIMIZERS, LearningRate, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, LearningRate, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,12 @@ class Adam(Optimizer):
         return start_moments(self, weights)
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         move(self, weights, grads, state, step, learning_rate)

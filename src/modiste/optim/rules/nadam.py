@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,13 @@ class Nadam(Optimizer):
         }
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         mean, square = state["mean"], state["square"]
         mean.lerp_(grads, 1 - self.beta_1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,13 @@ class RMSprop(Optimizer):
         return state
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         square = state["square"]
         square.mul_(self.rho).addcmul_(grads, grads, value=1 - self.rho)

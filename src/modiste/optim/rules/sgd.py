@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modiste.spec.parts import OPTIMIZERS, Optimizer, State
+from modiste.spec.parts import OPTIMIZERS, Layout, Optimizer, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,13 @@ class SGD(Optimizer):
         return {"velocity": weights.new_zeros(weights.shape)} if self.momentum else {}
 
     def update(
-        self, weights: Tensor, grads: Tensor, state: State, step: int, learning_rate: float
+        self,
+        weights: Tensor,
+        grads: Tensor,
+        state: State,
+        step: int,
+        learning_rate: float,
+        layout: Layout = (),
     ) -> None:
         if not self.momentum:
             weights.add_(grads, alpha=-learning_rate)
