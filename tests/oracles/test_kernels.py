@@ -170,6 +170,17 @@ def test_a_convolution_over_one_channel_is_torchs(
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
 
 
+def test_values_that_somebody_else_keeps_are_not_overwritten(kernels: Kernels) -> None:
+    given = drawn((4, 24, 9, 8), torch.float32)
+    args = [given[name] for name in ("bias", "scale", "shift")]
+    for may, is_same in ((False, True), (True, False)):
+        shape = BlockShape(is_act_first=True, is_pooled=True, epsilon=1e-3, may_overwrite=may)
+        values = given["values"].clone().requires_grad_()
+        out, _, _ = kernels.block(values, *args, shape)
+        torch.autograd.grad(out, values, torch.ones_like(out))
+        assert torch.equal(values.detach(), given["values"]) == is_same
+
+
 def test_a_value_that_is_no_number_stays_none(kernels: Kernels) -> None:
     given = drawn((4, 24, 9, 8), torch.bfloat16)
     given["values"][1, 5, 3, 3] = float("nan")

@@ -41,12 +41,15 @@ class BlockShape:
         is_pooled: Max pooling 2 x 2, stride 2, rounding up.
         epsilon: Added to the variance.
         is_relu_after: relu after the norm.
+        may_overwrite: Whether gradients may be written over the values that came in: only where
+            nobody else keeps them, as a convolution does not and tanh does.
     """
 
     is_act_first: bool
     is_pooled: bool
     epsilon: float
     is_relu_after: bool = False
+    may_overwrite: bool = False
 
 
 class Kernels:
@@ -74,7 +77,7 @@ class Kernels:
         """``[relu(values + bias)] -> batch norm -> [relu] -> [max pool] -> [dropout]`` in training.
 
         Args:
-            values: N x C x H x W; overwritten when gradients flow back.
+            values: N x C x H x W.
             bias: For each channel, added before the first relu; none without one.
             scale: Of the norm, for each channel.
             shift: Of the norm, for each channel.
@@ -174,6 +177,7 @@ class _Call:
         pooled = "pool" if shape.is_pooled else "plain"
         self._name = f"{order}_{pooled}_{WORDS[values.dtype]}"
         self._library = library
+        self._may_overwrite = shape.may_overwrite
         self._told = _Told(
             **sizes,
             epsilon=shape.epsilon,
@@ -188,8 +192,10 @@ class _Call:
         return self.tensors.pop("out")  # which would hold this call, and this call it
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of values (written over them), bias, scale and shift."""
+        """Gradients of values, bias, scale and shift."""
         values, shift = self.tensors["values"], self.tensors["shift"]
+        if not self._may_overwrite:
+            values = self.tensors["values"] = values.clone(memory_format=torch.preserve_format)
         arrived = gradient.to(values.dtype).contiguous(memory_format=torch.channels_last)
         own = {name: torch.empty_like(shift) for name in ("d_bias", "d_scale", "d_shift")}
         self.tensors |= {"gradient": arrived, **own}
@@ -223,7 +229,7 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
         found = ctx.call.backward(gradient)
-        del ctx.call  # its values are gone: they hold the gradient now
+        del ctx.call  # its values may be gone: they hold the gradient now
         return (*found, None, None, None)
 
 

@@ -20,18 +20,22 @@ from torch import Tensor
 
 from modiste import seeds
 from modiste.kernels.ops import BlockShape, Kept, Kernels
-from modiste.models.fused import Block, Place, leading_block, suits_conv1
+from modiste.models.fused import Block, leading_block, suits_conv1
 from modiste.models.layers import (
+    Activate,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
+    GlobalPool,
     Layer,
     MaxPool,
+    Residual,
     Shape,
     same_padding,
 )
+from modiste.models.places import Place, inner_places, places_of
 from modiste.spec.parts import Initialisation, Slot
 
 
@@ -136,18 +140,10 @@ class Network:
         self.layout: list[Slot] = []
         self._full: list[Tensor] = []
         self._statistics_by_name: dict[str, Tensor] = {}
-        self._steps: list[Step] = []
         self._weights_used = 0
         self._statistics_used = 0
-        places = _places(layers, inputs)
-        while places:
-            block = None if kernels is None else leading_block(places)
-            self._steps.append(self._step(places[0]) if block is None else self._block(block))
-            places = places[1 if block is None else block.length :]
-        last = self.layout[-1].name.partition(".")[0]
-        self.layout = [
-            replace(slot, is_last=slot.name.partition(".")[0] == last) for slot in self.layout
-        ]
+        self._steps = self._steps_of(places_of(layers, shape_CHW))
+        self.layout = _with_last(self.layout)
         assert self._weights_used == len(self.weights), "layer table and net disagree"
         assert self._statistics_used == len(self.statistics), "layer table and net disagree"
         initialise(dict(self.named_weights()), initialisation, seed)
@@ -216,15 +212,19 @@ class Network:
         self._statistics_by_name[name] = view
         return view
 
+    def _steps_of(self, places: Sequence[Place]) -> list[Step]:
+        steps: list[Step] = []
+        rest, before = list(places), None
+        while rest:
+            block = None if self._kernels is None else leading_block(rest, before)
+            steps.append(self._step(rest[0]) if block is None else self._block(block))
+            done = 1 if block is None else block.length
+            before, rest = rest[done - 1], rest[done:]
+        return steps
+
     def _step(self, place: Place) -> Step:
         name, shape, index = place.name, place.shape, place.index
         match place.layer:
-            case Flatten():
-                return _flatten
-            case Dropout(rate):
-                return lambda x, noise: (
-                    x * noise.multiplier(index, x, rate) if noise is not None else x
-                )
             case Dense(units, activation):
                 return _dense(
                     self._weight(f"{name}.weight", units, shape[0]),
@@ -232,44 +232,52 @@ class Network:
                     ACTIVATIONS[activation],
                 )
             case Conv(activation=activation) as layer:
-                weight, bias = self._conv_weights(layer, shape, name)
-                convolve, activate = _conv(layer, shape), ACTIVATIONS[activation]
-                return lambda x, noise: activate(convolve(x, weight.like(x), bias.like(x)))
-            case MaxPool() as layer:
-                return _max_pool(layer, shape)
+                convolve, bias = self._convolution(layer, shape, name)
+                activate = ACTIVATIONS[activation]
+                return lambda x, noise: activate(convolve(x, bias))
             case BatchNorm() as layer:
                 return _batch_norm(layer, *self._norm_tensors(shape, name))
-        raise AssertionError(f"no way to compute {place.layer!r}")
+            case Residual():
+                return _residual(self._steps_of(inner_places(place)))
+            case MaxPool() as layer:
+                return _max_pool(layer, shape)
+        return _without_weights(place.layer, index)
 
     def _block(self, block: Block) -> Step:
         """Several layers in one, by a compiled kernel; the same arithmetic in fewer passes."""
         kernels = self._kernels
+        norm = block.norm.layer
         assert kernels is not None
-        place = block.conv_place
-        weight, bias = self._conv_weights(block.conv, place.shape, place.name)
-        norm = self._norm_tensors(block.norm_place.shape, block.norm_place.name)
-        scale, shift, mean, variance = norm
-        convolve = _conv(block.conv, place.shape)
-        share = 1.0 - block.norm.momentum
-        shape = BlockShape(block.is_act_first, block.is_pooled, block.norm.epsilon)
+        assert isinstance(norm, BatchNorm)
+        convolve, bias = None, None
+        if block.conv is not None:
+            assert isinstance(block.conv.layer, Conv)
+            convolve, bias = self._convolution(block.conv.layer, block.conv.shape, block.conv.name)
+        tensors = self._norm_tensors(block.norm.shape, block.norm.name)
+        scale, shift, mean, variance = tensors
+        inner = None if bias is None else bias.full
+        share = 1.0 - norm.momentum
+        shape = BlockShape(
+            is_act_first=block.conv is not None,
+            is_pooled=block.pool is not None,
+            epsilon=norm.epsilon,
+            is_relu_after=block.relu is not None,
+            may_overwrite=block.owns_input,
+        )
+        size = math.prod(block.output_shape)
 
         def step(values: Tensor, noise: Noise | None) -> Tensor:
-            inner = bias.full if block.is_act_first else None
-            if suits_conv1(block.conv, place.shape) and inner is not None:
-                convolved = kernels.conv1(values, weight.like(values))
-            else:
-                outer = None if inner is not None else bias.like(values)
-                convolved = convolve(values, weight.like(values), outer)
+            if convolve is not None:
+                values = convolve(values, None)
             if noise is None:
-                return kernels.infer(
-                    convolved, inner, scale.full, shift.full, shape, mean, variance
-                )
+                return kernels.infer(values, inner, scale.full, shift.full, shape, mean, variance)
             kept = None
             if block.dropout is not None:
-                count = len(values) * math.prod(block.output_shape)
-                kept = noise.kept(block.dropout.index, count, block.rate)
+                assert isinstance(block.dropout.layer, Dropout)
+                rate = block.dropout.layer.rate
+                kept = noise.kept(block.dropout.index, len(values) * size, rate)
             out, batch_mean, batch_variance = kernels.block(
-                convolved, inner, scale.full, shift.full, shape, kept
+                values, inner, scale.full, shift.full, shape, kept
             )
             with torch.no_grad():
                 mean.lerp_(batch_mean, share)
@@ -278,12 +286,25 @@ class Network:
 
         return step
 
-    def _conv_weights(self, layer: Conv, shape: Shape, name: str) -> tuple[Weight, Weight]:
-        kernel = layer.kernel
-        return (
-            self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel),
-            self._weight(f"{name}.bias", layer.filters),
-        )
+    def _convolution(
+        self, layer: Conv, shape: Shape, name: str
+    ) -> tuple[Callable[[Tensor, Weight | None], Tensor], Weight | None]:
+        """The convolution with its kernel, still to be told the bias; and its bias, if any."""
+        kernel, kernels = layer.kernel, self._kernels
+        weight = self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel)
+        bias = self._weight(f"{name}.bias", layer.filters) if layer.has_bias else None
+        convolve = _conv(layer, shape)
+        is_conv1 = kernels is not None and suits_conv1(layer, shape)
+
+        def run(values: Tensor, bias: Weight | None) -> Tensor:
+            if is_conv1 and bias is None:
+                assert kernels is not None
+                return kernels.conv1(values, weight.like(values))
+            return convolve(
+                values, weight.like(values), None if bias is None else bias.like(values)
+            )
+
+        return run, bias
 
     def _norm_tensors(self, shape: Shape, name: str) -> tuple[Weight, Weight, Tensor, Tensor]:
         return (
@@ -294,14 +315,12 @@ class Network:
         )
 
 
-def _places(layers: Sequence[Layer], inputs: Sequence[Shape]) -> list[Place]:
-    counts: dict[str, int] = {}
-    places = []
-    for index, (layer, shape) in enumerate(zip(layers, inputs, strict=True)):
-        number = counts.setdefault(layer.kind, 0)
-        counts[layer.kind] += 1
-        places.append(Place(layer, shape, f"{layer.kind}_{number}", index))
-    return places
+def _with_last(layout: Sequence[Slot]) -> list[Slot]:
+    """The same, with the tensors of the layer that gives the logits marked."""
+    names = [slot.name.rpartition(".")[0] for slot in layout]
+    return [
+        replace(slot, is_last=name == names[-1]) for slot, name in zip(layout, names, strict=True)
+    ]
 
 
 def initialise(named: dict[str, Tensor], initialisation: Initialisation, seed: int) -> None:
@@ -351,6 +370,34 @@ def _as_kernel(flat: Tensor, shape: Sequence[int]) -> Tensor:
 def _flatten(values: Tensor, noise: Noise | None) -> Tensor:
     """H x W x C order, as Keras flattens; free where the layout is channels-last."""
     return values.permute(0, 2, 3, 1).flatten(1)
+
+
+def _without_weights(layer: Layer, index: int) -> Step:
+    match layer:
+        case Flatten():
+            return _flatten
+        case Dropout(rate):
+            return lambda x, noise: x * noise.multiplier(index, x, rate) if noise is not None else x
+        case Activate("relu"):  # not in place: what comes in may be added to what goes out
+            return lambda x, noise: torch.relu(x)
+        case Activate(activation):
+            alone = ACTIVATIONS[activation]
+            return lambda x, noise: alone(x)
+        case GlobalPool("max"):
+            return lambda x, noise: x.amax((2, 3))
+        case GlobalPool():
+            return lambda x, noise: x.mean((2, 3))
+    raise AssertionError(f"no way to compute {layer!r}")
+
+
+def _residual(inner: Sequence[Step]) -> Step:
+    def step(values: Tensor, noise: Noise | None) -> Tensor:
+        inside = values
+        for one in inner:
+            inside = one(inside, noise)
+        return values + inside
+
+    return step
 
 
 def _dense(weight: Weight, bias: Weight, activate: Callable[[Tensor], Tensor]) -> Step:

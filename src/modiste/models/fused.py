@@ -5,92 +5,75 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modiste.models.layers import BatchNorm, Conv, Dropout, Layer, MaxPool, Shape
+from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Layer, MaxPool, Shape
+from modiste.models.places import Place
 
 WIDEST_SIDE = 7  # of a convolution over one channel, as in blocks.cpp
 
 
 @dataclass(frozen=True)
-class Place:
-    """A layer where it stands in its net.
-
-    Attributes:
-        shape: Of what comes into it.
-        name: Its kind and number, such as ``conv_0``.
-        index: Among all layers; dropout draws by it.
-    """
-
-    layer: Layer
-    shape: Shape
-    name: str
-    index: int
-
-
-@dataclass(frozen=True)
 class Block:
-    """``conv [relu] -> batch norm -> [max pool] -> [dropout]``, one after another in a net.
+    """``[conv relu] -> batch norm -> [relu] -> [max pool] -> [dropout]``, in this order in a net.
 
     Attributes:
+        conv: The convolution, where relu stands between it and the norm; else it is a step before.
+        norm: The batch norm.
+        relu: The activation after the norm, if there is any.
         pool: The pooling, if there is any.
         dropout: The dropout, if there is any.
+        owns_input: Whether what the norm reads comes straight from a convolution, which does not
+            keep it, so that its memory can be used again.
     """
 
-    conv_place: Place
-    norm_place: Place
+    conv: Place | None
+    norm: Place
+    relu: Place | None
     pool: Place | None
     dropout: Place | None
+    owns_input: bool
 
     @property
     def length(self) -> int:
         """Layers that it stands for."""
-        return 2 + (self.pool is not None) + (self.dropout is not None)
-
-    @property
-    def conv(self) -> Conv:
-        assert isinstance(self.conv_place.layer, Conv)
-        return self.conv_place.layer
-
-    @property
-    def norm(self) -> BatchNorm:
-        assert isinstance(self.norm_place.layer, BatchNorm)
-        return self.norm_place.layer
-
-    @property
-    def rate(self) -> float:
-        """Of the dropout; 0 without one."""
-        return (
-            self.dropout.layer.rate
-            if self.dropout and isinstance(self.dropout.layer, Dropout)
-            else 0.0
+        return sum(
+            part is not None for part in (self.conv, self.norm, self.relu, self.pool, self.dropout)
         )
 
     @property
-    def is_act_first(self) -> bool:
-        """Whether relu stands between the convolution and the norm."""
-        return self.conv.activation == "relu"
-
-    @property
-    def is_pooled(self) -> bool:
-        return self.pool is not None
-
-    @property
     def output_shape(self) -> Shape:
-        last = self.pool or self.norm_place
+        last = self.pool or self.norm
         return last.layer.output_shape(last.shape)
 
 
-def leading_block(places: Sequence[Place]) -> Block | None:
-    """The block that these layers begin with, if they begin with one."""
+def leading_block(places: Sequence[Place], before: Place | None = None) -> Block | None:
+    """The block that these layers begin with, if they begin with one.
+
+    Args:
+        places: One after another.
+        before: The layer before them, if there is one.
+    """
     rest = list(places)
-    conv = rest.pop(0)
-    if not isinstance(conv.layer, Conv) or conv.layer.activation not in ("relu", "linear"):
-        return None
+    first = rest[0].layer
+    is_conv = isinstance(first, Conv) and first.activation == "relu" and first.has_bias
+    conv = rest.pop(0) if is_conv else None
     if not rest or not isinstance(rest[0].layer, BatchNorm):
         return None
     norm = rest.pop(0)
+    relu = rest.pop(0) if conv is None and rest and _is_relu(rest[0]) else None
     pool = rest.pop(0) if rest and _is_pool_2x2(rest[0]) else None
     dropout = rest.pop(0) if rest and isinstance(rest[0].layer, Dropout) else None
-    return Block(conv, norm, pool, dropout)
+    if len(norm.shape) != 3:
+        return None
+    owns = conv is not None or (before is not None and _is_plain_conv(before.layer))
+    return Block(conv, norm, relu, pool, dropout, owns)
+
+
+def _is_plain_conv(layer: Layer) -> bool:
+    return isinstance(layer, Conv) and layer.activation == "linear"
+
+
+def _is_relu(place: Place) -> bool:
+    return isinstance(place.layer, Activate) and place.layer.activation == "relu"
 
 
 def _is_pool_2x2(place: Place) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,7 +104,7 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A two-dimensional convolution, a bias and an activation."""
+    """A two-dimensional convolution, a bias (unless it has none) and an activation."""
 
     filters: int
     kernel: int = 3
@@ -112,6 +112,7 @@ class Conv(Layer):
     padding: Padding = "same"
     dilation: int = 1
     activation: Activation = "linear"
+    has_bias: bool = True
 
     kind = "conv"
 
@@ -131,7 +132,7 @@ class Conv(Layer):
         )
 
     def trainable(self, shape: Shape) -> int:
-        return (shape[0] * self.kernel**2 + 1) * self.filters
+        return (shape[0] * self.kernel**2 + self.has_bias) * self.filters
 
     def flops(self, shape: Shape) -> int:
         _, height, width = self.output_shape(shape)
@@ -188,6 +189,75 @@ class MaxPool(Layer):
         )
 
 
+@dataclass(frozen=True)
+class Activate(Layer):
+    """An activation on its own, such as the one after a norm."""
+
+    activation: Activation
+
+    kind = "activation"
+
+    def name(self, index: int) -> str:
+        return f"activation_{index}_{self.activation}"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+@dataclass(frozen=True)
+class GlobalPool(Layer):
+    """The largest value, or the mean, of each channel over the whole image."""
+
+    what: Literal["max", "average"] = "max"
+
+    kind = "global_pool"
+
+    def name(self, index: int) -> str:
+        return f"global_pool_{index}_{self.what}"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return _need_image(shape, "global pooling")[:1]
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """``x + inner(x)``: what goes in is added to what the inner layers make of it."""
+
+    inner: tuple[Layer, ...]
+
+    kind = "residual"
+
+    def name(self, index: int) -> str:
+        return f"residual_{index}"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        inside = shape
+        for layer in self.inner:
+            inside = layer.output_shape(inside)
+        if inside != shape:
+            raise SpecError(
+                f"a residual layer adds what goes in, {_show(shape)}, to what its inner layers "
+                f"give, {_show(inside)}: the two must have one shape."
+            )
+        return shape
+
+    def trainable(self, shape: Shape) -> int:
+        return self._over_inner(shape, lambda layer, at: layer.trainable(at))
+
+    def fixed(self, shape: Shape) -> int:
+        return self._over_inner(shape, lambda layer, at: layer.fixed(at))
+
+    def flops(self, shape: Shape) -> int:
+        return self._over_inner(shape, lambda layer, at: layer.flops(at))
+
+    def _over_inner(self, shape: Shape, count: Callable[[Layer, Shape], int]) -> int:
+        total = 0
+        for layer in self.inner:
+            total += count(layer, shape)
+            shape = layer.output_shape(shape)
+        return total
+
+
 def same_padding(size: int, span: int, stride: int) -> tuple[int, int]:
     """Zeros before and after, so that ``ceil(size / stride)`` windows fit; the odd one goes after.
 
@@ -202,23 +272,10 @@ def table(layers: Sequence[Layer], shape_CHW: Shape) -> dict[str, Any]:
 
     Returns:
         ``parameters`` (total, trainable), ``flops_forward`` for one image, and ``layers``: name,
-        output shape as H x W x C or (units,), parameters and FLOPs of each.
+        output shape as H x W x C or (units,), parameters and FLOPs of each; a residual layer's
+        inner layers come after it, under its name, and it has none of its own.
     """
-    rows, counts, shape = [], dict[str, int](), shape_CHW
-    for layer in layers:
-        index = counts.get(layer.kind, 0)
-        counts[layer.kind] = index + 1
-        trainable, fixed = layer.trainable(shape), layer.fixed(shape)
-        flops, shape = layer.flops(shape), layer.output_shape(shape)
-        rows.append(
-            {
-                "name": layer.name(index),
-                "output_shape": list(shape[1:] + shape[:1]),
-                "parameters": trainable + fixed,
-                "trainable": trainable,
-                "flops": flops,
-            }
-        )
+    rows = list(_rows(layers, shape_CHW))
     return {
         "schema": 1,
         "input_shape": list(shape_CHW[1:] + shape_CHW[:1]),
@@ -229,6 +286,25 @@ def table(layers: Sequence[Layer], shape_CHW: Shape) -> dict[str, Any]:
         "flops_forward": sum(row["flops"] for row in rows),
         "layers": rows,
     }
+
+
+def _rows(layers: Sequence[Layer], shape: Shape, inside: str = "") -> Iterator[dict[str, Any]]:
+    counts: dict[str, int] = {}
+    for layer in layers:
+        name = inside + layer.name(counts.get(layer.kind, 0))
+        counts[layer.kind] = counts.get(layer.kind, 0) + 1
+        out = layer.output_shape(shape)
+        inner = layer.inner if isinstance(layer, Residual) else ()
+        own = not inner
+        yield {
+            "name": name,
+            "output_shape": list(out[1:] + out[:1]),
+            "parameters": layer.trainable(shape) + layer.fixed(shape) if own else 0,
+            "trainable": layer.trainable(shape) if own else 0,
+            "flops": layer.flops(shape) if own else 0,
+        }
+        yield from _rows(inner, shape, f"{name}/")
+        shape = out
 
 
 def describe(params: Family, shape_CHW: Shape, num_classes: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Kind:
         layers: Of the net; dropout of any rate takes the same time.
         batch_size: Images in one update.
         optimizer, augment: As JSON; of a hyperparameter that is a number, only whether it is 0.
-        threads, device: Of the run.
+        threads, device, kernels, precision: Of the run.
         flops: Of one image, forward.
         parameters: All of them, with moving statistics.
     """
@@ -40,6 +40,8 @@ class Kind:
     augment: str
     threads: int
     device: str
+    kernels: str
+    precision: str
     flops: int
     parameters: int
 
@@ -78,6 +80,8 @@ def kind_of(spec: RunSpec, shape_CHW: Shape, num_classes: int) -> Kind | None:
         augment=_switches(*spec.train.augment),
         threads=spec.threads,
         device=spec.device,
+        kernels=spec.kernels,
+        precision=spec.train.precision,
         flops=totals["flops_forward"],
         parameters=totals["parameters"]["total"],
     )

@@ -18,6 +18,7 @@ from modiste.data.types import ImageSet
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.models.layers import Dropout, describe
+from modiste.models.places import every_place
 from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
 from modiste.spec.parts import Estimator, ModelFamily
@@ -135,7 +136,8 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
     """What a run leaves behind that has computed nothing, or nothing yet."""
     params, shape_CHW, num_classes = spec.model.params, data.train.shape_CHW, data.train.num_classes
     layers = params.layers(shape_CHW, num_classes) if isinstance(params, ModelFamily) else ()
-    rates = {layer.rate for layer in layers if isinstance(layer, Dropout)}
+    found = (place.layer for place in every_place(layers, shape_CHW))
+    rates = {layer.rate for layer in found if isinstance(layer, Dropout)}
     device = "cpu" if isinstance(params, Estimator) else spec.device
     return RunRecord(
         fingerprint=spec.fingerprint(data.digest),

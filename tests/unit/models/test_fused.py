@@ -12,8 +12,9 @@ from modiste.data import places
 from modiste.errors import SpecError
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
-from modiste.models.fused import Place, leading_block
-from modiste.models.layers import BatchNorm, Conv, Dropout, Flatten, MaxPool
+from modiste.models.fused import Block, leading_block
+from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Flatten, Layer, MaxPool
+from modiste.models.places import places_of
 from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
 from modiste.train.noise import ByteNoise
@@ -30,8 +31,11 @@ CNNS: dict[str, dict[str, Any]] = {
 }
 
 
-def spec(params: dict[str, Any], **more: Any) -> RunSpec:
-    return small.run_spec({**small.CNN, "model": {"family": "cnn", "params": params}, **more})
+COMPACT = {"stem": 4, "widths": [6, 8], "blocks": [0, 1], "dropout": 0.2}
+
+
+def spec(params: dict[str, Any], family: str = "cnn", **more: Any) -> RunSpec:
+    return small.run_spec({**small.CNN, "model": {"family": family, "params": params}, **more})
 
 
 def train(run: RunSpec) -> RunRecord:
@@ -47,28 +51,31 @@ def train(run: RunSpec) -> RunRecord:
             return found
 
 
+def leading(*layers: Layer, shape: tuple[int, ...] = (1, 8, 8)) -> Block | None:
+    return leading_block(places_of(layers, shape))
+
+
 def test_a_block_is_what_can_be_done_in_one_go() -> None:
-    layers = [Conv(8, activation="relu"), BatchNorm(), MaxPool(), Dropout(0.2), Flatten()]
-    places = [Place(layer, (1, 8, 8), f"{n}", n) for n, layer in enumerate(layers)]
-    block = leading_block(places)
-    assert block is not None
-    assert (block.length, block.is_act_first, block.is_pooled, block.rate) == (4, True, True, 0.2)
-    assert leading_block(places[1:]) is None
-    assert (
-        leading_block([Place(Conv(8, activation="gelu"), (1, 8, 8), "0", 0), *places[1:]]) is None
-    )
-    odd = [
-        Place(layer, (8, 7, 7), "x", 0) for layer in (layers[0], layers[1], MaxPool(2, 2, "valid"))
-    ]
-    found = leading_block(odd)
-    assert found is not None
-    assert not found.is_pooled  # 'valid' loses the seventh pixel, and the kernel would round up
+    conv = Conv(8, activation="relu")
+    study = leading(conv, BatchNorm(), MaxPool(), Dropout(0.2), Flatten())
+    assert study is not None
+    assert study.length == 4
+    norm = leading(BatchNorm(), Activate("relu"), MaxPool(), shape=(8, 8, 8))
+    assert norm is not None
+    assert (norm.length, norm.conv) == (3, None)
+    assert leading(Conv(8, activation="gelu"), BatchNorm()) is None
+    assert leading(Conv(8, has_bias=False), BatchNorm()) is None  # the norm begins the next one
+    assert leading(conv, MaxPool()) is None
+    # 'valid' loses the seventh pixel, and the kernel would round up.
+    odd = leading(conv, BatchNorm(), MaxPool(2, 2, "valid"), shape=(8, 7, 7))
+    assert odd is not None
+    assert odd.pool is None
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("params", CNNS.values(), ids=CNNS)
+@pytest.mark.parametrize("params", [*CNNS.values(), COMPACT], ids=[*CNNS, "compact"])
 def test_outputs_gradients_and_statistics_are_those_of_torch(params: dict[str, Any]) -> None:
-    family = spec(params).model.net
+    family = spec(params, "compact" if params is COMPACT else "cnn").model.net
     images = torch.rand(20, 1, 9, 9)
     kernels = Kernels(places.cache_folder() / "kernels")
     found = []

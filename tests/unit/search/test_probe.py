@@ -184,6 +184,8 @@ def test_a_mistake_in_the_spec_is_told_as_such(invented: type[Invented]) -> None
 def test_real_workers_measure_and_leave_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tmp_path = tmp_path / "temporary"
+    tmp_path.mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     trials = [trial("a"), trial("b", **{k.replace(".", "__"): v for k, v in small.CNN.items()})]
