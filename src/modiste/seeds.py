@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+import numpy.typing as npt
 
 
 def sequence(seed: int, word: str, *counters: int) -> np.random.SeedSequence:
@@ -32,3 +33,22 @@ def derive(seed: int, word: str, *counters: int) -> int:
     """A seed of 63 bits for a library that wants a number, such as `torch.Generator`."""
     low, high = sequence(seed, word, *counters).generate_state(2, np.uint32)
     return (int(high) << 32 | int(low)) & (2**63 - 1)
+
+
+def coins(seed: int, word: str, which: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """One toss for each number, the same whenever it is asked for and whatever beside it.
+
+    Source:
+        Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
+        doi:10.1145/2660193.2660195 (the mixing function of SplitMix64).
+
+    Example:
+        >>> coins(7, "mirror", np.array([0, 1, 0])).tolist()
+        [True, False, True]
+    """
+    with np.errstate(over="ignore"):
+        mixed = which.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        mixed += np.uint64(derive(seed, word))
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed >> np.uint64(63)).astype(np.bool_)

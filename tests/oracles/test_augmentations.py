@@ -15,6 +15,7 @@ from modiste.data.augment.erase import Erase
 from modiste.data.augment.mirror import Mirror
 from modiste.data.augment.shift import Shift, shift
 from modiste.errors import SpecError
+from modiste.spec.parts import Seen
 
 Images = npt.NDArray[np.uint8]
 COUNT, CHANNELS, HEIGHT, WIDTH = 200, 2, 7, 5
@@ -133,3 +134,28 @@ def test_erase_takes_the_share_of_images_and_of_pixels_that_it_says() -> None:
 def test_erase_refuses_shares_that_are_none(area: tuple[float, float]) -> None:
     with pytest.raises(SpecError, match=r"augment\.area: .*smallest and the largest share"):
         Erase.parse({"area": area}, "augment")
+
+
+def test_an_alternating_mirror_shows_both_sides_of_each_image_in_two_epochs() -> None:
+    images = torch.arange(2_000 * 6, dtype=torch.float32).view(2_000, 1, 2, 3)
+    spec = Mirror(alternate=True)
+    shown = []
+    for epoch in range(4):
+        order = np.random.default_rng(epoch).permutation(2_000)
+        batches = np.array_split(order, 7)
+        found = torch.empty(2_000, dtype=torch.bool)
+        for which in batches:
+            batch = spec.apply(images[which], stream(), Seen(which, epoch, 3))
+            found[which] = (batch != images[which]).flatten(1).any(1)
+        shown.append(found)
+    assert torch.equal(shown[0], ~shown[1])
+    assert torch.equal(shown[0], shown[2])
+    # 2,000 tosses: the standard error of their share is 1.1 points; three of them are allowed.
+    assert float(shown[0].float().mean()) == pytest.approx(0.5, abs=0.034)
+    other = spec.apply(images, stream(), Seen(np.arange(2_000), 0, 4))
+    assert not torch.equal((other != images).flatten(1).any(1), shown[0])
+
+
+def test_an_alternating_mirror_has_no_probability() -> None:
+    with pytest.raises(SpecError, match=r"augment\[0\].probability: 0.3; with `alternate`"):
+        Mirror.parse({"alternate": True, "probability": 0.3}, "train.augment[0]")

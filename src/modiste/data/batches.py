@@ -10,7 +10,7 @@ from torch import Tensor
 from modiste import seeds
 from modiste.data.preprocess import Preprocess
 from modiste.data.types import ImageSet
-from modiste.spec.parts import Augmentation
+from modiste.spec.parts import Augmentation, Seen
 
 # Images inferred at once: small enough that the activations of a wide net stay in the cache.
 INFERENCE_BATCH = 256
@@ -57,7 +57,12 @@ class Batches:
         return torch.from_numpy(order).to(self._device)
 
     def take(
-        self, which: Tensor, augment: Sequence[Augmentation] = (), seed: int = 0, update: int = 0
+        self,
+        which: Tensor,
+        augment: Sequence[Augmentation] = (),
+        seed: int = 0,
+        update: int = 0,
+        epoch: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """Scaled images and labels at these positions, changed at random if asked.
 
@@ -66,7 +71,7 @@ class Batches:
         images = self.images.index_select(0, which)
         for augmentation in augment:
             chance = seeds.generator(seed, f"augment/{augmentation.name}", update)
-            images = augmentation.apply(images, chance)
+            images = augmentation.apply(images, chance, Seen(which.cpu().numpy(), epoch, seed))
         return self.scale(images), self.labels.index_select(0, which)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:

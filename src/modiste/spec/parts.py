@@ -199,18 +199,36 @@ class Schedule(Spec):
         """New counters, given an epoch's row of the history (``val_loss`` and so on)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Which images a batch is made of, for changes that depend on how often one was seen.
+
+    Attributes:
+        positions_N: Of the images, in the training set.
+        epoch: From 0.
+        seed: Of the run.
+    """
+
+    positions_N: npt.NDArray[np.int64]
+    epoch: int
+    seed: int
+
+
 class Augmentation(Spec):
     """A random change of training images, drawn from a generator of its own."""
 
     name: str
 
     @abstractmethod
-    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+    def apply(
+        self, images: Tensor, chance: np.random.Generator, seen: Seen | None = None
+    ) -> Tensor:
         """A changed copy of a batch.
 
         Args:
             images: N x C x H x W, any dtype, any device.
             chance: This augmentation's stream for this batch; all its randomness.
+            seen: Which images they are; given in training.
         """
 
 

@@ -90,6 +90,21 @@ class ModelSpec(Spec):
         )
 
 
+class Averaging(Spec):
+    """A moving average of weights and statistics, which is what is measured and kept.
+
+    Attributes:
+        decay: Share of the average that stays at each update. Early on it is less,
+            (1 + updates) / (10 + updates), so that the start is soon forgotten.
+
+    Source:
+        Polyak and Juditsky, SIAM J. Control Optim. 30 (1992) 838, for averaging; the ramp is that
+        of TensorFlow's ExponentialMovingAverage.
+    """
+
+    decay: float = Field(0.999, gt=0, lt=1)
+
+
 class TrainSpec(Spec):
     """How a model is fitted.
 
@@ -104,6 +119,7 @@ class TrainSpec(Spec):
             kept, and models infer, in float32. bfloat16 is about twice as fast where the processor
             has instructions for it (AVX512-BF16, AMX), and slower elsewhere.
         augment: Random changes of the training images, in this order.
+        averaging: Measure and keep a moving average of the weights; not if not given.
     """
 
     epochs: int = Field(300, ge=1)
@@ -114,6 +130,7 @@ class TrainSpec(Spec):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
+    averaging: Averaging | None = None
 
 
 class RunSpec(Spec):

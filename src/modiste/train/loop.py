@@ -32,9 +32,17 @@ class Tick:
 
 
 def fit(
-    spec: TrainSpec, seed: int, net: Network, train: Batches, val: Batches, state: TrainState
+    spec: TrainSpec,
+    seed: int,
+    net: Network,
+    train: Batches,
+    val: Batches,
+    state: TrainState,
+    judge: Network,
 ) -> Iterator[Tick]:
     """Train until the limit, early stopping or divergence, moving `state` in place.
+
+    What is measured after an epoch is `judge`: the net itself, or one that is given the averages.
 
     Yields after every update and every inferred batch. Whoever iterates may stop at any of them
     and save the state; going on from it gives the same bits as never having stopped.
@@ -47,7 +55,7 @@ def fit(
         while state.step < num_steps:
             start = state.step * spec.batch_size
             which = order[start : start + spec.batch_size]
-            images, labels = train.take(which, spec.augment, seed, state.update)
+            images, labels = train.take(which, spec.augment, seed, state.update, state.epoch)
 
             logits = net(images, ByteNoise(seed, state.update))
             loss = F.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
@@ -64,6 +72,8 @@ def fit(
                 state.sums[1] += (logits.argmax(1) == labels).sum()
             state.step += 1
             state.update += 1
+            if spec.averaging is not None:
+                state.average(spec.averaging.decay)
             now = time.perf_counter()
             state.seconds, clock = state.seconds + now - clock, now
             # Asking a GPU for a number makes it wait, so there the whole epoch is asked at once.
@@ -73,7 +83,8 @@ def fit(
                 return
             yield Tick("train", state.step, num_steps)
 
-        logits_NK = yield from infer(net, val)
+        judge.load(*state.judged)
+        logits_NK = yield from infer(judge, val)
         loss_sum, correct = state.sums.tolist()
         val_loss, val_accuracy = score(logits_NK, val.labels.cpu().numpy())
         now = time.perf_counter()
@@ -90,7 +101,7 @@ def fit(
         if not math.isfinite(val_loss):
             _diverge(state, row.learning_rate, "validation loss")
             return
-        end_epoch(spec, net, state, row)
+        end_epoch(spec, state, row)
 
 
 def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
@@ -117,13 +128,14 @@ def score(
     return float(losses.mean()), float((logits_NK.argmax(axis=1) == labels_N).mean())
 
 
-def end_epoch(spec: TrainSpec, net: Network, state: TrainState, row: EpochRow) -> None:
+def end_epoch(spec: TrainSpec, state: TrainState, row: EpochRow) -> None:
     """Count the epoch, keep the best weights, move the schedule, and stop where due."""
     state.history.append(row)
     if row.val_loss < state.best_val_loss:
         state.best_epoch, state.best_val_loss = row.epoch, row.val_loss
-        state.best_weights.copy_(net.weights)
-        state.best_statistics.copy_(net.statistics)
+        weights, statistics = state.judged
+        state.best_weights.copy_(weights)
+        state.best_statistics.copy_(statistics)
     state.epoch, state.step, state.seconds = row.epoch, 0, 0.0
     state.sums.zero_()
     measured = vars(row)

@@ -57,6 +57,7 @@ class Session:
         if data.held is not None:
             self._held = Batches(data.held, data.preprocess, spec.device)
         self.state = start(spec, self.net)
+        self._judge = self.net if self.state.averaged is None else network(spec, data.train)
         if checkpoint is not None:
             self.state.load(checkpoint, self.fingerprint)
 
@@ -66,7 +67,8 @@ class Session:
 
     def advance(self) -> Iterator[Tick]:
         """Train on; stop iterating at any tick, and `save` or `advance` again."""
-        return fit(self.spec.train, self.spec.seed, self.net, self._train, self._val, self.state)
+        spec = self.spec
+        return fit(spec.train, spec.seed, self.net, self._train, self._val, self.state, self._judge)
 
     def finish(self) -> Generator[Tick, None, RunRecord]:
         """Infer with the best and the last weights; a generator that returns the `RunRecord`."""
@@ -81,10 +83,9 @@ class Session:
             best = state.best_weights, state.best_statistics
             vectors = [("best", state.best_epoch, best)]
             if state.status == "finished" and state.epoch != state.best_epoch:
-                vectors.append(("last", state.epoch, (state.weights, state.statistics)))
+                vectors.append(("last", state.epoch, state.judged))
             for name, epoch, (vector, statistics) in vectors:
-                net.weights.copy_(vector)
-                net.statistics.copy_(statistics)
+                net.load(vector, statistics)
                 train_NK = yield from infer(net, self._train)
                 val_NK = yield from infer(net, self._val)
                 train = measured(self.spec, train_NK, self._data.train)
@@ -200,6 +201,7 @@ def start(spec: RunSpec, net: Network) -> TrainState:
         sums=torch.zeros(2, dtype=torch.float64, device=net.weights.device),
         schedule=train.schedule.start(train.optimizer.learning_rate),
         stopping=train.early_stopping.start() if train.early_stopping else None,
+        averaged=(net.weights.clone(), net.statistics.clone()) if train.averaging else None,
     )
 
 

@@ -39,6 +39,7 @@ class TrainState:
         weights, statistics: The net's two vectors, which it computes with.
         optimizer: The optimizer's vectors.
         best_weights, best_statistics: Of the epoch with the lowest validation loss.
+        averaged: Moving averages of both, if they are what is measured.
         epoch: Epochs finished.
         step: Updates done in the epoch under way.
         update: Updates done in all.
@@ -59,6 +60,7 @@ class TrainState:
     sums: Tensor
     schedule: dict[str, float]
     stopping: Stopping | None
+    averaged: tuple[Tensor, Tensor] | None = None
     epoch: int = 0
     step: int = 0
     update: int = 0
@@ -69,6 +71,18 @@ class TrainState:
     status: Status = "running"
     reason: str = ""
 
+    @property
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """The weights and statistics that are measured and kept."""
+        return self.averaged or (self.weights, self.statistics)
+
+    def average(self, decay: float) -> None:
+        """Move the averages towards what there is after an update."""
+        if self.averaged is not None:
+            share = 1.0 - min(decay, (1.0 + self.update) / (10.0 + self.update))
+            self.averaged[0].lerp_(self.weights, share)
+            self.averaged[1].lerp_(self.statistics, share)
+
     def dump(self, fingerprint: str) -> bytes:
         """The checkpoint: safetensors, with the counters as JSON in its header."""
         tensors = {
@@ -78,6 +92,7 @@ class TrainState:
             "best_statistics": self.best_statistics,
             "sums": self.sums,
             **{f"optimizer.{name}": tensor for name, tensor in self.optimizer.items()},
+            **{f"averaged.{n}": tensor for n, tensor in enumerate(self.averaged or ())},
         }
         counters = {
             "schema": SCHEMA,
@@ -122,13 +137,18 @@ class TrainState:
         for name, value in counters.items():
             setattr(self, name, value)
         for name, tensor in tensors.items():
-            place = (
-                self.optimizer[name.removeprefix("optimizer.")]
-                if name.startswith("optimizer.")
-                else getattr(self, name)
-            )
             with torch.no_grad():
-                place.copy_(tensor)
+                self._place(name).copy_(tensor)
+
+    def _place(self, name: str) -> Tensor:
+        part, _, rest = name.partition(".")
+        if part == "optimizer":
+            return self.optimizer[rest]
+        if part == "averaged":
+            assert self.averaged is not None
+            return self.averaged[int(rest)]
+        place: Tensor = getattr(self, name)
+        return place
 
 
 def history_of(checkpoint: bytes) -> list[EpochRow]:

@@ -230,6 +230,29 @@ def test_label_smoothing_and_standard_scaling_change_what_is_learnt() -> None:
         assert not np.array_equal(plain.weights[name], other.weights[name])
 
 
+def test_what_is_kept_of_an_averaged_run_is_the_average_of_its_updates() -> None:
+    changes = {**small.CNN, "train.early_stopping": None, "train.schedule": "constant"}
+    plain = small.run_spec(changes)
+    averaged = small.run_spec({**changes, "train.averaging": {"decay": 0.7}})
+    session = Session(plain, small.data())
+    means = [session.state.weights.clone(), session.state.statistics.clone()]
+    for tick in session.advance():
+        if tick.phase == "train":
+            share = 1 - min(0.7, (1 + session.state.update) / (10 + session.state.update))
+            means[0].lerp_(session.state.weights, share)
+            means[1].lerp_(session.state.statistics, share)
+    other, record = trained(averaged)
+    # What is measured does not change what is learnt, where no schedule listens to it.
+    assert [r["train_loss"] for r in record.history] == [
+        row.train_loss for row in session.state.history
+    ]
+    assert torch.equal(other.state.weights, session.state.weights)
+    kept = {name: record.weights[f"last/{name}"] for name in ("conv_0.weight", "dense_0.bias")}
+    other.net.load(*means)
+    named = dict(other.net.named_weights())
+    assert all(np.array_equal(kept[name], named[name].numpy()) for name in kept)
+
+
 def test_the_share_that_dropout_really_drops_is_recorded() -> None:
     _, record = trained(small.run_spec({"model.params.dropout": 0.3}))
     assert record.metrics["dropout_really"] == {"0.3": 77 / 256}

@@ -28,6 +28,16 @@ SPECS = {
     ),
 }
 # Every optimizer has a state of its own; contracts/test_optimizers.py cuts each of them.
+SPECS["averaged weights, an alternating mirror, one cycle, Muon, low precision"] = small.run_spec(
+    {
+        "train.averaging": {"decay": 0.8},
+        "train.augment": [{"name": "mirror", "alternate": True}],
+        "train.schedule": {"name": "one_cycle", "warmup": 0.5},
+        "train.optimizer": {"name": "muon", "learning_rate": 1.0},
+        "train.precision": "bfloat16",
+        "train.epochs": 6,
+    }
+)
 every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 
 

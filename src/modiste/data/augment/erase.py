@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from modiste.spec.parts import AUGMENTATIONS, Augmentation
+from modiste.spec.parts import AUGMENTATIONS, Augmentation, Seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,9 @@ class Erase(Augmentation):
             raise ValueError("expected the smallest and the largest share, both above 0, up to 1")
         return area
 
-    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+    def apply(
+        self, images: Tensor, chance: np.random.Generator, seen: Seen | None = None
+    ) -> Tensor:
         import numpy as np
         import torch
 

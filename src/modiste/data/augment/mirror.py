@@ -1,12 +1,14 @@
-"""Mirror images left to right, each with its own toss of a coin."""
+"""Mirror images left to right: by the toss of a coin, or in every other epoch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from modiste.spec.parts import AUGMENTATIONS, Augmentation
+from modiste import seeds
+from modiste.errors import SpecError
+from modiste.spec.parts import AUGMENTATIONS, Augmentation, Seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +17,41 @@ if TYPE_CHECKING:
 
 @AUGMENTATIONS.register("mirror")
 class Mirror(Augmentation):
-    """Turns each image left to right with this probability."""
+    """Turns images left to right.
+
+    Attributes:
+        probability: Of each image in each epoch.
+        alternate: Each image is turned in every other epoch instead, half of them in the first one:
+            a coin is tossed once for each image and run. Then two epochs show both sides of all.
+
+    Source:
+        Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498 (alternating
+        flip).
+    """
 
     name: Literal["mirror"] = "mirror"
     probability: float = Field(0.5, ge=0, le=1)
+    alternate: bool = False
 
-    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+    @model_validator(mode="after")
+    def _half_the_time(self) -> Self:
+        if self.alternate and self.probability != 0.5:
+            raise SpecError(
+                f"probability: {self.probability:g}; with `alternate` an image is turned in every "
+                "other epoch. Leave the probability out."
+            )
+        return self
+
+    def apply(
+        self, images: Tensor, chance: np.random.Generator, seen: Seen | None = None
+    ) -> Tensor:
         import torch
 
-        is_mirrored = torch.from_numpy(chance.random(len(images)) < self.probability)
+        if self.alternate:
+            assert seen is not None, "an alternating mirror has to know which images it sees"
+            first_N = seeds.coins(seen.seed, "augment/mirror", seen.positions_N)
+            is_mirrored = torch.from_numpy(first_N ^ bool(seen.epoch % 2))
+        else:
+            is_mirrored = torch.from_numpy(chance.random(len(images)) < self.probability)
         is_mirrored = is_mirrored.to(images.device)[:, None, None, None]
         return torch.where(is_mirrored, images.flip(3), images)

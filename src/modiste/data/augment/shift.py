@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modiste.spec.parts import AUGMENTATIONS, Augmentation
+from modiste.spec.parts import AUGMENTATIONS, Augmentation, Seen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,9 @@ class Shift(Augmentation):
     name: Literal["shift"] = "shift"
     pixels: int = Field(2, ge=1, le=64)
 
-    def apply(self, images: Tensor, chance: np.random.Generator) -> Tensor:
+    def apply(
+        self, images: Tensor, chance: np.random.Generator, seen: Seen | None = None
+    ) -> Tensor:
         import torch
 
         offsets = chance.integers(-self.pixels, self.pixels, (len(images), 2), endpoint=True)
