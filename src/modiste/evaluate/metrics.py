@@ -93,9 +93,18 @@ def f1(counts_KK: Numbers) -> FloatsK:
         [0.75, 0.5]
     """
     right = np.diagonal(counts_KK, axis1=-2, axis2=-1)
-    whole = counts_KK.sum(axis=-1) + counts_KK.sum(axis=-2)
-    shares = np.full(whole.shape, np.nan)
-    np.divide(2 * right, whole, out=shares, where=whole > 0)
+    return f1_of(right, counts_KK.sum(axis=-1) + counts_KK.sum(axis=-2))
+
+
+def f1_of(right_K: Numbers, whole_K: Numbers) -> FloatsK:
+    """F1 from what was right of each class, and what is of it plus what was called so.
+
+    Example:
+        >>> f1_of(np.array([3, 0]), np.array([8, 0])).tolist()
+        [0.75, nan]
+    """
+    shares = np.full(whole_K.shape, np.nan)
+    np.divide(2 * right_K, whole_K, out=shares, where=whole_K > 0)
     return shares
 
 

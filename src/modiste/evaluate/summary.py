@@ -15,7 +15,7 @@ from modiste.evaluate.metrics import (
     FloatsNK,
     LabelsN,
     briers,
-    f1,
+    f1_of,
     in_top,
     losses,
     probabilities,
@@ -63,12 +63,16 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
     """
     shares_NK = probabilities(logits_NK)
     num_images, num_classes = shares_NK.shape
-    cells_N = labels_N.astype(np.int64) * num_classes + shares_NK.argmax(axis=1)
-    confusions_NM = np.eye(num_classes**2)[cells_N]
+    # All that F1 needs of a confusion matrix, in 2 K numbers for each image and not K x K: what
+    # was right of each class, and what is or was called of it.
+    is_own_NK, is_called_NK = (
+        np.eye(num_classes)[rows] for rows in (labels_N, shares_NK.argmax(axis=1))
+    )
+    parts_NM = np.concatenate([is_own_NK * is_called_NK, is_own_NK + is_called_NK], axis=1)
 
     def macro(sums_BM: Floats) -> Floats:
-        weights_BKK = sums_BM.reshape(-1, num_classes, num_classes)
-        return np.asarray(np.nanmean(f1(weights_BKK), axis=-1), np.float64)
+        right_BK, whole_BK = np.split(sums_BM, 2, axis=1)
+        return np.asarray(np.nanmean(f1_of(right_BK, whole_BK), axis=-1), np.float64)
 
     def mean(sums_BM: Floats) -> Floats:
         return np.asarray(sums_BM[:, 0] / num_images, np.float64)
@@ -80,7 +84,7 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
     return Summary(
         accuracy=_share(shares_NK.argmax(axis=1) == labels_N),
         top_two=_share(in_top(logits_NK, labels_N)),
-        macro_f1=figure(confusions_NM, macro),
+        macro_f1=figure(parts_NM, macro),
         loss=figure(losses(logits_NK, labels_N)[:, np.newaxis], mean),
         brier=figure(briers(shares_NK, labels_N)[:, np.newaxis], mean),
         calibration_error=figure(bin_features(shares_NK, labels_N, NUM_BINS), calibration_error),
