@@ -5,7 +5,9 @@
     |-- DataError                data that is missing, damaged, or not what it says it is
     |-- SealError                the test set asked for without a reason, or a broken ledger
     |-- StoreError               a run, study or model folder that cannot be read or written
-    |   `-- ResumeError          unfinished work that does not belong to this spec or machine
+    |   |-- ResumeError          unfinished work that does not belong to this spec or machine
+    |   `-- ArtifactError        an exported model that was changed, or must not be run
+    |-- InstallError             a package that comes with an extra and is not installed
     `-- Interrupted              Ctrl-C, after everything finished was saved
 
 They do not derive from `ValueError`: pydantic swallows those into its own report. The command
@@ -43,6 +45,14 @@ class StoreError(ModisteError):
 
 class ResumeError(StoreError):
     """Unfinished work that belongs to another spec, data set, machine or version."""
+
+
+class ArtifactError(StoreError):
+    """An exported model that is not what was exported, or that must not be run."""
+
+
+class InstallError(ModisteError):
+    """A package that comes with an extra of ours and is not installed."""
 
 
 class Interrupted(ModisteError):

@@ -5,6 +5,8 @@ Letters: N images, K classes, S seeds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -96,7 +98,7 @@ def f1(counts_KK: Numbers) -> FloatsK:
     return f1_of(right, counts_KK.sum(axis=-1) + counts_KK.sum(axis=-2))
 
 
-def f1_of(right_K: Numbers, whole_K: Numbers) -> FloatsK:
+def f1_of(right_K: npt.NDArray[Any], whole_K: npt.NDArray[Any]) -> FloatsK:
     """F1 from what was right of each class, and what is of it plus what was called so.
 
     Example:
