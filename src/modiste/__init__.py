@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modiste.api.audit import audit as audit
     from modiste.api.evaluation import evaluate as evaluate
+    from modiste.api.exporting import export_model as export_model
     from modiste.api.fitting import compare as compare
     from modiste.api.fitting import fit as fit
     from modiste.api.fitting import load as load
     from modiste.api.fitting import look as look
     from modiste.api.imported import import_study as import_study
     from modiste.api.plan import plan_study as plan_study
+    from modiste.api.receiving import load_artifact as load_artifact
+    from modiste.api.receiving import verify_export as verify_export
     from modiste.api.reproduce import reproduce as reproduce
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
@@ -40,10 +43,13 @@ _HOMES = {
     "fit": "modiste.api.fitting",
     "compare": "modiste.api.fitting",
     "evaluate": "modiste.api.evaluation",
+    "export_model": "modiste.api.exporting",
     "import_study": "modiste.api.imported",
     "plan_study": "modiste.api.plan",
     "reproduce": "modiste.api.reproduce",
     "run_study": "modiste.api.study",
+    "verify_export": "modiste.api.receiving",
+    "load_artifact": "modiste.api.receiving",
     "write_report": "modiste.api.study",
     "Run": "modiste.runs.run",
     "Study": "modiste.search.study",

@@ -49,6 +49,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
         "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
+        "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
     ],
     ids=[
         "modiste",
@@ -61,6 +62,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "runs",
         "registries",
         "data",
+        "artifact",
     ],
 )
 def test_torch_is_not_loaded_by(code: str) -> None:
@@ -70,6 +72,7 @@ def test_torch_is_not_loaded_by(code: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = ["numpy", "scipy", "sklearn", "matplotlib", "PIL", "pydantic", "yaml", "rich", "jinja2"]
+    heavy += ["onnx", "onnxruntime"]
     code = (
         HELP
         + f"try: run()\nexcept SystemExit: pass\nprint([n for n in {heavy} if n in sys.modules])"

@@ -9,7 +9,8 @@ from onnx import ModelProto
 
 from modiste.artifact.graph import GRAPH_VERSION, OPSET, Arrays, build
 from modiste.data.preprocess import Preprocess
-from modiste.spec.run import RunSpec
+from modiste.spec.parts import MODELS
+from modiste.spec.run import ModelSpec
 
 _KEPT = ("class_names", "decode", "preprocess", "temperature", "fingerprint", "data_digest")
 
@@ -23,9 +24,12 @@ def onnx_of(config: Mapping[str, Any], weights: Arrays) -> ModelProto:
     """
     height, width, channels = config["input_shape"]
     shape_CHW = (channels, height, width)
-    net = RunSpec.parse(config["spec"], "spec").model.net
+    family, params = config["model"]["family"], config["model"]["params"]
+    # Not the whole run spec: how it was trained is nothing to whoever receives it, and a modiste
+    # older than that which exported it may not know every key.
+    model = ModelSpec(family=family, params=MODELS.get(family).parse(params, "model.params"))
     return build(
-        net.layers(shape_CHW, len(config["class_names"])),
+        model.net.layers(shape_CHW, len(config["class_names"])),
         shape_CHW,
         weights,
         Preprocess.from_dict(config["preprocess"]),

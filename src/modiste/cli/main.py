@@ -9,19 +9,21 @@ from typing import Annotated
 
 import typer
 
-from modiste.cli.output import this_command
+from modiste.cli.output import plain, this_command
 from modiste.cli.verbs import (
     audit,
     collect,
     data,
     describe,
     evaluate,
+    export,
     imported,
     plan,
     predict,
     report,
     reproduce,
     study,
+    verify,
 )
 from modiste.errors import ModisteError
 
@@ -32,6 +34,8 @@ VERBS = (
     describe,
     evaluate,
     reproduce,
+    export,
+    verify,
     predict,
     collect,
     imported,
@@ -51,7 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (plan, study, report, describe, evaluate, reproduce, predict, collect, imported, audit):
+for verb in VERBS[:-1]:
     app.command(verb.NAME, help=verb.HELP, short_help=verb.SHORT)(verb.command)
 app.add_typer(data.app, name=data.NAME, help=data.HELP, short_help=data.SHORT)
 
@@ -93,7 +97,9 @@ def run() -> None:
     except ModisteError as error:
         if os.environ.get("MODISTE_DEBUG"):
             traceback.print_exc()
-        print(f"modiste: {error}", file=sys.stderr)
+        # What others wrote may stand in it: names of files, of classes, of steps.
+        words = "\n".join(plain(line) for line in str(error).splitlines())
+        print(f"modiste: {words}", file=sys.stderr)
         sys.exit(error.exit_status)
     except Exception as error:  # noqa: BLE001 (the last place where it can become a message)
         if os.environ.get("MODISTE_DEBUG"):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from modiste.errors import SpecError
+
+# Unicode's names for control and format characters, halves of pairs, and ends of line.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def print_json(value: Any) -> None:
@@ -19,6 +23,21 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A line for a person, on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def plain(text: str) -> str:
+    r"""Text from outside on one line of a terminal: what would steer it is shown, not obeyed.
+
+    Control characters, marks that turn the direction of writing, and bytes that are no text stand
+    there as Python escapes them.
+
+    Example:
+        >>> plain("a\x1b[31m\u202eb"), plain("größe.png")
+        ('a\\x1b[31m\\u202eb', 'größe.png')
+    """
+    return "".join(
+        char if unicodedata.category(char) not in _STEERING else ascii(char)[1:-1] for char in text
+    )
 
 
 def this_command() -> str:

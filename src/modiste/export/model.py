@@ -30,8 +30,9 @@ from modiste.runs.run import Epoch, Run
 from modiste.spec.run import RunSpec
 from modiste.train.predictor import Predictor
 
-SCHEMA = 1
+SCHEMA, KIND = 1, "modiste model"
 LIMIT_BYTES = 1 << 30
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ class Model:
         logits = self.predictor.logits(images_NCHW).astype(np.float64)
         return probabilities(logits / self.temperature)
 
+    @property
+    def batch_size(self) -> int:
+        """Images to give it at once."""
+        return BATCH_SIZE
+
+    def warnings(self, images_NCHW: npt.NDArray[np.uint8]) -> list[str | None]:
+        """None for each image: what training images look like is learnt at the export."""
+        return [None] * len(images_NCHW)
+
 
 def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
     """Write a run's weights as a model folder; one that is there is replaced, whole.
@@ -74,11 +84,27 @@ def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
     Raises:
         StoreError: If the run's weights were dropped, or the folder cannot be written.
     """
+    config = model_config(run, epoch)
+    content = {
+        "model.safetensors": safetensors.numpy.save(dict(run.weights(epoch))),
+        "config.json": files.to_json(config),
+        "README.md": card.encode(),
+    }
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    files.write_folder(folder, content)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
+    """What `config.json` says of a run's weights after that epoch."""
     layers = run.layers
     height, width, channels = layers["input_shape"]
-    config = {
+    return {
         "schema": SCHEMA,
-        "kind": "modiste model",
+        "kind": KIND,
         "model": run.spec.model.to_dict(),
         "preset": run.spec.preset,
         "spec": run.spec.to_dict(),
@@ -93,17 +119,6 @@ def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
         "preprocess": layers["preprocess"],
         "decode": Rule((height, width), channels).to_dict(),
     }
-    content = {
-        "model.safetensors": safetensors.numpy.save(dict(run.weights(epoch))),
-        "config.json": files.to_json(config),
-        "README.md": card.encode(),
-    }
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    files.write_folder(folder, content)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def model_temperature(run: Run, epoch: Epoch) -> float:
@@ -119,32 +134,62 @@ def load_model(folder: Path) -> Model:
     Raises:
         StoreError: If it is neither, or any file is not what was written.
     """
-    if (folder / "config.json").is_file():
-        config = json.loads(files.read_checked(folder, "config.json"))
-        if config.get("kind") != "modiste model" or config.get("schema") != SCHEMA:
-            raise StoreError(f"{folder}/config.json: no model of this version (schema {SCHEMA}).")
-        content = files.read_checked(folder, "model.safetensors")
-        if len(content) > LIMIT_BYTES:
-            raise StoreError(f"{folder}/model.safetensors: larger than {LIMIT_BYTES} bytes.")
-        try:
-            weights = safetensors.numpy.load(content)
-        except safetensors.SafetensorError as error:
-            raise StoreError(f"{folder}/model.safetensors: cannot be read ({error}).") from None
+    if is_model(folder):
+        config, weights = read_model(folder)
         spec = RunSpec.parse(config["spec"], f"{folder}/config.json: spec")
         return Model(
             folder, config, Predictor(spec, config, weights), Rule.from_dict(config["decode"])
         )
-    if (folder / "spec.json").is_file():
-        run = Run(folder)
-        _ = run.spec.model.net  # what is no net kept no weights: said before they are missed
-        epoch: Epoch = "best" if run.metrics.get("restored") == "best" else "last"
-        height, width, channels = run.layers["input_shape"]
-        config = {"fingerprint": run.fingerprint, "epoch": epoch, **run.layers}
-        predictor = Predictor(run.spec, run.layers, run.weights(epoch))
-        return Model(folder, config, predictor, Rule((height, width), channels))
-    raise StoreError(
-        f"{folder}: neither a model folder (config.json) nor a run folder (spec.json)."
-    )
+    run = read_run(folder)
+    epoch = restored_epoch(run)
+    height, width, channels = run.layers["input_shape"]
+    config = {"fingerprint": run.fingerprint, "epoch": epoch, **run.layers}
+    predictor = Predictor(run.spec, run.layers, run.weights(epoch))
+    return Model(folder, config, predictor, Rule((height, width), channels))
+
+
+def is_model(folder: Path) -> bool:
+    """Whether it is a model folder, as far as the names of its files say."""
+    return (folder / "config.json").is_file()
+
+
+def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """What a model folder says of itself, and its weights by name.
+
+    Raises:
+        StoreError: If any file is not what was written, or of another version.
+    """
+    config = json.loads(files.read_checked(folder, "config.json"))
+    if config.get("kind") != KIND or config.get("schema") != SCHEMA:
+        raise StoreError(f"{folder}/config.json: no model of this version (schema {SCHEMA}).")
+    content = files.read_checked(folder, "model.safetensors")
+    if len(content) > LIMIT_BYTES:
+        raise StoreError(f"{folder}/model.safetensors: larger than {LIMIT_BYTES} bytes.")
+    try:
+        return config, safetensors.numpy.load(content)
+    except safetensors.SafetensorError as error:
+        raise StoreError(f"{folder}/model.safetensors: cannot be read ({error}).") from None
+
+
+def read_run(folder: Path) -> Run:
+    """A run folder of a net.
+
+    Raises:
+        StoreError: If it is none.
+        SpecError: If its model is no net: then no weights are kept of it.
+    """
+    if not (folder / "spec.json").is_file():
+        raise StoreError(
+            f"{folder}: neither a model folder (config.json) nor a run folder (spec.json)."
+        )
+    run = Run(folder)
+    _ = run.spec.model.net  # said before its weights are missed
+    return run
+
+
+def restored_epoch(run: Run) -> Epoch:
+    """Whose weights a run ends with, as its early stopping says."""
+    return "best" if run.metrics.get("restored") == "best" else "last"
 
 
 def card(run: Run, epoch: Epoch, title: str, looks: Mapping[str, Any] | None) -> str:

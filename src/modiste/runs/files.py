@@ -81,27 +81,23 @@ def write_folder(
 
     Args:
         folder: Appears when everything in it is on the disk.
-        files: By name.
+        files: By name; ``golden/000.png`` lies in a folder inside.
         manifest: Of a folder that this one is taken from; made from the files if not given.
     """
-    manifest = manifest or {
-        "schema": 1,
-        "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-            for name, content in files.items()
-        },
-    }
+    manifest = manifest or {"schema": 1, "files": entries(files)}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
             for name, content in {**files, "manifest.json": to_json(manifest)}.items():
+                (temporary / name).parent.mkdir(exist_ok=True)
                 with (temporary / name).open("wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
             temporary.chmod(0o755)
-            sync_folder(temporary)
+            for part in {temporary, *((temporary / name).parent for name in files)}:
+                sync_folder(part)
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -109,6 +105,14 @@ def write_folder(
         sync_folder(folder.parent)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def entries(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What a manifest says of files: SHA-256 and size of each, by name."""
+    return {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in files.items()
+    }
 
 
 def read_checked(folder: Path, name: str) -> bytes:

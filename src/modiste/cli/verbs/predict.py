@@ -2,53 +2,94 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from modiste.artifact.classify import Classifier
+
 NAME = "predict"
-SHORT = "Classify image files."
-EXAMPLE = "modiste predict runs/fashion-mnist-quick/models/mlp-final shoe.png"
-HELP = f"""Classify image files (PNG, JPEG and others) with a saved model.
+SHORT = "Classify image files, or folders of them."
+EXAMPLE = "modiste predict shipped shoe.png more-images/"
+HELP = f"""Classify image files (PNG, JPEG, BMP, GIF, WEBP) with an exported or a saved model.
+
+An exported model (modiste export) needs no torch, and warns of images unlike those that it was
+trained on. Folders are looked through to the bottom for files that are called like images.
 
 Example:  {EXAMPLE}
 """
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model or run folder.", metavar="MODEL")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    model: Annotated[
+        Path, typer.Argument(help="An exported folder, or a model or run folder.", metavar="MODEL")
+    ],
+    images: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="IMAGE...")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One row for each image.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Go on after a file that is no image, and name it.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Of an exported model: answer in 8 bits.")
+    ] = False,
 ) -> None:
-    import numpy as np
+    from modiste.artifact.classify import classify
+    from modiste.cli.answers import print_csv, print_lines, print_object
+    from modiste.errors import SpecError
 
-    from modiste.cli.output import print_json
-    from modiste.data.decode import decode
+    if json and csv:
+        raise SpecError("--json and --csv: choose one.")
+    loaded = _load(model, int8)
+    with _bar(images, is_wanted=json or not sys.stdout.isatty()) as paths:
+        answers = classify(loaded, paths, is_skipping=skip_bad)
+        if json:
+            print_object(answers, loaded.class_names, model)
+        elif csv:
+            print_csv(answers, loaded.class_names)
+        else:
+            print_lines(answers, loaded.class_names)
+
+
+def _load(folder: Path, is_int8: bool) -> Classifier:
+    """An exported model through onnxruntime; any other through torch."""
+    from modiste.artifact.folder import is_exported
+    from modiste.errors import SpecError
+
+    if is_exported(folder):
+        from modiste.artifact.extra import need_extra
+
+        need_extra("an exported model")
+        from modiste.artifact.model import load_artifact
+
+        return load_artifact(folder, is_int8=is_int8)
+    if is_int8:
+        raise SpecError(
+            f"--int8: {folder} is no exported model; `modiste export --int8` makes one."
+        )
     from modiste.export.model import load_model
 
-    loaded = load_model(model)
-    pixels = np.stack([decode(path, loaded.rule) for path in images])
-    answers = []
-    for path, shares in zip(images, loaded.probabilities(pixels), strict=True):
-        best = int(shares.argmax())
-        answers.append(
-            {
-                "image": str(path),
-                "class": loaded.class_names[best],
-                "probability": float(shares[best]),
-                "probabilities": {
-                    name: float(share)
-                    for name, share in zip(loaded.class_names, shares, strict=True)
-                },
-            }
-        )
-    if json:
-        print_json({"model": str(model), "predictions": answers})
+    return load_model(folder)
+
+
+@contextmanager
+def _bar(images: Sequence[Path], is_wanted: bool) -> Iterator[Iterator[Path]]:
+    """The image files, with a bar on stderr where that is a terminal and stdout shows nothing."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from modiste.artifact.classify import image_files
+
+    console = Console(stderr=True)
+    if not (is_wanted and console.is_terminal):
+        yield image_files(images)
         return
-    for answer in answers:
-        print(f"{answer['image']}: {answer['class']} ({answer['probability']:.3f})")
-        shares = answer["probabilities"]
-        assert isinstance(shares, dict)
-        ranked = sorted(shares.items(), key=lambda item: -item[1])
-        print("   " + ", ".join(f"{name} {share:.3f}" for name, share in ranked[:4]))
+    total = sum(1 for _ in image_files(images))
+    # Not redirected: what is printed meanwhile belongs to stdout, wherever that leads.
+    with Progress(console=console, transient=True, redirect_stdout=False) as progress:
+        yield iter(progress.track(image_files(images), total=total, description="images"))

@@ -1,0 +1,137 @@
+"""A trained model as a folder for others, exported with proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from modiste.artifact.extra import need_extra
+from modiste.data.load import TrainingData, divide
+from modiste.data.source import SOURCES
+from modiste.errors import DataError, SpecError, StoreError
+from modiste.evaluate.intervals import wilson
+from modiste.final.look import known_heads
+from modiste.report import looks as stored
+from modiste.runs.ledger import Ledger
+from modiste.runs.run import Epoch
+
+if TYPE_CHECKING:
+    from modiste.export.card import Looks
+    from modiste.export.exported import Trained
+
+LEDGER = "ledger"
+Golden = Literal["validation", "noise"]
+
+
+def export_model(
+    folder: str | Path,
+    to: str | Path,
+    *,
+    epoch: str | None = None,
+    int8: bool = False,
+    golden: str = "validation",
+    licence: str = "unknown",
+    data_folder: str | Path | None = None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> dict[str, Any]:
+    """Write a trained net as a folder for others: ONNX, weights, card, certificate.
+
+    Nothing is written unless onnxruntime gives every validation image the class that PyTorch
+    gives it.
+
+    Args:
+        folder: Of a run or a model (in a study, ``STUDY/models/NAME``).
+        to: The folder to be; must not be there yet.
+        epoch: Of a run: the weights of its ``best`` or its ``last`` epoch; those that it ended
+            with if not given.
+        int8: Write a second graph in 8 bits as well, and say what it changes.
+        golden: Ship ``validation`` images, to be asked again where the model arrives; or
+            ``noise``, where images must not leave.
+        licence: As the card states it, such as ``mit``.
+        data_folder: Where the data set lies; looked for if not given.
+        tell: Is told what is being done.
+
+    Returns:
+        ``folder``, ``digest`` (SHA-256 of its manifest, to tell whoever receives it) and
+        ``certificate``.
+
+    Raises:
+        InstallError: If onnx or onnxruntime is missing.
+        StoreError: If the folder is neither run nor model, its weights were dropped, or the
+            target is there already.
+        DataError: If the data cannot be had, or are others than it was trained on.
+        ArtifactError: If an answer differs.
+    """
+    need_extra("modiste export")
+    from modiste.artifact.folder import open_folder
+    from modiste.export.exported import Options, export, need_new, read_trained
+
+    source, target = Path(folder), Path(to)
+    if golden not in get_args(Golden):
+        raise SpecError(f"--golden {golden}: expected validation or noise.")
+    if epoch is not None and epoch not in get_args(Epoch):
+        raise SpecError(f"--epoch {epoch}: expected best or last.")
+    if not licence.strip():
+        raise SpecError("--licence: expected a name, such as mit; leave it out if there is none.")
+    need_new(target)
+    _refuse_study(source)
+    trained = read_trained(source, "best" if epoch == "best" else "last" if epoch else None)
+    data = _data(trained, Path(data_folder) if data_folder is not None else None)
+    options = Options(int8, "noise" if golden == "noise" else "validation", licence.strip())
+    certificate = export(trained, data, _looks(source, trained), target, options, tell)
+    return {
+        "schema": 1,
+        "folder": str(target),
+        "digest": open_folder(target).digest,
+        "certificate": certificate,
+    }
+
+
+def _refuse_study(folder: Path) -> None:
+    if not (folder / "study.json").is_file():
+        return
+    models = sorted(str(path) for path in (folder / "models").glob("*") if path.is_dir())
+    known = ", ".join(models) if models else "none yet; a stage with `final: true` leaves one"
+    raise StoreError(f"{folder}: a study; name one of its models or runs. Its models: {known}.")
+
+
+def _data(trained: Trained, folder: Path | None) -> TrainingData:
+    """What the net was trained on, divided as it was then."""
+    spec, digest = trained.spec.data, str(trained.config["data_digest"])
+    source = SOURCES.get(spec.name)(folder)
+    images = source.load_train()
+    if images.digest != digest:
+        raise DataError(
+            f"{source.where('train')} holds other images than those that this model was trained "
+            f"on (digest {images.digest[:12]}..., and not {digest[:12]}...): it cannot be proved "
+            "on them. Name the right folder with --data."
+        )
+    return divide(images, spec, digest)
+
+
+def _looks(folder: Path, trained: Trained) -> Looks:
+    """What is known of looks at the test set: by the study around, and by the ledger it goes by."""
+    from modiste.export.card import Looks
+
+    study = folder.resolve().parent.parent
+    beside = study / LEDGER
+    ledger = Ledger(
+        str(trained.config["data_digest"]),
+        known_heads(study / "final"),
+        beside if beside.is_dir() else None,
+    )
+    measured = None
+    for look in stored.read(study / "final"):
+        for run in look.runs:
+            score = run.scores.get(trained.config["epoch"])
+            if run.fingerprint == trained.config["fingerprint"] and score and measured is None:
+                measured = {
+                    "accuracy": score.accuracy,
+                    "interval": list(wilson(score.correct, score.total)),
+                    "correct": score.correct,
+                    "total": score.total,
+                    "reason": look.reason,
+                    "look": look.number,
+                }
+    return Looks(ledger.count(), ledger.head(), measured)
