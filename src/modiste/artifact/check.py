@@ -41,7 +41,7 @@ OPSETS = range(17, OPSET + 1)
 OPERATORS = frozenset(
     {
         *("Cast", "Mul", "Add", "Div", "Transpose", "Flatten", "Softmax"),
-        *("Gemm", "Conv", "MaxPool", "BatchNormalization"),
+        *("Gemm", "Conv", "MaxPool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization"),
         *("Relu", "Elu", "Tanh", "Sigmoid", "Erf"),
         *("QuantizeLinear", "DequantizeLinear"),
     }

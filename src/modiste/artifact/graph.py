@@ -20,17 +20,21 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from modiste.data.preprocess import Preprocess
 from modiste.errors import StoreError
 from modiste.models.layers import (
+    Activate,
     Activation,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
+    GlobalPool,
     Layer,
     MaxPool,
+    Residual,
     Shape,
     same_padding,
 )
+from modiste.models.places import Place, inner_places, places_of
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -138,62 +142,78 @@ def _through(
     nodes: _Nodes, layers: Sequence[Layer], shape_CHW: Shape, value: str
 ) -> tuple[str, int]:
     """Every layer in turn; the names of tensors are those of `modiste.models.build`."""
-    counts: dict[str, int] = {}
-    shape, is_channels_first = shape_CHW, False
-    for layer in layers:
-        name = f"{layer.kind}_{counts.setdefault(layer.kind, 0)}"
-        counts[layer.kind] += 1
+    is_channels_first = False
+    places = places_of(layers, shape_CHW)
+    for place in places:
         # An image is flattened in the order H x W x C, as it came: Keras's order, and training's.
-        wants_channels_first = len(shape) == 3 and not isinstance(layer, Flatten)
-        if len(shape) == 3 and is_channels_first != wants_channels_first:
+        is_image = len(place.shape) == 3
+        wants_channels_first = is_image and not isinstance(place.layer, Flatten)
+        if is_image and is_channels_first != wants_channels_first:
             order = _TO_CHANNELS_FIRST if wants_channels_first else _TO_CHANNELS_LAST
             value = nodes.add("Transpose", value, perm=order)
             is_channels_first = wants_channels_first
-        value = _layer(nodes, layer, shape, name, value)
-        shape = layer.output_shape(shape)
-    (num_classes,) = shape
+        value = _layer(nodes, place, value)
+    (num_classes,) = places[-1].layer.output_shape(places[-1].shape)
     return value, num_classes
 
 
-def _layer(nodes: _Nodes, layer: Layer, shape: Shape, name: str, value: str) -> str:
-    match layer:
+def _layer(nodes: _Nodes, place: Place, value: str) -> str:
+    name, shape = place.name, place.shape
+    match place.layer:
         case Flatten():
             return nodes.add("Flatten", value, axis=1)
         case Dropout():
             return value
+        case Activate(activation):
+            return _activated(nodes, value, activation)
         case Dense(units, activation):
             weight = nodes.weight(f"{name}.weight", units, shape[0])
             bias = nodes.weight(f"{name}.bias", units)
             return _activated(nodes, nodes.add("Gemm", value, weight, bias, transB=1), activation)
-        case Conv(filters, kernel, stride, padding, dilation, activation):
-            weight = nodes.weight(f"{name}.weight", filters, shape[0], kernel, kernel)
-            bias = nodes.weight(f"{name}.bias", filters)
-            span = (kernel - 1) * dilation + 1
-            value = nodes.add(
-                "Conv",
-                value,
-                weight,
-                bias,
-                kernel_shape=[kernel] * 2,
-                strides=[stride] * 2,
-                dilations=[dilation] * 2,
-                pads=_pads(shape, span, stride, padding),
-            )
-            return _activated(nodes, value, activation)
-        case MaxPool(size, stride, padding):
-            # What is padded is less than everything, and never the largest.
-            return nodes.add(
-                "MaxPool",
-                value,
-                kernel_shape=[size] * 2,
-                strides=[stride] * 2,
-                pads=_pads(shape, size, stride, padding),
-            )
-        case BatchNorm():
+        case Conv() as conv:
+            return _activated(nodes, _conv(nodes, conv, place, value), conv.activation)
+        case BatchNorm() as norm:
             parts = ("scale", "shift", "moving_mean", "moving_variance")
             tensors = [nodes.weight(f"{name}.{part}", shape[0]) for part in parts]
-            return nodes.add("BatchNormalization", value, *tensors, epsilon=layer.epsilon)
-    raise AssertionError(f"no way to write {layer!r} as ONNX")
+            return nodes.add("BatchNormalization", value, *tensors, epsilon=norm.epsilon)
+        case Residual():
+            inside = value
+            for inner in inner_places(place):
+                inside = _layer(nodes, inner, inside)
+            return nodes.add("Add", value, inside)
+        case MaxPool() | GlobalPool() as pool:
+            return _pool(nodes, pool, shape, value)
+    raise AssertionError(f"no way to write {place.layer!r} as ONNX")
+
+
+def _conv(nodes: _Nodes, layer: Conv, place: Place, value: str) -> str:
+    kernel, stride, dilation = layer.kernel, layer.stride, layer.dilation
+    tensors = [nodes.weight(f"{place.name}.weight", layer.filters, place.shape[0], kernel, kernel)]
+    if layer.has_bias:
+        tensors.append(nodes.weight(f"{place.name}.bias", layer.filters))
+    return nodes.add(
+        "Conv",
+        value,
+        *tensors,
+        kernel_shape=[kernel] * 2,
+        strides=[stride] * 2,
+        dilations=[dilation] * 2,
+        pads=_pads(place.shape, (kernel - 1) * dilation + 1, stride, layer.padding),
+    )
+
+
+def _pool(nodes: _Nodes, layer: MaxPool | GlobalPool, shape: Shape, value: str) -> str:
+    if isinstance(layer, GlobalPool):
+        kind = "GlobalMaxPool" if layer.what == "max" else "GlobalAveragePool"
+        return nodes.add("Flatten", nodes.add(kind, value), axis=1)
+    # What is padded is less than everything, and never the largest.
+    return nodes.add(
+        "MaxPool",
+        value,
+        kernel_shape=[layer.size] * 2,
+        strides=[layer.stride] * 2,
+        pads=_pads(shape, layer.size, layer.stride, layer.padding),
+    )
 
 
 def _pads(shape: Shape, span: int, stride: int, padding: str) -> list[int]:
