@@ -1,57 +1,78 @@
-"""The reference nets that step times are measured on, as modiste and as plain PyTorch."""
+"""The reference nets that step times are measured on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import nn
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Net:
-    """One net of the reference study, with the batch size the study trains it at."""
+    """One net of the reference study, with the batch size the study trains it at.
+
+    Attributes:
+        multiply_adds: Of one image forward, in millions.
+        first_multiply_adds: Of the first layer alone, which needs no gradient of its input.
+        block: Steps in one turn: enough to be timed, and at least 1.
+    """
 
     name: str
     family: str
-    params: dict[str, object]
+    params: Mapping[str, Any]
     batch_size: int
-    steps: int
+    multiply_adds: float
+    first_multiply_adds: float
+    block: int
+
+    @property
+    def hidden(self) -> list[int]:
+        """Units of each hidden layer of an MLP."""
+        return list(self.params.get("hidden", ()))
+
+    @property
+    def filters(self) -> list[int]:
+        """Filters of each layer of a CNN."""
+        return [self.params["filters"] * 2**i for i in range(self.params["num_layers"])]
+
+    @property
+    def rate(self) -> float:
+        """Of dropout."""
+        return float(self.params.get("dropout", 0.0))
+
+
+def _mlp(hidden: list[int], rate: float, block: int) -> Net:
+    widths = [784, *hidden, 10]
+    products = [a * b / 1e6 for a, b in itertools.pairwise(widths)]
+    name = f"MLP {'-'.join(map(str, hidden)) or 'no hidden layer'}"
+    params = {"hidden": hidden, "dropout": rate}
+    return Net(name, "mlp", params, 128, sum(products), products[0], block)
+
+
+def _cnn(num_layers: int, filters: int, rate: float, batch_size: int, block: int) -> Net:
+    channels, side, products = 1, 28, []
+    for index in range(num_layers):
+        width = filters * 2**index
+        products.append(side**2 * 9 * channels * width / 1e6)
+        channels, side = width, (side + 1) // 2
+    products.append(channels * side**2 * 10 / 1e6)
+    params = {"num_layers": num_layers, "filters": filters, "dropout": rate}
+    name = "CNN " + "-".join(str(filters * 2**i) for i in range(num_layers))
+    return Net(name, "cnn", params, batch_size, sum(products), products[0], block)
 
 
 NETS = (
-    Net("MLP 768", "mlp", {"hidden": [768], "dropout": 0.3}, 128, 120),
-    Net("CNN 8-16-32-64", "cnn", {"num_layers": 4, "filters": 8, "dropout": 0.2}, 128, 40),
-    Net("CNN 32-64-128", "cnn", {"num_layers": 3, "filters": 32, "dropout": 0.25}, 256, 12),
-    Net("CNN 128-256-512", "cnn", {"num_layers": 3, "filters": 128, "dropout": 0.25}, 256, 4),
+    _mlp([], 0.0, 100),
+    _mlp([768], 0.3, 20),
+    _mlp([768, 512, 256], 0.3, 15),
+    _cnn(1, 8, 0.2, 128, 10),
+    _cnn(4, 8, 0.2, 128, 5),
+    _cnn(3, 32, 0.25, 256, 2),
+    _cnn(3, 128, 0.25, 256, 1),
 )
 
 
-def plain_torch(net: Net) -> nn.Sequential:
-    """The same net as anybody would write it, with PyTorch's own layers."""
-    params = net.params
-    rate = float(str(params["dropout"]))
-    if net.family == "mlp":
-        hidden = params["hidden"]
-        assert isinstance(hidden, Sequence)
-        layers: list[nn.Module] = [nn.Flatten()]
-        width = 784
-        for units in hidden:
-            layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(rate)]
-            width = units
-        return nn.Sequential(*layers, nn.Linear(width, 10))
-    filters, num_layers = params["filters"], params["num_layers"]
-    assert isinstance(filters, int)
-    assert isinstance(num_layers, int)
-    layers, channels, size = [], 1, 28
-    for index in range(num_layers):
-        width = filters * 2**index
-        layers += [
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.ReLU(),
-            nn.BatchNorm2d(width, eps=1e-3, momentum=0.01),
-            nn.MaxPool2d(2, 2, ceil_mode=True),
-            nn.Dropout(rate),
-        ]
-        channels, size = width, (size + 1) // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * size * size, 10))
+def named(name: str) -> Net:
+    """The net of that name."""
+    return next(net for net in NETS if net.name == name)
