@@ -99,10 +99,10 @@ def test_it_answers_as_pytorch_does(family: str, preset: str, shape_CHW: Shape) 
 
 
 @pytest.mark.parametrize("activation", sorted(set(get_args(Activation)) - {"softmax"}))
-@every_family
+@pytest.mark.parametrize(
+    "family", [name for name in FAMILIES if "activation" in MODELS.get(name).model_fields]
+)
 def test_with_every_activation(family: str, activation: str) -> None:
-    if "activation" not in MODELS.get(family).model_fields:
-        pytest.skip("the family has no choice of activation")
     values: dict[str, Any] = {"activation": activation}
     if family == "mlp":
         values["hidden"] = [30, 20]
@@ -167,3 +167,12 @@ def test_every_kind_of_layer_can_be_written() -> None:
         for layer in made(family, "keras", SHAPES[0], values).layers(SHAPES[0], NUM_CLASSES)
     }
     assert used == set(Layer.__subclasses__()), "a kind of layer that no family here uses"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"pool": "average"}, {"blocks": 0}, {"stem_stride": 2, "stem_kernel": 5, "blocks": [1, 2]}],
+    ids=str,
+)
+def test_with_residual_blocks_and_either_global_pooling(values: dict[str, Any]) -> None:
+    check_answers(made("compact", "keras", SHAPES[1], values), SHAPES[1])
