@@ -47,7 +47,8 @@ def made(family: str, preset: str, shape_CHW: Shape, values: dict[str, Any]) -> 
 
 def net_of(params: ModelFamily, shape_CHW: Shape) -> Network:
     """With statistics and biases that are not those of the start, which would hide mistakes."""
-    net = Network(params.layers(shape_CHW, NUM_CLASSES), shape_CHW, params.initialisation, seed=3)
+    layers = params.layers(shape_CHW, NUM_CLASSES)
+    net = Network(layers, shape_CHW, params.initialisation, seed=3, views=params.views)
     chance = torch.Generator().manual_seed(1)
     for name, tensor in net.named_weights() + net.named_statistics():
         if not name.endswith(".weight"):
@@ -74,7 +75,7 @@ def check_answers(params: ModelFamily, shape_CHW: Shape, num_images: int = 70) -
     channels = shape_CHW[0]
     net, rule = net_of(params, shape_CHW), preprocess(channels)
     layers = params.layers(shape_CHW, NUM_CLASSES)
-    model = build(layers, shape_CHW, weights_of(net), rule, TEMPERATURE, {})
+    model = build(layers, shape_CHW, weights_of(net), rule, TEMPERATURE, {}, params.views)
     images = patches(num_images, shape_CHW)
     with torch.inference_mode():
         logits = net(torch.from_numpy(rule.apply(images))).double().numpy()
@@ -176,3 +177,9 @@ def test_every_kind_of_layer_can_be_written() -> None:
 )
 def test_with_residual_blocks_and_either_global_pooling(values: dict[str, Any]) -> None:
     check_answers(made("compact", "keras", SHAPES[1], values), SHAPES[1])
+
+
+@every_shape
+@every_family
+def test_the_mean_of_both_sides_of_an_image(family: str, shape_CHW: Shape) -> None:
+    check_answers(made(family, "keras", shape_CHW, {"views": "mirror"}), shape_CHW)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.models.build import Network
-from modiste.models.layers import table
+from modiste.models.layers import describe, table
 from modiste.spec.parts import MODELS, ModelFamily, with_preset
 from modiste.train.noise import ByteNoise
 
@@ -47,7 +47,7 @@ def build(
 ) -> Network:
     spec = params(family, preset, **values)
     layers = spec.layers(shape_CHW, NUM_CLASSES)
-    return Network(layers, shape_CHW, spec.initialisation, seed, dtype)
+    return Network(layers, shape_CHW, spec.initialisation, seed, dtype=dtype)
 
 
 def some_images(
@@ -269,3 +269,22 @@ def test_pooling_rounds_up_all_the_way_to_one_pixel() -> None:
     sides = [r["output_shape"][0] for r in rows["layers"] if r["name"].startswith("max_pool")]
     assert sides == [14, 7, 4, 2, 1, 1]
     assert all(after == -(-before // 2) for before, after in pairwise([28, *sides]))
+
+
+@every_family
+def test_a_mirrored_view_makes_both_sides_of_an_image_the_same(family: str) -> None:
+    params = MODELS.get(family).parse({"views": "mirror"}, "model.params")
+    layers = params.layers((1, 8, 10), 4)
+    net = Network(layers, (1, 8, 10), params.initialisation, seed=1, views=params.views)
+    images = torch.rand(6, 1, 8, 10)
+    with torch.inference_mode():
+        one, other = net(images), net(images.flip(3))
+        alone = Network(layers, (1, 8, 10), params.initialisation, seed=1)
+        sides = alone(images), alone(images.flip(3))
+    torch.testing.assert_close(one, other)
+    torch.testing.assert_close(one, (sides[0] + sides[1]) / 2)
+    assert not torch.allclose(*sides)
+    assert (
+        describe(params, (1, 8, 10), 4)["flops_forward"]
+        == 2 * table(layers, (1, 8, 10))["flops_forward"]
+    )

@@ -40,7 +40,7 @@ OPSETS = range(17, OPSET + 1)
 # holds a graph of its own, and what each gives out can be told from shapes alone.
 OPERATORS = frozenset(
     {
-        *("Cast", "Mul", "Add", "Div", "Transpose", "Flatten", "Softmax"),
+        *("Cast", "Mul", "Add", "Div", "Slice", "Transpose", "Flatten", "Softmax"),
         *("Gemm", "Conv", "MaxPool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization"),
         *("Relu", "Elu", "Tanh", "Sigmoid", "Erf"),
         *("QuantizeLinear", "DequantizeLinear"),

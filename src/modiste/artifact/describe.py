@@ -35,6 +35,7 @@ def onnx_of(config: Mapping[str, Any], weights: Arrays) -> ModelProto:
         Preprocess.from_dict(config["preprocess"]),
         config["temperature"],
         metadata_of(config),
+        model.net.views,
     )
 
 

@@ -35,6 +35,7 @@ from modiste.models.layers import (
     same_padding,
 )
 from modiste.models.places import Place, inner_places, places_of
+from modiste.spec.parts import Views
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -56,6 +57,7 @@ def build(
     preprocess: Preprocess,
     temperature: float,
     metadata: Mapping[str, Any],
+    views: Views = "one",
 ) -> ModelProto:
     """The graph of a net; the same arguments give the same bytes.
 
@@ -66,12 +68,18 @@ def build(
         preprocess: How pixels become numbers.
         temperature: What logits are divided by before softmax.
         metadata: Values by name; kept as JSON (words as they are) in `metadata_props`.
+        views: What an answer is the mean of.
 
     Raises:
         StoreError: If weights are missing, of another shape, or belong to no layer.
     """
     nodes = _Nodes(weights)
-    value, num_classes = _through(nodes, layers, shape_CHW, _scaled(nodes, preprocess))
+    scaled = _scaled(nodes, preprocess)
+    value, num_classes = _through(nodes, layers, shape_CHW, scaled)
+    if views == "mirror":
+        mirrored, _ = _through(nodes, layers, shape_CHW, _mirrored(nodes, scaled))
+        both = nodes.add("Add", value, mirrored)
+        value = nodes.add("Mul", both, _number(nodes, 0.5))
     divisor = nodes.constant("temperature", np.array(temperature, np.float32))
     nodes.add("Softmax", nodes.add("Div", value, divisor), output=OUTPUT, axis=-1)
     spare = sorted(set(weights) - {tensor.name for tensor in nodes.tensors})
@@ -125,6 +133,8 @@ class _Nodes:
         if values is None or values.shape != shape or values.dtype != np.float32:
             found = "none" if values is None else f"{values.dtype} {values.shape}"
             raise StoreError(f"weights {name}: expected float32 {shape}, found {found}.")
+        if any(tensor.name == name for tensor in self.tensors):  # another view computes with it
+            return name
         return self.constant(name, values)
 
 
@@ -136,6 +146,16 @@ def _scaled(nodes: _Nodes, preprocess: Preprocess) -> str:
     if offset_C.any():
         value = nodes.add("Add", value, nodes.constant("scaling.offset", offset_C))
     return value
+
+
+def _mirrored(nodes: _Nodes, value: str) -> str:
+    """Left to right: from the last column back to the first, in the order N x H x W x C."""
+    numbers = {"starts": -1, "ends": -(2**31), "axes": 2, "steps": -1}
+    tensors = [
+        nodes.constant(f"mirror.{name}", np.array([number], np.int64))
+        for name, number in numbers.items()
+    ]
+    return nodes.add("Slice", value, *tensors)
 
 
 def _through(

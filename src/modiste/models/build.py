@@ -36,7 +36,7 @@ from modiste.models.layers import (
     same_padding,
 )
 from modiste.models.places import Place, inner_places, places_of
-from modiste.spec.parts import Initialisation, Slot
+from modiste.spec.parts import Initialisation, Slot, Views
 
 
 class Noise(Protocol):
@@ -101,6 +101,7 @@ class Network:
         precision: What images and kernels are rounded to in training; not at all if not given.
             Weights, gradients as they are added up, norms and logits keep `dtype`.
         kernels: Compiled ones, which then do what they can; torch does all if not given.
+        views: What an answer is the mean of, where the net only infers.
 
     Attributes:
         weights: All trainable weights; move it in place.
@@ -110,17 +111,20 @@ class Network:
         uses_channels_last: Whether images must come in that memory layout.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (by keyword: how it computes what the layers say)
         self,
         layers: Sequence[Layer],
         shape_CHW: Shape,
         initialisation: Initialisation = "glorot_uniform",
         seed: int = 0,
+        *,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
         precision: torch.dtype | None = None,
         kernels: Kernels | None = None,
+        views: Views = "one",
     ) -> None:
+        self._views = views
         shapes = [shape_CHW]
         for layer in layers:
             shapes.append(layer.output_shape(shapes[-1]))
@@ -156,6 +160,11 @@ class Network:
             noise: Given in training: dropout acts, batch norm uses the batch and moves its
                 statistics. Without it the net only infers.
         """
+        if noise is None and self._views == "mirror":
+            return (self._logits(images, None) + self._logits(images.flip(3), None)) / 2.0
+        return self._logits(images, noise)
+
+    def _logits(self, images: Tensor, noise: Noise | None) -> Tensor:
         values = images
         if noise is not None and self._low is not None:
             with torch.no_grad():

@@ -308,7 +308,7 @@ def _rows(layers: Sequence[Layer], shape: Shape, inside: str = "") -> Iterator[d
 
 
 def describe(params: Family, shape_CHW: Shape, num_classes: int) -> dict[str, Any]:
-    """The layer table of a model for such images, as `table` gives it.
+    """The layer table of a model for such images, as `table` gives it; FLOPs count every view.
 
     A model that is fitted in one go has no layers: its table is empty, its FLOPs are unknown, and
     what it keeps is counted once it is fitted.
@@ -317,7 +317,8 @@ def describe(params: Family, shape_CHW: Shape, num_classes: int) -> dict[str, An
         SpecError: If the hyperparameters make no sense for images of that shape.
     """
     if isinstance(params, ModelFamily):
-        return table(params.layers(shape_CHW, num_classes), shape_CHW)
+        found = table(params.layers(shape_CHW, num_classes), shape_CHW)
+        return {**found, "flops_forward": found["flops_forward"] * params.num_views}
     if isinstance(params, Estimator):
         params.check(shape_CHW, num_classes)
     return {**table([], shape_CHW), "flops_forward": None}

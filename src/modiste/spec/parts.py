@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Preset = Literal["keras", "torch"]
 Initialisation = Literal["glorot_uniform", "kaiming_uniform", "he_normal"]
+Views = Literal["one", "mirror"]
 Shape = tuple[int, ...]
 State = dict[str, "Tensor"]
 Counters = dict[str, float]
@@ -42,9 +43,17 @@ class ModelFamily(Family):
 
     Attributes:
         initialisation: How kernels and biases start; see `modiste.models.build.initialise`.
+        views: What an answer is the mean of: the logits of the image alone (``one``), or of it and
+            its mirror image (``mirror``), which takes twice the time. Training sees one.
     """
 
     initialisation: Initialisation = "glorot_uniform"
+    views: Views = "one"
+
+    @property
+    def num_views(self) -> int:
+        """Forward passes for one answer."""
+        return 1 if self.views == "one" else 2
 
     @abstractmethod
     def layers(self, shape_CHW: Shape, num_classes: int) -> Sequence[Layer]:

@@ -39,7 +39,7 @@ class Predictor:
         self._preprocess = Preprocess.from_dict(layers["preprocess"])
         params = spec.model.net
         described = params.layers(self.shape_CHW, len(self.class_names))
-        self._net = Network(described, self.shape_CHW, params.initialisation)
+        self._net = Network(described, self.shape_CHW, params.initialisation, views=params.views)
         places = dict(self._net.named_weights() + self._net.named_statistics())
         if set(places) != set(weights):
             wrong = ", ".join(sorted(set(places) ^ set(weights)))

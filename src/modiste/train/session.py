@@ -186,6 +186,7 @@ def network(spec: RunSpec, images: ImageSet) -> Network:
         device=spec.device,
         precision=torch.bfloat16 if spec.train.precision == "bfloat16" else None,
         kernels=Kernels(places.cache_folder() / "kernels") if spec.kernels == "fused" else None,
+        views=params.views,
     )
 
 

@@ -120,6 +120,7 @@ OTHER_WORDS = {
     "device": "cuda",
     "kernels": "fused",
     "precision": "bfloat16",
+    "views": "mirror",
     "padding": "valid",
     "pooling": "none",
     "activation": "gelu",
