@@ -33,7 +33,7 @@ def isolated(
     for name in XDG:
         monkeypatch.setenv(name, str(tmp_path / ".home" / name.lower()))
     monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / ".home" / "ledger"))
-    cache = tmp_path / ".home" / "cache"
+    cache = tmp_path.parent / f".cache-of-{tmp_path.name}"  # not among the files of the test
     monkeypatch.setenv("MODISTE_CACHE", str(cache))
     kernels = tmp_path_factory.getbasetemp().parent / "kernels"
     kernels.mkdir(exist_ok=True)
