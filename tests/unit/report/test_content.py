@@ -129,7 +129,7 @@ def test_a_test_of_a_claim_compares_what_the_stages_show(full: Written) -> None:
     (row,) = [row for row in full.page.table("table-claim-tests") if "four more than" in row[1]]
     depth = full.study.stage("cnn-depth").rows
     three, four = (row_.mean("last", "val", "accuracy") for row_ in depth[1:3])
-    assert row[2:6] == ["1 v 1", "1 v 1", f"{four:.4f}", f"{three:.4f}"]
+    assert row[2:6] == ["1 v 1", "3 v 3", f"{four:.4f}", f"{three:.4f}"]
     assert row[6] == points(four - three)
     assert row[8] == "+0.18"  # 0.92525 less 0.9235
 
