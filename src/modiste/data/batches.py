@@ -17,7 +17,7 @@ INFERENCE_BATCH = 256
 
 
 class Batches:
-    """An image set on its device, as uint8; cut, changed and scaled batch by batch.
+    """An image set on its device, as it came; cut, changed and scaled batch by batch.
 
     The whole of Fashion-MNIST is 47 MB: indexing it costs microseconds, where a loader with
     worker processes would cost most of a step.
@@ -81,6 +81,6 @@ class Batches:
             yield self.scale(self.images[start:stop]), self.labels[start:stop]
 
     def scale(self, images: Tensor) -> Tensor:
-        """uint8 pixels to numbers, by the run's rule."""
-        scaled = images.to(self._factor_C11.dtype).mul_(self._factor_C11)
+        """Pixels to numbers, by the run's rule, in memory of their own."""
+        scaled = images.to(self._factor_C11.dtype, copy=True).mul_(self._factor_C11)
         return scaled.add_(self._offset_C11) if self._has_offset else scaled

@@ -73,9 +73,29 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
         rest = stratified(labels_N, spec.num_train, spec.split_seed)
         fewer = split.train_indices[rest.val_indices]
         split = Split(fewer, split.val_indices, spec.split_seed, held)
+    return arrange(images, spec, split, data_digest)
+
+
+def arrange(
+    images: ImageSet,
+    spec: DataSpec,
+    split: Split,
+    data_digest: str | None = None,
+    dtype: str | None = None,
+) -> TrainingData:
+    """Images in the parts that a split says, and what their training part measures.
+
+    Args:
+        images: All that may be trained on.
+        spec: How they were divided.
+        split: Which of them are which.
+        data_digest: Of `images`, where it is known.
+        dtype: What the pixels were before they came here, if not what they are.
+    """
     train, val = split.apply(images)
     known = data_digest or images.digest
-    preprocess = fit(train.images_NCHW, spec.scaling)
+    preprocess = fit(train.images_NCHW, spec.scaling, dtype)
+    held = split.held_indices
     judge = images.take(held, "val") if len(held) else None
     return TrainingData(spec, train, val, known, split, preprocess, images, judge)
 

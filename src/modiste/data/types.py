@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,15 @@ class ImageSet:
     """Labelled images in memory.
 
     Attributes:
-        images_NCHW: uint8, C is 1 or 3.
+        images_NCHW: uint8, C is 1 or 3; float32 where somebody handed over arrays that are no
+            bytes, as `ImageClassifier` allows.
         labels_N: int64, 0 to K - 1.
         class_names: K names.
         ids_N: int64, each image's position in its source part; stays with it through splits.
         role: What these images are for. `train` fits, `val` chooses, `test` is sealed.
     """
 
-    images_NCHW: ImagesNCHW
+    images_NCHW: npt.NDArray[Any]
     labels_N: LabelsN
     class_names: tuple[str, ...]
     ids_N: LabelsN
@@ -41,6 +42,10 @@ class ImageSet:
             raise DataError(
                 f"{self.role}: images of shape {self.images_NCHW.shape} do not belong to "
                 f"{n} labels and {len(self.ids_N)} ids; expected N x C x H x W with equal N."
+            )
+        if self.images_NCHW.dtype not in (np.uint8, np.float32):
+            raise DataError(
+                f"{self.role}: images of {self.images_NCHW.dtype}; expected uint8 or float32."
             )
         if n and not 0 <= int(self.labels_N.min()) <= int(self.labels_N.max()) < self.num_classes:
             raise DataError(
@@ -80,14 +85,17 @@ class ImageSet:
         )
 
 
-def digest(images_NCHW: ImagesNCHW, labels_N: LabelsN) -> str:
+def digest(images_NCHW: npt.NDArray[Any], labels_N: LabelsN) -> str:
     """SHA-256 of the decoded pixels and labels with their shapes, in hexadecimal.
 
     Mirrors pack the same arrays into different files, so files are never compared.
     """
     sha = hashlib.sha256()
+    dtype = "<f4" if images_NCHW.dtype == np.float32 else "u1"
+    if dtype != "u1":  # bytes went first, and keep the digests that they have
+        sha.update(dtype.encode())
     for array in (
-        np.ascontiguousarray(images_NCHW, np.uint8),
+        np.ascontiguousarray(images_NCHW, dtype),
         np.ascontiguousarray(labels_N, "<i8"),
     ):
         sha.update(repr(array.shape).encode())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 # From <malloc.h> of glibc.
@@ -20,6 +22,23 @@ def prepare(threads: int) -> None:
     # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
     torch.set_flush_denormal(True)
     _keep_memory()
+
+
+@contextlib.contextmanager
+def put_back() -> Iterator[None]:
+    """What `prepare` changes is afterwards as it was: this process belongs to somebody else."""
+    threads, is_flushing = torch.get_num_threads(), _is_flushing()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(is_flushing)
+
+
+def _is_flushing() -> bool:
+    """Whether this thread takes denormal numbers for zero; nobody tells, so it is tried."""
+    smallest_normal = np.array([2.0**-126], np.float32)
+    return bool((smallest_normal * np.float32(0.5))[0] == 0)
 
 
 def device_facts(device: str, threads: int) -> dict[str, Any]:

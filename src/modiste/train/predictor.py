@@ -12,7 +12,7 @@ import torch
 from modiste.data.batches import Batches
 from modiste.data.preprocess import Preprocess
 from modiste.data.types import ImageSet
-from modiste.errors import StoreError
+from modiste.errors import DataError, StoreError
 from modiste.models.build import Network
 from modiste.spec.run import RunSpec
 from modiste.train.loop import infer
@@ -53,8 +53,22 @@ class Predictor:
                 )
             place.copy_(values)
 
-    def logits(self, images_NCHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """One row of logits for each image, N x K."""
+    def logits(self, images_NCHW: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """One row of logits for each image, N x K.
+
+        Args:
+            images_NCHW: uint8; or float32, if that is what the model was trained on.
+
+        Raises:
+            DataError: If it was trained on the other kind: equal numbers would mean other things.
+        """
+        wanted = "uint8" if self._preprocess.is_bytes else "float32"
+        if images_NCHW.dtype != wanted:
+            raise DataError(
+                f"this model was trained on arrays of {self._preprocess.dtype}, and these images "
+                f"are {images_NCHW.dtype}. Image files hold bytes, 0 to 255: for a model that "
+                "takes files, train on uint8; ImageClassifier.load(FOLDER) takes arrays of floats."
+            )
         count = len(images_NCHW)
         images = ImageSet(
             images_NCHW,

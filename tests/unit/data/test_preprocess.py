@@ -91,3 +91,52 @@ def test_an_unknown_scaling_is_an_error():
 def test_no_images_have_no_mean():
     with pytest.raises(DataError, match="no images"):
         fit(np.zeros((0, 1, 2, 2), np.uint8), "standard")
+
+
+# --- floats ---------------------------------------------------------------------------------------
+
+floats_NCHW = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(2, 5), st.sampled_from([1, 3]), st.just(3), st.just(2)),
+    elements=st.floats(-1e6, 1e6, width=32),
+)
+
+
+@given(floats_NCHW)
+def test_floats_come_to_mean_0_and_deviation_1_or_stand_still(images):
+    fitted = fit(images, "standard", "float64")
+    scaled = fitted.apply(images).astype(np.float64)
+    for channel in range(images.shape[1]):
+        size = float(np.abs(images[:, channel]).max())
+        # Numbers of that size are rounded by 2^-24 of it, four times over.
+        rounding = 4 * 2**-24 * size / fitted.std_C[channel] + 2**-22
+        assert abs(scaled[:, channel].mean()) <= rounding
+        if channel in fitted.floored:
+            assert fitted.std_C[channel] == 1.0  # a spread of 1e-45 is none either
+        else:
+            assert scaled[:, channel].std() == pytest.approx(1, abs=rounding)
+
+
+@given(floats_NCHW)
+def test_raw_floats_stay_as_they_are(images):
+    np.testing.assert_array_equal(fit(images, "raw").apply(images), images)
+
+
+def test_what_floats_were_is_written_down_and_read():
+    images = np.ones((2, 1, 2, 2), np.float32)
+    fitted = fit(images, "standard", "int64")
+    assert (fitted.dtype, fitted.is_bytes, fitted.floored) == ("int64", False, (0,))
+    assert fit(images, "raw").dtype == "float32"
+    assert Preprocess.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+
+
+def test_floats_have_no_255():
+    with pytest.raises(SpecError, match=r"unit is x / 255, of bytes; floats take standard or raw"):
+        fit(np.ones((2, 1, 2, 2), np.float32), "unit")
+    with pytest.raises(DataError, match="no images"):
+        fit(np.ones((0, 1, 2, 2), np.float32), "standard")
+
+
+def test_bytes_are_written_down_as_ever():
+    values = fit(np.ones((2, 1, 2, 2), np.uint8), "unit").to_dict()
+    assert values == {"scaling": "unit", "mean": [0.0], "std": [1.0], "floored": []}

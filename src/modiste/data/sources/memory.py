@@ -1,0 +1,28 @@
+"""Images that somebody handed over as arrays: a data set with a name and no place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modiste.data.source import SOURCES, Part, Source
+from modiste.data.types import ImageSet
+from modiste.errors import DataError
+
+NAME = "memory"
+NOWHERE = (
+    "these images were handed over as arrays (ImageClassifier.fit): no file holds them, and no "
+    "test set of theirs is sealed. Ask from Python, with arrays: score(X, y), predictions(X, y)."
+)
+
+
+@SOURCES.register(NAME)
+def memory(folder: Path | None = None) -> Source:
+    """What `ImageClassifier` was fitted on. A model of it can be read; its images cannot."""
+
+    def where(part: Part) -> Path:
+        raise DataError(NOWHERE)
+
+    def load_part(part: Part) -> ImageSet:
+        raise DataError(NOWHERE)
+
+    return Source(name=NAME, where=where, load_part=load_part)
