@@ -120,6 +120,9 @@ class TrainSpec(Spec):
             has instructions for it (AVX512-BF16, AMX), and slower elsewhere.
         augment: Random changes of the training images, in this order.
         averaging: Measure and keep a moving average of the weights; not if not given.
+        max_seconds: End after the epoch in which training has taken so long; never if not given.
+            How many epochs that makes depends on the machine and on what else it does, so a run
+            with it may come out differently each time.
     """
 
     epochs: int = Field(300, ge=1)
@@ -131,6 +134,7 @@ class TrainSpec(Spec):
     precision: Literal["float32", "bfloat16"] = "float32"
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
     averaging: Averaging | None = None
+    max_seconds: float | None = Field(None, gt=0)
 
 
 class RunSpec(Spec):

@@ -150,6 +150,9 @@ def end_epoch(spec: TrainSpec, state: TrainState, row: EpochRow) -> None:
             )
     if state.status == "running" and state.epoch >= spec.epochs:
         state.status, state.reason = "finished", f"epoch limit of {spec.epochs}"
+    seconds = sum(row.seconds for row in state.history)
+    if state.status == "running" and spec.max_seconds and seconds >= spec.max_seconds:
+        state.status, state.reason = "finished", f"time limit of {spec.max_seconds:g} s"
 
 
 def rate_of(spec: TrainSpec, state: TrainState, num_steps: int) -> float:

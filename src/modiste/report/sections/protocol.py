@@ -40,6 +40,7 @@ _MEANING = {
     "train.batch_size": "images in one update",
     "train.label_smoothing": "share of each label spread over all classes",
     "train.augment": "random changes of the training images",
+    "train.max_seconds": "ends a training after so long; none means never",
     "train.early_stopping.monitor": "what early stopping watches",
     "train.early_stopping.patience": "epochs without progress before the stop",
     "train.early_stopping.min_delta": "a smaller change is no progress",
