@@ -15,6 +15,8 @@ from modiste.seeds import generator
 NUM_BINS = 15
 # A temperature outside of these is no calibration.
 _COLDEST, _HOTTEST = 0.05, 20.0
+# What fewer images say of it is noise.
+_FEWEST_IMAGES = 20
 
 
 class Reliability(NamedTuple):
@@ -123,6 +125,21 @@ def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
     bounds = (float(np.log(_COLDEST)), float(np.log(_HOTTEST)))
     found = minimize_scalar(mean_loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))
+
+
+def settled_temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
+    """The temperature that a model carries, to four digits; 1 where these images cannot tell it.
+
+    Fewer than 20 cannot; nor can images that were all answered rightly: whatever makes a model
+    surer of itself then looks better, without end.
+
+    Example:
+        >>> settled_temperature(np.array([[1.0, 0.0]] * 30), np.zeros(30, np.int64))
+        1.0
+    """
+    if len(labels_N) < _FEWEST_IMAGES or (logits_NK.argmax(axis=1) == labels_N).all():
+        return 1.0
+    return round(temperature(logits_NK, labels_N), 4)
 
 
 def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArray[np.float64]:

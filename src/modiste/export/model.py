@@ -23,7 +23,7 @@ import safetensors.numpy
 
 from modiste.data.decode import Rule
 from modiste.errors import StoreError
-from modiste.evaluate.calibration import temperature
+from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
@@ -75,11 +75,20 @@ class Model:
         return [None] * len(images_NCHW)
 
 
-def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
+def save_model(
+    run: Run, epoch: Epoch, folder: Path, card: str, more: Mapping[str, bytes] | None = None
+) -> None:
     """Write a run's weights as a model folder; one that is there is replaced, whole.
 
     Its temperature is fitted on the run's validation images, so that the probabilities it gives
     come as near to what comes true as one number can bring them; no answer changes by it.
+
+    Args:
+        run: Whose weights.
+        epoch: Best or last.
+        folder: Where it goes.
+        card: Its README.md.
+        more: Files that go with it, by name.
 
     Raises:
         StoreError: If the run's weights were dropped, or the folder cannot be written.
@@ -89,6 +98,7 @@ def save_model(run: Run, epoch: Epoch, folder: Path, card: str) -> None:
         "model.safetensors": safetensors.numpy.save(dict(run.weights(epoch))),
         "config.json": files.to_json(config),
         "README.md": card.encode(),
+        **(more or {}),
     }
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -122,10 +132,10 @@ def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
 
 
 def model_temperature(run: Run, epoch: Epoch) -> float:
-    """Fitted on the run's validation images; 1 where their logits were not kept."""
+    """Fitted on the run's validation images; 1 where they cannot tell, or were not kept."""
     if not run.has_predictions:
         return 1.0
-    return round(temperature(run.predictions[f"logits_{epoch}_NK"], run.predictions["labels"]), 4)
+    return settled_temperature(run.predictions[f"logits_{epoch}_NK"], run.predictions["labels"])
 
 
 def load_model(folder: Path) -> Model:
