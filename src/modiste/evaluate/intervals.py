@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import DataError, SpecError
+from modiste.interval import Interval, wilson
+
+# The two from below are found here as well, beside the others of their kind.
+__all__ = [
+    "Difference",
+    "Interval",
+    "Spread",
+    "paired_difference",
+    "seed_spread",
+    "standard_error",
+    "wilson",
+]
 
 BoolsSN = npt.NDArray[np.bool_]
-
-
-class Interval(NamedTuple):
-    """From `low` to `high`, both proportions."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -43,44 +48,6 @@ class Difference(NamedTuple):
 
     mean: float
     standard_error: float
-
-
-def wilson(correct: int, total: int, level: float = 0.95) -> Interval:
-    """Interval for the accuracy behind ``correct`` right answers out of ``total``.
-
-    Covers one source of doubt only: that the images are a sample. The spread over training
-    seeds is another; see `seed_spread`.
-
-    Args:
-        correct: Right answers, 0 to ``total``.
-        total: Images answered, at least 1.
-        level: Confidence, as a proportion (0.95, not 95).
-
-    Returns:
-        Proportions, ``0 <= low <= correct / total <= high <= 1``.
-
-    Raises:
-        SpecError: If the counts or the level make no sense.
-
-    Source:
-        E. B. Wilson, JASA 22 (1927) 209-212, doi:10.1080/01621459.1927.10502953.
-
-    Example:
-        >>> low, high = wilson(9_361, 10_000)
-        >>> f"{low:.4f} {high:.4f}"
-        '0.9311 0.9407'
-    """
-    if not 0 <= correct <= total or total < 1:
-        raise SpecError(f"{correct} right answers out of {total}: no such accuracy.")
-    if not 0 < level < 1:
-        raise SpecError(f"level: expected a proportion such as 0.95, got {level}.")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = correct / total
-    scale = 1 + z**2 / total
-    middle = (share + z**2 / (2 * total)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # At 0 and at `total` the ends are exactly 0 and 1; rounding must not leave them beside it.
-    return Interval(max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
 
 
 def standard_error(accuracy: float, total: int) -> float:
