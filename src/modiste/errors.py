@@ -2,7 +2,11 @@
 
     ModisteError                 what was given, what was expected, what would do
     |-- SpecError                a key, value or name in a spec, a study file or `--set`
+    |   `-- ParameterError       a parameter of `ImageClassifier`; a ValueError as well
     |-- DataError                data that is missing, damaged, or not what it says it is
+    |   `-- InputError           an array handed to `ImageClassifier`; a ValueError as well
+    |-- NotFittedError           `ImageClassifier` asked before `fit`; scikit-learn's as well, which
+    |                            is why it stands in `modiste.api.checks` and not here
     |-- SealError                the test set asked for without a reason, or a broken ledger
     |-- StoreError               a run, study or model folder that cannot be read or written
     |   |-- ResumeError          unfinished work that does not belong to this spec or machine
@@ -10,9 +14,11 @@
     |-- InstallError             a package that comes with an extra and is not installed
     `-- Interrupted              Ctrl-C, after everything finished was saved
 
-They do not derive from `ValueError`: pydantic swallows those into its own report. The command
-line prints the message alone and leaves with `exit_status`; anything else that escapes is a bug
-of ours, and leaves with 1. `assert` stays for "we made a mistake".
+They do not derive from `ValueError`: pydantic swallows those into its own report. Those that do are
+raised by `ImageClassifier` alone, outside of any validator, because scikit-learn expects them
+(docs/decisions/0036-errors-of-the-estimator.md). The command line prints the message alone and
+leaves with `exit_status`; anything else that escapes is a bug of ours, and leaves with 1. `assert`
+stays for "we made a mistake".
 """
 
 from __future__ import annotations
@@ -31,8 +37,16 @@ class SpecError(ModisteError):
     """A key, value or name that makes no sense."""
 
 
+class ParameterError(SpecError, ValueError):
+    """A parameter of `ImageClassifier` that makes no sense."""
+
+
 class DataError(ModisteError):
     """Data that is missing, damaged, or not what it says it is."""
+
+
+class InputError(DataError, ValueError):
+    """An array handed to `ImageClassifier` that it cannot learn from, or answer."""
 
 
 class SealError(ModisteError):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modiste.api.results import EPOCHS, Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
 from modiste.errors import SealError, StoreError
-from modiste.evaluate.intervals import wilson
 from modiste.export.model import load_model
 from modiste.final.look import Candidate
 from modiste.runs.run import EPOCHS, Run
@@ -22,7 +22,7 @@ def evaluate(
     reason: str = "",
     stages: Iterable[str] | None = None,
     data_folder: str | Path | None = None,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Accuracy and loss of a model, a run, or the final models of a study.
 
     Args:
@@ -34,7 +34,8 @@ def evaluate(
 
     Returns:
         ``part`` (``validation`` or ``test``), ``num_images``, ``runs`` (label, seed, fingerprint
-        and for each epoch accuracy, its 95 % Wilson interval, loss) and ``notes``.
+        and for each epoch accuracy, its 95 % Wilson interval, loss) and ``notes``; prints as a
+        table.
 
     Raises:
         StoreError: If the folder is none of these, or a file in it was changed.
@@ -58,7 +59,9 @@ def evaluate(
 
 
 def run_of(place: Path) -> Run:
-    """The run that a run folder holds, or that a model folder in its study came from.
+    """The run that a run folder holds, or that a model folder came from.
+
+    It lies in the model folder (`ImageClassifier.save`), or beside it in its study.
 
     Raises:
         StoreError: If it is neither, or the run is not beside the model.
@@ -66,13 +69,14 @@ def run_of(place: Path) -> Run:
     if (place / "spec.json").is_file():
         return Run(place)
     model = load_model(place)
-    run = place.parent.parent / "runs" / str(model.config["fingerprint"])[:16]
-    if not (run / "manifest.json").is_file():
-        raise StoreError(
-            f"{place}: the run that it came from is not at {run}. A model folder on its own can "
-            "predict; to evaluate it, keep it in its study or name the run folder."
-        )
-    return Run(run)
+    beside = place.parent.parent / "runs" / str(model.config["fingerprint"])[:16]
+    for run in (place / "run", beside):
+        if (run / "manifest.json").is_file():
+            return Run(run)
+    raise StoreError(
+        f"{place}: the run that it came from is not at {beside}. A model folder on its own can "
+        "predict; to evaluate it, keep it in its study or name the run folder."
+    )
 
 
 def _looks_folder(place: Path) -> Path:
@@ -80,7 +84,7 @@ def _looks_folder(place: Path) -> Path:
     return place.parent.parent / "final"
 
 
-def _validation(candidates: list[Candidate]) -> dict[str, Any]:
+def _validation(candidates: list[Candidate]) -> Evaluation:
     rows = []
     notes = ["These images chose when to stop: the figures lean to the bright side."]
     for candidate in candidates:
@@ -96,16 +100,18 @@ def _validation(candidates: list[Candidate]) -> dict[str, Any]:
                 **{str(e): _figures(metrics[e]["val"]) for e in EPOCHS if e in metrics},
             }
         )
-    return {
-        "schema": 1,
-        "part": "validation",
-        "num_images": candidates[0].run.metrics["num_val"],
-        "runs": rows,
-        "notes": notes,
-    }
+    return Evaluation(
+        {
+            "schema": 1,
+            "part": "validation",
+            "num_images": candidates[0].run.metrics["num_val"],
+            "runs": rows,
+            "notes": notes,
+        }
+    )
 
 
-def _test(found: dict[str, Any]) -> dict[str, Any]:
+def _test(found: dict[str, Any]) -> Evaluation:
     rows = [
         {
             "label": row["stage"] or row["label"],
@@ -116,23 +122,18 @@ def _test(found: dict[str, Any]) -> dict[str, Any]:
         for row in found["runs"]
     ]
     looks = "unknown" if found["looks"] is None else found["looks"]
-    return {
-        "schema": 1,
-        "part": "test",
-        "num_images": found["runs"][0]["last"]["total"],
-        "looks": found["looks"],
-        "reason": found["reason"],
-        "runs": rows,
-        "notes": [f"Looks at this test set so far: {looks}. Reason: {found['reason']}"],
-    }
+    return Evaluation(
+        {
+            "schema": 1,
+            "part": "test",
+            "num_images": found["runs"][0]["last"]["total"],
+            "looks": found["looks"],
+            "reason": found["reason"],
+            "runs": rows,
+            "notes": [f"Looks at this test set so far: {looks}. Reason: {found['reason']}"],
+        }
+    )
 
 
 def _figures(measured: dict[str, Any]) -> dict[str, Any]:
-    low, high = wilson(measured["correct"], measured["total"])
-    return {
-        "accuracy": measured["accuracy"],
-        "interval": [low, high],
-        "loss": measured["loss"],
-        "correct": measured["correct"],
-        "total": measured["total"],
-    }
+    return figures(measured["correct"], measured["total"], measured["loss"])

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modiste.api.progress import FitBar
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import SOURCES
 from modiste.report.data_figures import render
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import DataSpec, RunSpec
+from modiste.train.machine import put_back
 from modiste.train.work import Task, Worker
 
 
@@ -68,6 +70,7 @@ def fit(
     preset: str = "keras",
     threads: int = 1,
     folder: str | Path = "runs/fits",
+    verbose: bool = False,
 ) -> Run:
     """Train one model in this process, or open the run if this very one is there already.
 
@@ -79,6 +82,7 @@ def fit(
         preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
         threads: To compute with.
         folder: Holds one run folder for each fingerprint.
+        verbose: Show a bar, in a notebook as well.
 
     Raises:
         SpecError: If a key or a value makes no sense; names it.
@@ -96,8 +100,11 @@ def fit(
     fingerprint = spec.fingerprint(data.digest)
     place = Path(folder) / fingerprint[:16]
     if not (place / "manifest.json").is_file():
-        outcome = Worker(lambda _: data).work(Task(spec, fingerprint, None, float("inf")))
-        assert outcome.record is not None
+        task = Task(spec, fingerprint, None, float("inf"))
+        with put_back(), FitBar(spec.model.family, is_shown=verbose) as bar:
+            outcome = Worker(lambda _: data).work(task, bar.tell)
+            assert outcome.record is not None
+            bar.finish(outcome.record.metrics)
         write_run(outcome.record, place)
     return Run(place)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste import report
+from modiste.api.progress import StudyBar
 from modiste.data.load import divide
 from modiste.data.source import SOURCES, Source
 from modiste.data.types import ImageSet
@@ -24,25 +25,13 @@ from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.search.collect import collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
-from modiste.search.study import Stage, Study
+from modiste.search.study import Study
 from modiste.spec.files import parse_override, read_study
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
 
 NUM_ERRORS_SHOWN = 48
 LEDGER = "ledger"
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def planned(self, stages: Sequence[Stage]) -> None: ...
-
-    def progress(self, progress: object) -> None: ...
-
-    def finished(self, stage: Stage, row: object, run: Run) -> None: ...
-
-    def note(self, text: str) -> None: ...
 
 
 def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
@@ -59,6 +48,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     watcher: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
+    verbose: bool = False,
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
 
@@ -75,6 +65,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         watcher: Is told what happens.
         should_stop: Asked all the time; everything is then saved and the call returns.
         slice_seconds: How often runs under way are saved.
+        verbose: Show a bar, in a notebook as well; not where a watcher is told.
 
     Returns:
         The study, and whether everything asked for is finished.
@@ -95,16 +86,17 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         data_folder=data_folder,
     )
     study, images = opened.study, opened.images
-    driver = Driver(
-        study,
-        images,
-        num_workers or num_cores(),
-        watcher or Silent(),
-        should_stop,
-        slice_seconds,
-        opened.only,
-    )
-    is_finished = driver.run(opened.stages)
+    with StudyBar(study.name, is_shown=verbose and watcher is None) as bar:
+        driver = Driver(
+            study,
+            images,
+            num_workers or num_cores(),
+            watcher or bar,
+            should_stop,
+            slice_seconds,
+            opened.only,
+        )
+        is_finished = driver.run(opened.stages)
     if not is_finished:
         return study, False  # whoever stopped it waits; the next call draws and writes
     _draw_data(study, images, opened.source, opened.data)

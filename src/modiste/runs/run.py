@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 import safetensors.numpy
 
 from modiste.errors import StoreError
+from modiste.interval import wilson
 from modiste.runs import files
 from modiste.spec.run import RunSpec
+from modiste.tables import number, to_frame, to_html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Epoch = Literal["best", "last"]
 EPOCHS: tuple[Epoch, ...] = ("best", "last")
@@ -93,6 +98,39 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """The history as a DataFrame: one row for each epoch, columns as in `COLUMNS`.
+
+        Raises:
+            InstallError: If pandas is not installed.
+        """
+        return to_frame(self.history, COLUMNS)
+
+    def _repr_html_(self) -> str:
+        metrics, spec = self.metrics, self.spec
+        rows = []
+        for epoch in ("best", "last"):
+            if epoch not in metrics:
+                continue
+            val = metrics[epoch]["val"]
+            low, high = wilson(val["correct"], val["total"])
+            rows.append(
+                (
+                    f"{epoch} ({metrics[epoch]['epoch']} of {metrics['epochs']})",
+                    number(val["accuracy"]),
+                    f"{number(low)} to {number(high)}",
+                    f"{val['correct']:,} of {val['total']:,}",
+                    number(val["loss"]),
+                )
+            )
+        title = (
+            f"{spec.model.family} on {spec.data.name}, seed {spec.seed}: "
+            f"{self.layers['parameters']['total']:,} parameters, {metrics['seconds']:.0f} s"
+        )
+        head = ("epoch", "validation accuracy", "95 % interval", "right", "loss")
+        note = f"{metrics['status']}: {metrics['reason']}; {self.folder}"
+        return to_html(title, head, rows, note)
 
     @cached_property
     def fingerprint(self) -> str:

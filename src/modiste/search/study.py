@@ -21,13 +21,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import ResumeError, StoreError
 from modiste.evaluate.metrics import probabilities
+from modiste.interval import wilson
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search.work_folder import Lock
@@ -35,6 +36,10 @@ from modiste.spec.match import holds
 from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.settings import Settings, layered
 from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
+from modiste.tables import number, to_frame, to_html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
@@ -258,6 +263,51 @@ class Study:
     def name(self) -> str:
         return self.spec.name
 
+    def __repr__(self) -> str:
+        return f"Study({str(self.folder)!r})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every finished run as a row of a DataFrame.
+
+        Columns: stage, row, seed, fingerprint, status, epochs, seconds, parameters, and for the
+        best and the last epoch accuracy and loss on validation images, such as
+        ``val_accuracy_last``; then what the rows set, under full keys. A run that two stages share
+        is a row of each.
+
+        Raises:
+            InstallError: If pandas is not installed.
+        """
+        rows = [
+            {**_facts(stage, row, run), **row.settings}
+            for stage in self.stages()
+            for row in stage.rows
+            for run in row.runs
+        ]
+        return to_frame(rows, FACTS)
+
+    def _repr_html_(self) -> str:
+        epoch = self.spec.rank_epoch
+        rows = []
+        for stage in self.stages():
+            ranked = stage.ranked(epoch)
+            accuracy = ranked[0].mean(epoch, "val", "accuracy") if ranked else math.nan
+            interval = "–"
+            if not math.isnan(accuracy):
+                total = ranked[0].runs[0].metrics[epoch]["val"]["total"]
+                low, high = wilson(round(accuracy * total), total)
+                interval = f"{number(low)} to {number(high)}"
+            done = sum(len(row.runs) for row in stage.chosen)
+            wanted = sum(len(row.specs) for row in stage.chosen)
+            waits = f"waits for {', '.join(stage.waits_for)}" if stage.waits_for else "–"
+            best = ranked[0].label if ranked else waits
+            rows.append((stage.spec.name, best, f"{done} of {wanted}", number(accuracy), interval))
+        head = (
+            *("stage", "best so far", "runs"),
+            *(f"validation accuracy, {epoch} epoch", "95 % interval"),
+        )
+        note = f"Mean over seeds; the interval covers the choice of images alone. {self.folder}"
+        return to_html(f"{self.name}, profile {self.profile}", head, rows, note, text_columns=2)
+
     def run_folder(self, fingerprint: str) -> Path:
         """Where the run of that fingerprint lies, or will."""
         return self.folder / "runs" / fingerprint[:16]
@@ -391,6 +441,32 @@ class Study:
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
         return Row(point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs)
+
+
+FACTS = (
+    *("stage", "row", "seed", "fingerprint", "status", "epochs", "seconds", "parameters"),
+    *(f"val_{figure}_{epoch}" for epoch in ("best", "last") for figure in ("accuracy", "loss")),
+)
+
+
+def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:
+    metrics = run.metrics
+    return {
+        "stage": stage.spec.name,
+        "row": row.label,
+        "seed": run.spec.seed,
+        "fingerprint": run.fingerprint,
+        "status": metrics["status"],
+        "epochs": metrics["epochs"],
+        "seconds": metrics["seconds"],
+        "parameters": run.layers["parameters"]["total"],
+        **{
+            f"val_{figure}_{epoch}": metrics[epoch]["val"][figure]
+            for epoch in ("best", "last")
+            for figure in ("accuracy", "loss")
+            if epoch in metrics
+        },
+    }
 
 
 def _counted(stages: Sequence[str]) -> str:

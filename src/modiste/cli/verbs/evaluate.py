@@ -35,7 +35,7 @@ def command(
     names = names_in("--stages", stages)
     found = evaluate(model, final=final, reason=reason, stages=names, data_folder=data)
     if json:
-        print_json(found)
+        print_json(found.to_dict())
         return
     rows = [
         _cells(row, epoch) for row in found["runs"] for epoch in ("best", "last") if epoch in row

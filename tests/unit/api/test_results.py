@@ -1,0 +1,206 @@
+"""What a notebook shows of runs, studies, answers and evaluations."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modiste
+from modiste import Evaluation, Predictions, Run, Study
+from modiste.errors import DataError, InstallError, SpecError, StoreError
+from modiste.evaluate.metrics import losses
+from modiste.interval import wilson
+from modiste.runs.files import drop_file
+from tests import driving, small
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Reader(HTMLParser):
+    """Collects cells, and fails where tags do not close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.rows: list[list[str]] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+def read(html: str) -> list[list[str]]:
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    assert "img" not in reader.open
+    return reader.rows
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Two points of a grid and a final stage, finished."""
+    made = driving.make(tmp_path_factory.mktemp("study") / "out", small.STUDY)
+    assert driving.drive(made, num_workers=1, slice_seconds=60)
+    return Study(made.folder)
+
+
+@pytest.fixture(scope="module")
+def run(study: Study) -> Run:
+    return study.stages()[1].rows[0].runs[0]
+
+
+def answers(names: tuple[str, ...] = ("cat", "dog")) -> Predictions:
+    logits = np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    return Predictions(logits, np.array([0, 1, 1]), np.array([4, 5, 9]), names)
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def test_a_run_shows_both_epochs_and_gives_its_history(run: Run) -> None:
+    rows = read(run._repr_html_())
+    assert [row[0].split()[0] for row in rows] == ["epoch", "best", "last"]
+    last = run.metrics["last"]["val"]
+    low, high = wilson(last["correct"], last["total"])
+    assert rows[2][1:3] == [f"{last['accuracy']:.4f}", f"{low:.4f} to {high:.4f}"]
+    frame = run.to_frame()
+    assert frame["epoch"].tolist() == [1, 2, 3, 4]
+    assert frame["val_loss"].tolist() == [row["val_loss"] for row in run.history]
+
+
+def test_a_study_shows_its_stages_and_gives_its_runs(study: Study) -> None:
+    rows = read(study._repr_html_())
+    assert [row[0] for row in rows] == ["stage", "grid", "final"]
+    assert [row[2] for row in rows[1:]] == ["2 of 2", "1 of 1"]
+    frame = study.to_frame()
+    assert frame["stage"].tolist() == ["grid", "grid", "final"]
+    assert frame["model.params.hidden"].tolist() == [[8], [16], frame["model.params.hidden"][2]]
+    for fingerprint, accuracy in zip(frame["fingerprint"], frame["val_accuracy_last"], strict=True):
+        found = study.find_run(fingerprint)
+        assert found is not None
+        assert accuracy == found.metrics["last"]["val"]["accuracy"]
+    assert "Study(" in repr(study)
+
+
+def test_a_study_that_has_not_begun_is_shown_as_well(tmp_path: Path) -> None:
+    made = driving.make(tmp_path / "out", small.STUDY)
+    rows = read(made._repr_html_())
+    assert [row[1:3] for row in rows[1:]] == [["–", "0 of 2"], ["waits for grid", "0 of 0"]]
+    frame = made.to_frame()
+    assert len(frame) == 0
+    assert list(frame.columns)[:3] == ["stage", "row", "seed"]
+
+
+def test_an_evaluation_is_a_mapping_a_table_and_a_frame(run: Run) -> None:
+    found = modiste.evaluate(run.folder)
+    assert isinstance(found, Evaluation)
+    assert set(found) == {"schema", "part", "num_images", "runs", "notes"}
+    assert len(found) == len(found.to_dict()) == 5
+    frame = found.to_frame()
+    assert frame["epoch"].tolist() == ["best", "last"]
+    assert frame["accuracy"][1] == run.metrics["last"]["val"]["accuracy"]
+    assert (frame["low"] <= frame["accuracy"]).all()
+    rows = read(found._repr_html_())
+    assert len(rows) == 3
+    assert rows[2][3] == f"{frame['accuracy'][1]:.4f}"
+    text = repr(found).splitlines()
+    assert text[0] == "validation, 100 images"
+    assert text[-1] == found["notes"][0]
+
+
+def test_answers_of_a_run_are_those_it_kept(run: Run) -> None:
+    last = Predictions.of(run, "last")
+    assert (len(last), last.part) == (100, "validation")
+    assert last.is_right_N.sum() == run.metrics["last"]["val"]["correct"]
+    evaluated = last.evaluate()["runs"][0]["given"]
+    # The mean of the same hundred float64 numbers, added in another order at most.
+    assert evaluated["loss"] == pytest.approx(run.metrics["last"]["val"]["loss"], rel=1e-12)
+    summary = last.summary()
+    assert summary.accuracy.value == evaluated["accuracy"]
+    frame = last.to_frame()
+    assert frame["is_right"].sum() == last.is_right_N.sum()
+    assert frame["loss"].tolist() == losses(last.logits_NK, last.labels_N).tolist()
+    assert frame["image_id"].tolist() == run.predictions["image_ids"].tolist()
+    with pytest.raises(SpecError, match="expected best or last"):
+        Predictions.of(run, "first")
+
+
+def test_answers_show_each_class() -> None:
+    rows = read(answers()._repr_html_())
+    assert rows[1:] == [
+        ["cat", "1", "1.0000", "0.5000", "–"],
+        ["dog", "2", "0.5000", "1.0000", "cat"],
+    ]
+    assert "given, 3 images, accuracy 0.6667" in repr(answers())
+    assert answers().probabilities_NK.sum(axis=1) == pytest.approx([1, 1, 1])
+
+
+def test_votes_have_no_probabilities_and_no_loss() -> None:
+    votes = Predictions(np.eye(2), np.arange(2), np.arange(2), ("a", "b"), are_probabilities=False)
+    assert "loss" not in votes.to_frame().columns
+    assert votes.evaluate()["runs"][0]["given"]["loss"] is None
+    assert "–" in repr(votes.evaluate())
+    for ask in (lambda: votes.probabilities_NK, votes.summary):
+        with pytest.raises(DataError, match="votes or distances"):
+            ask()
+
+
+def test_answers_that_do_not_belong_together_are_refused() -> None:
+    for count in (0, 2):
+        with pytest.raises(DataError, match="one of each is needed for every image"):
+            Predictions(np.zeros((count, 2)), np.zeros(0, int), np.zeros(0, int), ("a", "b"))
+
+
+def test_a_run_without_answers_says_why(tmp_path: Path, run: Run) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    drop_file(tmp_path / "run", "predictions-val.npz", "dropped: to save space")
+    kept = Run(tmp_path / "run")
+    with pytest.raises(StoreError, match="was not kept"):
+        Predictions.of(kept)
+    assert read(kept._repr_html_())
+
+
+# --- names that somebody chose --------------------------------------------------------------------
+
+
+def test_hostile_names_are_shown_and_not_run() -> None:
+    shown = answers((HOSTILE, "b"))
+    for html in (shown._repr_html_(), _evaluation(HOSTILE)._repr_html_()):
+        assert "<img" not in html
+        assert "&lt;img" in html
+        read(html)
+    assert shown.to_frame()["label"][0] == HOSTILE
+
+
+def _evaluation(name: str) -> Evaluation:
+    logits, ids = np.eye(2), np.arange(2)
+    return Predictions(logits, ids, ids, ("a", "b"), name=name).evaluate()
+
+
+# --- pandas ---------------------------------------------------------------------------------------
+
+
+def test_a_frame_without_pandas_says_what_to_install(
+    run: Run, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for each in (run, study, answers(), answers().evaluate()):
+        with pytest.raises(InstallError, match=r"pip install 'modiste\[notebook\]'"):
+            each.to_frame()
