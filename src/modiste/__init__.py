@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modiste.api.audit import audit as audit
+    from modiste.api.classifier import ImageClassifier as ImageClassifier
     from modiste.api.evaluation import evaluate as evaluate
     from modiste.api.exporting import export_model as export_model
     from modiste.api.fitting import compare as compare
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from modiste.api.receiving import load_artifact as load_artifact
     from modiste.api.receiving import verify_export as verify_export
     from modiste.api.reproduce import reproduce as reproduce
+    from modiste.api.results import Evaluation as Evaluation
+    from modiste.api.results import Predictions as Predictions
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run
@@ -51,6 +54,9 @@ _HOMES = {
     "verify_export": "modiste.api.receiving",
     "load_artifact": "modiste.api.receiving",
     "write_report": "modiste.api.study",
+    "Evaluation": "modiste.api.results",
+    "ImageClassifier": "modiste.api.classifier",
+    "Predictions": "modiste.api.results",
     "Run": "modiste.runs.run",
     "Study": "modiste.search.study",
 }

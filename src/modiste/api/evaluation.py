@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from modiste.api.results import EPOCHS, Evaluation, figures
+from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
 from modiste.errors import SealError, StoreError
 from modiste.export.model import load_model

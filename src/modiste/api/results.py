@@ -13,13 +13,12 @@ from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.metrics import confusion, losses, precision, probabilities, recall
 from modiste.evaluate.summary import Summary, summarise
 from modiste.interval import wilson
-from modiste.runs.run import Run
+from modiste.runs.run import EPOCHS, Run
 from modiste.tables import number, to_frame, to_html, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EPOCHS = ("best", "last")
 COLUMNS = ("run", "seed", "epoch", "accuracy", "low", "high", "loss", "correct", "total")
 HEAD = ("run", "seed", "epoch", "accuracy", "95 % interval", "loss")
 

@@ -1,0 +1,197 @@
+"""From what scikit-learn calls X to images: which shape they have, and which numbers they hold.
+
+Two rules, both by what is handed over and never by its values:
+
+- **Shape.** N x H x W is grey, N x H x W x C has 1 or 3 channels, last. N x D is flattened: a
+  square D is an image of equal sides, any other is 1 x D, and `image_shape` says otherwise.
+- **Numbers.** uint8 are images, 0 to 255. Everything else (other integers, floats, truth values)
+  becomes float32, and what it was is kept with the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.errors import InputError, ParameterError
+
+Shape = tuple[int, int, int]
+Array = npt.NDArray[Any]
+
+
+def flattened(X: Any) -> tuple[Any, Shape | None]:
+    """One row for each image, and the images' height, width and channels where X tells them.
+
+    What is not an array of three or four axes is left to scikit-learn's checks, as it is.
+
+    Raises:
+        InputError: If the images differ in size, or there is no such number of axes or channels.
+
+    Example:
+        >>> rows, shape = flattened(np.zeros((5, 28, 28), np.uint8))
+        >>> rows.shape, shape
+        ((5, 784), (28, 28, 1))
+    """
+    array = X
+    if isinstance(X, Sequence) and not isinstance(X, str):
+        try:
+            array = np.asarray(X)
+        except ValueError:
+            shapes = sorted({np.shape(image) for image in X}) if _all_arrays(X) else []
+            sizes = f" ({', '.join(map(str, shapes[:4]))})" if shapes else ""
+            raise InputError(
+                f"X holds images of different sizes{sizes}: bring them to one size first."
+            ) from None
+    num_axes = getattr(array, "ndim", None)
+    if not isinstance(num_axes, int) or num_axes < 3:
+        return X, None
+    array = np.asarray(array)
+    shape = array.shape[1:]
+    if num_axes == 3:
+        shape = (*shape, 1)
+    if num_axes > 4 or shape[-1] not in (1, 3):
+        raise InputError(f"X of shape {array.shape}: expected {_EXPECTED}{_hint(array.shape)}")
+    return array.reshape(len(array), math.prod(shape)), (shape[0], shape[1], shape[2])
+
+
+# Means and deviations of such numbers, and one over them, are ordinary numbers of float32.
+LARGEST = 1e30
+_EXPECTED = "N x H x W, N x H x W x 1, N x H x W x 3 or flattened, N x D."
+
+
+def _all_arrays(items: Sequence[Any]) -> bool:
+    return all(isinstance(item, np.ndarray) for item in items)
+
+
+def _hint(shape: tuple[int, ...]) -> str:
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return " Do channels come first? np.moveaxis(X, 1, -1) puts them last."
+    if len(shape) == 4 and shape[-1] in (2, 4):
+        return " Lay what is transparent on a background first."
+    return ""
+
+
+def shape_of(num_features: int, given: Shape | None, image_shape: Any) -> Shape:
+    """Height, width and channels of images of so many numbers.
+
+    Args:
+        num_features: H x W x C.
+        given: As X has it; none if X is flattened.
+        image_shape: As the parameter of that name has it.
+
+    Raises:
+        ParameterError: If `image_shape` makes no sense, or is another than X has.
+
+    Example:
+        >>> shape_of(64, None, None), shape_of(30, None, None), shape_of(48, None, (4, 4, 3))
+        ((8, 8, 1), (1, 30, 1), (4, 4, 3))
+    """
+    if image_shape is not None:
+        stated = _stated(image_shape)
+        if given is not None and given != stated:
+            raise ParameterError(
+                f"image_shape: {image_shape}, but X holds images of {_show(given)}. Leave "
+                "image_shape out, or flatten X."
+            )
+        if math.prod(stated) != num_features:
+            raise ParameterError(
+                f"image_shape: {image_shape} makes {math.prod(stated):,} numbers, and X has "
+                f"{num_features:,} for each image."
+            )
+        return stated
+    if given is not None:
+        return given
+    side = math.isqrt(num_features)
+    return (side, side, 1) if side * side == num_features else (1, num_features, 1)
+
+
+def _stated(image_shape: Any) -> Shape:
+    try:
+        sizes = tuple(int(size) for size in image_shape)
+    except (TypeError, ValueError):
+        sizes = ()
+    if len(sizes) == 2:
+        sizes = (*sizes, 1)
+    if len(sizes) != 3 or min(sizes) < 1 or sizes[2] not in (1, 3):
+        raise ParameterError(
+            f"image_shape: {image_shape!r}; expected (height, width) or (height, width, channels) "
+            "with 1 or 3 channels."
+        )
+    return sizes
+
+
+def check_same_shape(given: Shape | None, fitted: Shape) -> None:
+    """Whether images to answer are like those that were learnt from.
+
+    Raises:
+        InputError: If they have another height, width or number of channels.
+    """
+    if given is not None and given != fitted:
+        raise InputError(
+            f"X holds images of {_show(given)}, and this classifier was fitted on {_show(fitted)} "
+            "(height x width x channels)."
+        )
+
+
+def numbers(X_ND: Array) -> Array:
+    """uint8 as it is, all else as float32.
+
+    Raises:
+        InputError: If a number is too large for float32.
+    """
+    if X_ND.dtype == np.uint8:
+        return X_ND
+    with np.errstate(over="ignore"):
+        floats: Array = X_ND.astype(np.float32)
+    largest = max(abs(float(floats.min())), abs(float(floats.max())))
+    if largest > LARGEST:
+        raise InputError(
+            f"X holds numbers beyond {LARGEST:g}: too large for float32, which is what nets "
+            "compute with. Scale them first."
+        )
+    return floats
+
+
+def numbers_like(X_ND: Array, fitted: str) -> Array:
+    """Numbers to answer, of the kind that was learnt from.
+
+    Args:
+        X_ND: To answer.
+        fitted: dtype of what was learnt from.
+
+    Raises:
+        InputError: If equal numbers would mean other things: bytes, 0 to 255, against floats.
+
+    Example:
+        >>> numbers_like(np.array([[0, 255]]), "uint8").dtype
+        dtype('uint8')
+    """
+    is_whole = X_ND.dtype.kind in "iub"
+    if fitted == "uint8" and X_ND.dtype != np.uint8:
+        if is_whole and X_ND.min() >= 0 and X_ND.max() <= 255:
+            return X_ND.astype(np.uint8)
+        what = "numbers outside of 0 to 255" if is_whole else f"{X_ND.dtype}"
+        raise InputError(
+            f"X holds {what}, and this classifier was fitted on uint8, 0 to 255. Hand over the "
+            "same kind: X.astype(np.uint8), if these are such images."
+        )
+    if X_ND.dtype == np.uint8 and np.dtype(fitted).kind == "f":
+        raise InputError(
+            f"X holds uint8, 0 to 255, and this classifier was fitted on {fitted}. Scale X as it "
+            "was scaled for fit."
+        )
+    return numbers(X_ND)
+
+
+def images(X_ND: Array, shape_HWC: Shape) -> Array:
+    """Rows as images, N x C x H x W, in order in memory; torch asks that it be writable."""
+    found = X_ND.reshape(len(X_ND), *shape_HWC).transpose(0, 3, 1, 2)
+    return np.require(found, requirements=["C", "W"])
+
+
+def _show(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,416 @@
+"""`ImageClassifier`: a small net behind scikit-learn's words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+
+from modiste.api import arrays, saved
+from modiste.api.checks import as_input_error, need_fitted
+from modiste.api.division import hold_back
+from modiste.api.parameters import check_fraction, in_our_words, plain, run_spec, seed_of
+from modiste.api.progress import FitBar
+from modiste.api.results import Predictions
+from modiste.data.load import TrainingData, arrange
+from modiste.data.types import ImageSet
+from modiste.errors import InputError, ModisteError, ParameterError, SpecError
+from modiste.evaluate.calibration import settled_temperature
+from modiste.evaluate.metrics import probabilities
+from modiste.runs.run import RunRecord
+from modiste.spec.run import RunSpec
+from modiste.train.machine import put_back
+from modiste.train.predictor import Predictor
+from modiste.train.work import Task, Worker
+
+# As Keras calls them, and as our histories do.
+HISTORY = {
+    "loss": "train_loss",
+    "accuracy": "train_accuracy",
+    "val_loss": "val_loss",
+    "val_accuracy": "val_accuracy",
+    "learning_rate": "learning_rate",
+}
+
+
+class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A small net for small images, with scikit-learn's words.
+
+    It works where scikit-learn's own classifiers do: in `Pipeline`, `GridSearchCV`,
+    `cross_val_score`, `clone`. It trains with modiste's own loop.
+
+    **X** is N x H x W, N x H x W x 1, N x H x W x 3, or flattened to N x D: a D that is a square is
+    an image of equal sides, any other is a 1 x D image, and `image_shape` says otherwise. uint8 are
+    images, 0 to 255; all else becomes float32, and what it was is recorded. Either is brought to
+    mean 0 and deviation 1 for each channel, by the images that are trained on.
+
+    **y** are integers, strings or whatever else can be sorted, one for each image.
+
+    **Validation.** `validation_fraction` of the images is held back, the same share of each class
+    and at least one of it; it tells when to stop, and whose weights count. Where there is little,
+    less is asked of it: a class of one or two images is trained on and not validated; where no
+    class has three images, a single image validates; and what fewer than 20 images say is noise, so
+    that nothing is then chosen by them: training goes to its limit, and the last weights count.
+
+    Args:
+        family: ``cnn``, ``mlp`` or any net that modiste knows; ``auto`` is a ``cnn``, or an ``mlp``
+            for images narrower than 4 pixels.
+        params: Its hyperparameters, over those of a small net: ``{"filters": 32}``.
+        image_shape: (height, width) or (height, width, channels) of flattened X.
+        epochs: The limit; if not given, as many as make about 2,000 updates, from 10 to 100.
+        batch_size: Images in one update.
+        optimizer: Its name, or name and hyperparameters: ``{"name": "sgd", "momentum": 0.9}``.
+        learning_rate: At the beginning; it falls where the validation loss does not.
+        label_smoothing: Share of each label that is spread over all classes.
+        augment: Random changes, in this order: ``("mirror", "shift")``; none if not given.
+        validation_fraction: Share of the images that is held back, between 0 and 1.
+        patience: Epochs without a lower validation loss after which training ends with the best
+            weights; ``None`` goes on to the limit, and the last weights count.
+        max_seconds: End after the epoch in which training has taken so long; the same fit may then
+            come out differently each time.
+        class_names: Names for the sorted labels, for saved models and tables; the labels as words
+            if not given.
+        random_state: Seed of weights, order, dropout, augmentation and division: the same number
+            gives the same bits on the same machine. ``None`` draws another seed at each fit.
+        threads: To compute with; part of what decides the last bits.
+        device: ``cpu`` or ``cuda``.
+        verbose: Show a bar while fitting, in a notebook as well.
+
+    Attributes:
+        classes_: The labels, sorted.
+        class_names_: Their names.
+        n_features_in_: H x W x C.
+        feature_names_in_: Names of columns, if X had any.
+        image_shape_: (height, width, channels).
+        history_: As Keras names it: ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
+            ``learning_rate``, a list with one number for each epoch.
+        epoch_: Whose weights answer, counted from 1.
+        validation_: What the net said of the images that were held back.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> net = ImageClassifier(epochs=10).fit(X[:1200], y[:1200])
+        >>> net.image_shape_, net.score(X[1200:], y[1200:]) > 0.9
+        ((8, 8, 1), True)
+        >>> list(net.history_)
+        ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'learning_rate']
+    """
+
+    def __init__(  # noqa: PLR0913 (scikit-learn's form: a parameter is an argument)
+        self,
+        family: str = "auto",
+        params: Mapping[str, Any] | None = None,
+        *,
+        image_shape: Sequence[int] | None = None,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        optimizer: str | Mapping[str, Any] = "adam",
+        learning_rate: float = 0.003,
+        label_smoothing: float = 0.0,
+        augment: Sequence[str | Mapping[str, Any]] = (),
+        validation_fraction: float = 0.1,
+        patience: int | None = 10,
+        max_seconds: float | None = None,
+        class_names: Sequence[str] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        threads: int = 1,
+        device: str = "cpu",
+        verbose: bool = False,
+    ) -> None:
+        self.family = family
+        self.params = params
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.label_smoothing = label_smoothing
+        self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.max_seconds = max_seconds
+        self.class_names = class_names
+        self.random_state = random_state
+        self.threads = threads
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a net on images and their labels.
+
+        Args:
+            X: Images; see the class.
+            y: One label for each.
+
+        Raises:
+            ParameterError: If a parameter makes no sense, or training diverged by it.
+            InputError: If there is nothing to learn from X and y; says what.
+        """
+        self.__dict__.pop("_record", None)  # a fit that fails leaves nothing fitted behind
+        X_ND, labels_N = self._learn_from(X, y)
+        images = ImageSet(
+            arrays.images(arrays.numbers(X_ND), self.image_shape_),
+            labels_N,
+            self.class_names_,
+            np.arange(len(labels_N)),
+            "train",
+        )
+        spec, data = self._divided(images, X_ND.dtype.name)
+        self._take(_trained(spec, data, bool(self.verbose)))
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The likeliest label of each image.
+
+        Args:
+            X: Images like those of `fit`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            InputError: If X is not like what was learnt from.
+        """
+        answers_N = self._logits(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[answers_N]
+        return labels
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """The probability of each of `classes_`, N x K.
+
+        They carry the temperature that the images held back call for, as those of a saved model do:
+        it brings them as near to what comes true as one number can, and changes no answer.
+
+        Args:
+            X: Images like those of `fit`.
+        """
+        logits_NK = self._logits(X)
+        return probabilities(logits_NK / self._temperature)
+
+    def predictions(self, X: Any, y: Any) -> Predictions:
+        """What the net says of images whose labels are known: tables, figures with intervals.
+
+        Args:
+            X: Images like those of `fit`.
+            y: Their labels, all of them among `classes_`.
+
+        Raises:
+            InputError: If a label is none of those that were learnt, or is missing.
+        """
+        logits_NK, labels_N = self._logits(X), self._known(y)
+        with as_input_error():
+            check_consistent_length(logits_NK, labels_N)
+        ids_N = np.arange(len(labels_N))
+        return Predictions(logits_NK / self._temperature, labels_N, ids_N, self.class_names_)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a model folder that `modiste predict`, `modiste evaluate` and `load` read.
+
+        It holds no pickle: weights are safetensors, all else is JSON, CSV and NumPy's arrays, with
+        the SHA-256 of each file. What it was fitted on is not in it.
+
+        Args:
+            folder: Appears whole or not at all. A model that is there is replaced; anything else
+                that is there is left alone.
+
+        Returns:
+            The folder.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            StoreError: If it cannot be written, or holds something else.
+            InputError: If labels are neither numbers, words nor truth values.
+        """
+        need_fitted(self)
+        params = {**self.get_params(deep=False), "random_state": self._record.spec["seed"]}
+        content = saved.Saved(
+            params,
+            self.classes_,
+            getattr(self, "feature_names_in_", None),
+            self._record,
+        )
+        return saved.write(content, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """What `save` wrote, fitted.
+
+        Raises:
+            StoreError: If the folder is no such model, or a file in it was changed.
+        """
+        content = saved.read(Path(folder))
+        found = cls(**content.params)
+        found.classes_ = content.classes
+        height, width, channels = content.record.layers["input_shape"]
+        found.image_shape_ = (height, width, channels)
+        found.n_features_in_ = height * width * channels
+        if content.feature_names is not None:
+            found.feature_names_in_ = content.feature_names
+        found.class_names_ = tuple(content.record.layers["class_names"])
+        found._take(content.record)
+        return found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_record" in vars(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values and NumPy's arrays; the net is made again from them."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_predictor"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_record" in state:
+            self._predictor = _predictor(self._record)
+
+    def _learn_from(self, X: Any, y: Any) -> tuple[arrays.Array, npt.NDArray[np.int64]]:
+        """Rows and labels, checked; sets what is known of them afterwards."""
+        rows, given = arrays.flattened(X)
+        with as_input_error():
+            X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
+        self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
+        self.classes_, labels_N = _sorted(y_N)
+        self.class_names_ = names_of(self.classes_, plain(self.class_names))
+        return X_ND, labels_N
+
+    def _divided(self, images: ImageSet, dtype: str) -> tuple[RunSpec, TrainingData]:
+        seed = seed_of(self.random_state)
+        split = hold_back(images.labels_N, check_fraction(plain(self.validation_fraction)), seed)
+        spec = run_spec(
+            self.get_params(deep=False),
+            self.image_shape_,
+            len(split.train_indices),
+            len(split.val_indices),
+            seed,
+        )
+        return spec, arrange(images, spec.data, split, dtype=dtype)
+
+    def _take(self, record: RunRecord) -> None:
+        """Keep what a finished run left, and the weights that answer."""
+        epoch = record.metrics["restored"]
+        weights = {k: v for k, v in record.weights.items() if k.startswith(f"{epoch}/")}
+        self._record = replace(record, weights=weights)
+        self._predictor = _predictor(self._record)
+        saved_NK, labels_N = record.predictions[f"logits_{epoch}_NK"], record.predictions["labels"]
+        self._temperature = settled_temperature(saved_NK, labels_N)
+        self.epoch_ = int(record.metrics[epoch]["epoch"])
+        self.history_ = {
+            name: [float(row[column]) for row in record.history] for name, column in HISTORY.items()
+        }
+        ids_N = record.predictions["image_ids"]
+        self.validation_ = Predictions(
+            saved_NK, labels_N, ids_N, self.class_names_, "validation", f"epoch {self.epoch_}"
+        )
+
+    def _logits(self, X: Any) -> npt.NDArray[np.float64]:
+        need_fitted(self)
+        rows, given = arrays.flattened(X)
+        arrays.check_same_shape(given, self.image_shape_)
+        with as_input_error():
+            X_ND = validate_data(self, rows, reset=False, dtype="numeric")
+        fitted = self._record.layers["preprocess"].get("dtype", "uint8")
+        images = arrays.images(arrays.numbers_like(X_ND, fitted), self.image_shape_)
+        return self._predictor.logits(images).astype(np.float64)
+
+    def _known(self, y: Any) -> npt.NDArray[np.int64]:
+        """Positions of labels among `classes_`."""
+        need_fitted(self)
+        with as_input_error():
+            y_N = column_or_1d(y, warn=True)
+        is_known_N = np.isin(y_N, self.classes_)
+        if not is_known_N.all():
+            strange = y_N[~is_known_N].tolist()[0]
+            raise InputError(
+                f"y holds {strange!r}, which is none of the {len(self.classes_)} classes that were "
+                "learnt."
+            )
+        return np.asarray(np.searchsorted(self.classes_, y_N), np.int64)
+
+
+def _sorted(y_N: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The different labels in order, and for each of y its position among them."""
+    try:
+        with as_input_error():
+            check_classification_targets(y_N)
+        classes, labels_N = np.unique(y_N, return_inverse=True)
+    except TypeError:
+        raise InputError(
+            "y: labels of several kinds cannot be sorted; give numbers or words."
+        ) from None
+    if len(classes) < 2:
+        raise InputError(
+            f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two or more."
+        )
+    return classes, labels_N.astype(np.int64)
+
+
+def names_of(classes: npt.NDArray[Any], given: Any) -> tuple[str, ...]:
+    """A name for each class: as given, or the label as a word.
+
+    Raises:
+        ParameterError: If there are not as many names as classes, or one stands twice.
+
+    Example:
+        >>> names_of(np.array([0, 1]), ["cat", "dog"]), names_of(np.array([3, 5]), None)
+        (('cat', 'dog'), ('3', '5'))
+    """
+    if given is None:
+        return tuple(str(label) for label in classes.tolist())
+    names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
+    is_words = all(isinstance(name, str) and name for name in names)
+    if len(names) != len(classes) or not is_words or len(set(names)) < len(names):
+        raise ParameterError(
+            f"class_names: {given!r}; expected {len(classes)} different names, one for each label "
+            f"in sorted order: {', '.join(str(label) for label in classes[:8].tolist())}"
+            f"{', ...' if len(classes) > 8 else ''}."
+        )
+    return names
+
+
+def _trained(spec: RunSpec, data: TrainingData, is_shown: bool) -> RunRecord:
+    """The record of a finished run.
+
+    Raises:
+        ParameterError: If it diverged, or the parameters make no net for such images.
+        ModisteError: If there is not enough memory.
+    """
+    if spec.device == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device: cuda, but torch finds no such GPU here; cpu would do.")
+    task = Task(spec, spec.fingerprint(data.digest), None, math.inf)
+    try:
+        with put_back(), FitBar("ImageClassifier", is_shown=is_shown) as bar:
+            record = Worker(lambda _: data).work(task, bar.tell).record
+            assert record is not None
+            bar.finish(record.metrics)
+    except SpecError as error:
+        raise ParameterError(in_our_words(str(error))) from None
+    status, reason = record.metrics["status"], record.metrics["reason"]
+    if status == "diverged":
+        raise ParameterError(
+            f"learning_rate: training diverged ({reason}). A lower one, or X on a smaller scale, "
+            "would do."
+        )
+    if status == "out_of_memory":
+        raise ModisteError(
+            f"not enough memory ({reason}). Lower batch_size, or take a smaller net."
+        )
+    return record
+
+
+def _predictor(record: RunRecord) -> Predictor:
+    """The net of a record with the weights it has, which are of one epoch."""
+    weights = {name.partition("/")[2]: array for name, array in record.weights.items()}
+    return Predictor(RunSpec.parse(record.spec), record.layers, weights)

@@ -1,0 +1,148 @@
+"""A fitted `ImageClassifier` as a folder: a model folder, with its run and its labels inside.
+
+FOLDER/
+  model.safetensors, config.json, README.md   as of any model (`modiste.export.model`)
+  classifier.json                             parameters, labels, names of columns
+  run/                                        the run folder, without the weights
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from modiste.api.parameters import plain
+from modiste.atomic import sync_folder
+from modiste.errors import InputError, StoreError
+from modiste.export.model import card, save_model
+from modiste.runs import files
+from modiste.runs.run import Epoch, Run, RunRecord, write_run
+
+SCHEMA = 1
+KIND = "modiste classifier"
+RUN = "run"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What makes a fitted classifier.
+
+    Attributes:
+        params: Of the constructor; plain values.
+        classes: The sorted labels.
+        feature_names: Of the columns of X, if it had any.
+        record: What training left, with the weights that answer.
+    """
+
+    params: dict[str, Any]
+    classes: npt.NDArray[Any]
+    feature_names: npt.NDArray[Any] | None
+    record: RunRecord
+
+
+def write(content: Saved, folder: Path) -> Path:
+    """Publish the folder, whole or not at all; a model that is there is replaced.
+
+    Raises:
+        InputError: If labels are neither numbers, words nor truth values.
+        StoreError: If it cannot be written, or is there and is no model.
+    """
+    epoch: Epoch = content.record.metrics["restored"]
+    described = files.to_json(_described(content))
+    if folder.exists() and not (folder / "config.json").is_file():
+        raise StoreError(f"{folder}: is there and holds no model; choose another folder.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise files.cannot_write(folder, error) from None
+    try:
+        write_run(content.record, workshop / RUN)
+        run = Run(workshop / RUN)
+        text = _card(run, epoch)
+        save_model(run, epoch, workshop / "model", text, {"classifier.json": described})
+        run.drop_weights("dropped: the weights lie in the model folder around this run")
+        (workshop / RUN).rename(workshop / "model" / RUN)
+        if folder.exists():
+            folder.rename(workshop / "old")
+        (workshop / "model").rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise files.cannot_write(folder, error) from None
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    return folder
+
+
+def read(folder: Path) -> Saved:
+    """What `write` wrote, every file checked.
+
+    Raises:
+        StoreError: If the folder is no such model, or a file in it was changed.
+    """
+    if not (folder / "classifier.json").is_file():
+        raise StoreError(f"{folder}: holds no classifier.json; ImageClassifier.save writes one.")
+    described = json.loads(files.read_checked(folder, "classifier.json"))
+    if described.get("kind") != KIND or described.get("schema") != SCHEMA:
+        raise StoreError(f"{folder}/classifier.json: no classifier of this version ({SCHEMA}).")
+    run = Run(folder / RUN)
+    epoch: Epoch = run.metrics["restored"]
+    weights = safetensors.numpy.load(files.read_checked(folder, "model.safetensors"))
+    record = RunRecord(
+        fingerprint=run.fingerprint,
+        spec=run.spec.to_dict(),
+        environment=run.environment,
+        history=run.history,
+        metrics=run.metrics,
+        layers=run.layers,
+        predictions=run.predictions,
+        weights={f"{epoch}/{name}": array for name, array in weights.items()},
+    )
+    names = described["feature_names"]
+    return Saved(
+        described["params"],
+        np.array(described["classes"], dtype=described["classes_dtype"]),
+        None if names is None else np.array(names, dtype=object),
+        record,
+    )
+
+
+def _card(run: Run, epoch: Epoch) -> str:
+    text = card(run, epoch, "An image classifier", None)
+    dtype = run.layers["preprocess"].get("dtype")
+    if dtype is None:
+        return text
+    return (
+        f"{text}\nIt was fitted on arrays of {dtype}, which `ImageClassifier.load(FOLDER)` takes; "
+        "`modiste predict`, whose\nimage files hold bytes, refuses it.\n"
+    )
+
+
+def _described(content: Saved) -> dict[str, Any]:
+    names = content.feature_names
+    return {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "params": {name: plain(value) for name, value in content.params.items()},
+        "classes": _labels(content.classes),
+        "classes_dtype": content.classes.dtype.str if content.classes.dtype != object else "O",
+        "feature_names": None if names is None else names.tolist(),
+    }
+
+
+def _labels(classes: npt.NDArray[Any]) -> list[Any]:
+    labels: list[Any] = classes.tolist()
+    if not all(isinstance(label, str | int | float) for label in labels):
+        raise InputError(
+            f"y: labels such as {labels[0]!r} cannot be written as JSON; a classifier that is to "
+            "be saved needs numbers, words or truth values."
+        )
+    return labels

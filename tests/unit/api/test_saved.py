@@ -1,0 +1,150 @@
+"""A fitted `ImageClassifier` on disk: read by itself, by `modiste predict` and by `evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.exceptions import NotFittedError
+from typer.testing import CliRunner
+
+import modiste
+from modiste import ImageClassifier
+from modiste.cli.main import app
+from modiste.errors import DataError, InputError, ModisteError, StoreError
+
+
+def rows_of_light(labels: Any = ("cat", "dog")) -> tuple[Any, Any]:
+    """60 images of 6 x 5, uint8; which row is bright tells the class."""
+    chance = np.random.default_rng(0)
+    y = np.arange(60) % len(labels)
+    X = chance.integers(0, 60, (60, 6, 5), np.uint8)
+    X[np.arange(60), y] += 180
+    return X, np.array(labels)[y]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> ImageClassifier:
+    return ImageClassifier("cnn", {"filters": [4]}, epochs=12, batch_size=16).fit(*rows_of_light())
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("cat", "dog"), (3, 17), (1.0, 2.0), (False, True)],
+    ids=["words", "ints", "floats", "truth"],
+)
+def test_what_is_saved_answers_as_before(tmp_path: Path, labels: Any) -> None:
+    X, y = rows_of_light(labels)
+    net = ImageClassifier("mlp", {"hidden": (4,)}, epochs=3, random_state=None).fit(X, y)
+    again = ImageClassifier.load(net.save(tmp_path / "net"))
+    assert again.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
+    assert again.predict(X).tolist() == net.predict(X).tolist()
+    assert again.classes_.dtype == net.classes_.dtype
+    assert again.history_ == net.history_
+    assert again.validation_.logits_NK.tobytes() == net.validation_.logits_NK.tobytes()
+    names = ("image_shape_", "n_features_in_", "class_names_", "epoch_")
+    assert all(getattr(again, name) == getattr(net, name) for name in names)
+    # What is loaded can be saved, and be fitted again to the same bits.
+    twice = ImageClassifier.load(again.save(tmp_path / "twice"))
+    assert twice.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
+    assert again.fit(X, y).predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
+
+
+def test_names_of_columns_are_kept(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(np.random.default_rng(0).random((30, 3)), columns=["a", "b", "c"])
+    net = ImageClassifier(epochs=1).fit(table, [0, 1] * 15)
+    again = ImageClassifier.load(net.save(tmp_path / "net"))
+    assert again.feature_names_in_.tolist() == ["a", "b", "c"]
+    with pytest.raises(InputError, match="feature names should match"):
+        again.predict(table[["b", "a", "c"]])
+
+
+def test_the_command_line_predicts_and_evaluates_it(
+    fitted: ImageClassifier, tmp_path: Path
+) -> None:
+    X, _ = rows_of_light()
+    folder = fitted.save(tmp_path / "net")
+    Image.fromarray(X[1]).save(tmp_path / "dog.png")
+    answer = CliRunner().invoke(app, ["predict", str(folder), str(tmp_path / "dog.png"), "--json"])
+    (said,) = json.loads(answer.stdout)["predictions"]
+    assert said["class"] == "dog"
+    shares = dict(zip(fitted.classes_, fitted.predict_proba(X[1:2])[0], strict=True))
+    assert said["probabilities"] == pytest.approx(shares)
+    answer = CliRunner().invoke(app, ["evaluate", str(folder), "--json"])
+    found = json.loads(answer.stdout)
+    assert found["num_images"] == len(fitted.validation_) == 6
+    assert found["runs"][0]["last"]["accuracy"] == fitted.history_["val_accuracy"][-1]
+    assert modiste.evaluate(folder).to_dict() == found
+
+
+def test_no_test_set_is_behind_it(fitted: ImageClassifier, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "net")
+    for ask in (
+        lambda: modiste.evaluate(folder, final=True, reason="to see"),
+        lambda: modiste.reproduce(folder),
+    ):
+        with pytest.raises(DataError, match="handed over as arrays"):
+            ask()
+    assert not (tmp_path / ".home" / "ledger").exists()
+
+
+def test_a_net_of_floats_refuses_image_files(tmp_path: Path) -> None:
+    X, y = rows_of_light()
+    folder = ImageClassifier(epochs=1).fit(X / 255, y).save(tmp_path / "net")
+    Image.fromarray(X[0]).save(tmp_path / "cat.png")
+    answer = CliRunner().invoke(app, ["predict", str(folder), str(tmp_path / "cat.png")])
+    assert isinstance(answer.exception, DataError)
+    assert "trained on arrays of float64" in str(answer.exception)
+    assert "fitted on arrays of float64" in (folder / "README.md").read_text("utf-8")
+
+
+def test_a_model_is_replaced_and_nothing_else_is(fitted: ImageClassifier, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "net")
+    X, y = rows_of_light((1, 2))
+    ImageClassifier("mlp", epochs=1).fit(X, y).save(folder)
+    assert ImageClassifier.load(folder).classes_.tolist() == [1, 2]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear", encoding="utf-8")
+    with pytest.raises(StoreError, match="is there and holds no model"):
+        fitted.save(mine)
+    with pytest.raises(StoreError, match="cannot be written"):
+        fitted.save(mine / "letter.txt" / "net")
+    assert {path.name for path in tmp_path.iterdir()} - {".home"} == {"mine", "net"}
+
+
+def test_what_was_changed_on_disk_is_noticed(fitted: ImageClassifier, tmp_path: Path) -> None:
+    for name in ("classifier.json", "model.safetensors", "run/history.csv"):
+        folder = fitted.save(tmp_path / "net")
+        path = folder / name
+        path.write_bytes(path.read_bytes() + b" ")
+        with pytest.raises(StoreError, match="not what was written"):
+            ImageClassifier.load(folder)
+    with pytest.raises(StoreError, match=r"holds no classifier\.json"):
+        ImageClassifier.load(tmp_path)
+
+
+def test_what_cannot_be_saved_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError) as caught:
+        ImageClassifier().save(tmp_path / "net")
+    assert isinstance(caught.value, ModisteError)
+    X, y = rows_of_light()
+    dates = np.array(["2026-01-01", "2026-01-02"], "datetime64[D]").astype(object)
+    net = ImageClassifier(epochs=1).fit(X, (y == "dog").astype(int))
+    net.classes_ = dates
+    with pytest.raises(InputError, match="cannot be written as JSON"):
+        net.save(tmp_path / "net")
+    assert not (tmp_path / "net").exists()
+
+
+def test_no_pickle_lies_in_the_folder(fitted: ImageClassifier, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "net")
+    kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".csv", ".npz", ".safetensors", ".md"}
+    with np.load(folder / "run" / "predictions-val.npz", allow_pickle=False) as arrays:
+        assert len(arrays["labels"]) == 6
