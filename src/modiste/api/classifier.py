@@ -69,7 +69,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: The limit; if not given, as many as make about 2,000 updates, from 10 to 100.
         batch_size: Images in one update.
         optimizer: Its name, or name and hyperparameters: ``{"name": "sgd", "momentum": 0.9}``.
-        learning_rate: At the beginning; it falls where the validation loss does not.
+        learning_rate: At the beginning; it falls where the validation loss does not, after half as
+            many epochs as `patience`.
+        schedule: How else it moves: a name, or name and hyperparameters. ``one_cycle`` wants
+            ``patience=None``, because it plans to the limit.
         label_smoothing: Share of each label that is spread over all classes.
         augment: Random changes, in this order: ``("mirror", "shift")``; none if not given.
         validation_fraction: Share of the images that is held back, between 0 and 1.
@@ -94,7 +97,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         history_: As Keras names it: ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
             ``learning_rate``, a list with one number for each epoch.
         epoch_: Whose weights answer, counted from 1.
-        validation_: What the net said of the images that were held back.
+        validation_: What the net said of the images that were held back, by row of X.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -116,6 +119,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 64,
         optimizer: str | Mapping[str, Any] = "adam",
         learning_rate: float = 0.003,
+        schedule: str | Mapping[str, Any] | None = None,
         label_smoothing: float = 0.0,
         augment: Sequence[str | Mapping[str, Any]] = (),
         validation_fraction: float = 0.1,
@@ -134,6 +138,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.label_smoothing = label_smoothing
         self.augment = augment
         self.validation_fraction = validation_fraction

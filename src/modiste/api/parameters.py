@@ -121,9 +121,10 @@ def _train(values: Mapping[str, Any], num_train: int, *, can_choose: bool) -> di
             train["early_stopping"] = stopping
             train["schedule"] = {"name": "reduce_on_plateau", "patience": half, "factor": FACTOR}
         else:
-            EarlyStopping.parse(
-                stopping, "train.early_stopping"
-            )  # a slip in it is one all the same
+            # A slip in it is one all the same.
+            EarlyStopping.parse(stopping, "train.early_stopping")
+    if values["schedule"] is not None:
+        train["schedule"] = values["schedule"]
     return train
 
 

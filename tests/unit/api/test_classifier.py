@@ -306,6 +306,7 @@ def test_parameters_reach_the_run() -> None:
         optimizer={"name": "sgd", "momentum": 0.9},
         learning_rate=0.02,
         label_smoothing=0.1,
+        schedule={"name": "one_cycle", "warmup": 0.4},
         augment=("shift", {"name": "mirror", "probability": 0.3}),
         patience=4,
         validation_fraction=0.25,
@@ -315,6 +316,7 @@ def test_parameters_reach_the_run() -> None:
     assert spec.model.params.dropout == 0.0  # type: ignore[attr-defined]
     assert (spec.train.optimizer.name, spec.train.optimizer.learning_rate) == ("sgd", 0.02)
     assert [augmentation.name for augmentation in spec.train.augment] == ["shift", "mirror"]
+    assert (spec.train.schedule.name, spec.train.schedule.warmup) == ("one_cycle", 0.4)  # type: ignore[attr-defined]
     assert spec.train.early_stopping is not None
     assert (spec.train.early_stopping.patience, spec.train.label_smoothing) == (4, 0.1)
     wider = ImageClassifier("cnn", {"filters": [3, 5]}, epochs=1).fit(X, y)
@@ -344,6 +346,7 @@ def test_names_of_classes_are_kept() -> None:
         ({"optimizer": "adan"}, r"^optimizer\.name: .*Did you mean 'adam'"),
         ({"optimizer": {"name": "sgd", "learning_rate": 1}}, "a parameter of its own"),
         ({"learning_rate": -1}, r"^learning_rate: .*got -1"),
+        ({"schedule": "one_cyle"}, r"^schedule\.name: .*Did you mean 'one_cycle'"),
         ({"learning_rate": float("nan")}, r"^learning_rate: "),
         ({"augment": ("miror",)}, r"^augment\[0\]\.name: .*'mirror'"),
         ({"validation_fraction": 0}, r"^validation_fraction: 0; .*between 0 and 1"),

@@ -11,7 +11,8 @@ from modiste.errors import DataError
 NAME = "memory"
 NOWHERE = (
     "these images were handed over as arrays (ImageClassifier.fit): no file holds them, and no "
-    "test set of theirs is sealed. Ask from Python, with arrays: score(X, y), predictions(X, y)."
+    "test set of theirs is sealed. What asks for images again, as reproduce, export and audit do, "
+    "needs a data set on disk; score(X, y) and predictions(X, y) take arrays."
 )
 
 
