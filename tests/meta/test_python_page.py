@@ -38,7 +38,7 @@ def test_every_public_name_has_an_example_on_the_page() -> None:
 
 @pytest.mark.slow
 def test_the_examples_on_the_page_come_out_as_they_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_idx(tmp_path / "my-images", num_train=300, num_test=100)
     small.write_study(tmp_path / "tiny.yaml", small.STUDY)
@@ -50,4 +50,5 @@ def test_the_examples_on_the_page_come_out_as_they_say(
     test = doctest.DocTestParser().get_doctest(PAGE.read_text("utf-8"), {}, "page", str(PAGE), 0)
     result = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append)
     assert not result.failed, "".join(said)
+    assert "tiny: 0 of 2 runs" in capsys.readouterr().err  # what `verbose` shows in a log
     assert result.attempted > 30

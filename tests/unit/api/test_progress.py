@@ -127,19 +127,3 @@ def test_what_is_verbose_shows_a_bar_and_nothing_else_does(
     with pytest.raises(ParameterError):
         ImageClassifier("mlp", epochs=1, verbose=True, learning_rate=1e30).fit(X, y)
     assert "ImageClassifier: diverged: " in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_study_counts_its_runs(
-    study_file: Any, synthetic_folder: Any, tmp_path: Any, notebook: list[str]
-) -> None:
-    modiste.run_study(
-        study_file,
-        out=tmp_path / "out",
-        data_folder=synthetic_folder,
-        stages=["grid"],
-        verbose=True,
-    )
-    assert "0 of 2 runs" in notebook[0]
-    assert "2 of 2 runs; last: grid, hidden=" in notebook[-1]
-    assert '<progress value="1.0000"' in notebook[-1]

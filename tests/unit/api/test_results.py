@@ -12,6 +12,7 @@ import pytest
 
 import modiste
 from modiste import Evaluation, Predictions, Run, Study
+from modiste.api.progress import StudyBar
 from modiste.errors import DataError, InstallError, SpecError, StoreError
 from modiste.evaluate.metrics import losses
 from modiste.interval import wilson
@@ -175,6 +176,28 @@ def test_a_run_without_answers_says_why(tmp_path: Path, run: Run) -> None:
     with pytest.raises(StoreError, match="was not kept"):
         Predictions.of(kept)
     assert read(kept._repr_html_())
+
+
+# --- the bar of a study ---------------------------------------------------------------------------
+
+
+def test_a_study_counts_its_runs(
+    study: Study, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh, done = driving.make(tmp_path / "out", small.STUDY), study.stages()
+    with StudyBar("tiny") as bar:
+        bar.planned(fresh.stages())
+        bar.planned(done)
+        bar.finished(done[1], done[1].rows[0], run)
+    accuracy = run.metrics["last"]["val"]["accuracy"]
+    assert capsys.readouterr().err.splitlines() == [
+        "tiny: 0 of 2 runs",
+        f"tiny: 3 of 3 runs; last: final, {done[1].rows[0].label}: validation accuracy "
+        f"{accuracy:.4f}",
+    ]
+    with StudyBar("tiny") as bar:
+        bar.note("a worker died")
+    assert capsys.readouterr().err.splitlines() == ["tiny: 0 of 0 runs; a worker died"]
 
 
 # --- names that somebody chose --------------------------------------------------------------------
