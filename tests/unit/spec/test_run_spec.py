@@ -139,6 +139,8 @@ def changed(key: Any, value: Any) -> Any:
         return not value
     if key == "num_train":
         return 40
+    if key == "max_seconds":
+        return 60.0
     if key == "averaging":
         return {"decay": 0.99}
     if key in ("num_layers", "kernel"):  # two lists of filters, one of the known kernels
