@@ -110,6 +110,8 @@ class TrainSpec(Spec):
 
     Attributes:
         epochs: The limit; early stopping may end before it.
+        until: Stop after so many of them, although more are planned: schedules go on counting on
+            `epochs`. What successive halving trains is cut so; see `RunSpec.whole`.
         batch_size: Images in one update.
         optimizer: A part chosen by its `name`, with its own hyperparameters.
         schedule: How the learning rate moves.
@@ -126,6 +128,7 @@ class TrainSpec(Spec):
     """
 
     epochs: int = Field(300, ge=1)
+    until: int | None = Field(None, ge=1)
     batch_size: int = Field(128, ge=1)
     optimizer: SerializeAsAny[Optimizer]
     schedule: SerializeAsAny[Schedule]
@@ -135,6 +138,11 @@ class TrainSpec(Spec):
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
     averaging: Averaging | None = None
     max_seconds: float | None = Field(None, gt=0)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which it ends at the latest."""
+        return self.epochs if self.until is None else self.until
 
 
 class RunSpec(Spec):
@@ -188,11 +196,41 @@ class RunSpec(Spec):
                 filled["train"] = _train({}, preset)
         return filled
 
+    @model_validator(mode="after")
+    def _cut_comes_before_the_end(self) -> Self:
+        until, epochs = self.train.until, self.train.epochs
+        if until is not None and until >= epochs:
+            raise SpecError(
+                f"train.until: {until}, but the run ends after {epochs} epochs at the latest. "
+                "Leave it out, or raise train.epochs."
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         values = super().to_dict()
         if isinstance(self.model.params, Estimator):
             del values["train"]
+        elif self.train.until is None:  # a whole run has nothing to say of cuts
+            del values["train"]["until"]
         return values
+
+    def cut(self, until: int) -> Self:
+        """The same run, stopped after so many epochs; itself if it ends by then anyway."""
+        if isinstance(self.model.params, Estimator) or until >= self.train.epochs:
+            return self
+        train = self.train.model_copy(update={"until": until})
+        return self.model_copy(update={"train": train})
+
+    @property
+    def whole(self) -> Self:
+        """The run that this one is the beginning of; itself if it is not cut.
+
+        Both do the same work, bit for bit, as far as the shorter one goes: a checkpoint of either
+        is one of the other.
+        """
+        if self.train.until is None:
+            return self
+        return self.model_copy(update={"train": self.train.model_copy(update={"until": None})})
 
     def identity(self) -> dict[str, Any]:
         found = super().identity()

@@ -43,6 +43,7 @@ def fit(
     """Train until the limit, early stopping or divergence, moving `state` in place.
 
     What is measured after an epoch is `judge`: the net itself, or one that is given the averages.
+    A run that is cut (`until`) is left "running": whoever plans more goes on from there.
 
     Yields after every update and every inferred batch. Whoever iterates may stop at any of them
     and save the state; going on from it gives the same bits as never having stopped.
@@ -50,7 +51,7 @@ def fit(
     num_steps = train.num_batches(spec.batch_size)
     grads = torch.empty_like(net.weights)
     clock = time.perf_counter()
-    while state.status == "running":
+    while state.status == "running" and state.epoch < spec.last_epoch:
         order = train.order(seed, state.epoch)
         while state.step < num_steps:
             start = state.step * spec.batch_size

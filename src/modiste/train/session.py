@@ -15,6 +15,7 @@ from modiste.data import places
 from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
+from modiste.errors import ResumeError
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.models.layers import Dropout, describe
@@ -26,7 +27,7 @@ from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, fit, infer, score
 from modiste.train.machine import device_facts, prepare
 from modiste.train.noise import kept_share
-from modiste.train.state import TrainState
+from modiste.train.state import TrainState, is_within
 
 Logits = npt.NDArray[np.float32]
 
@@ -40,14 +41,17 @@ class Session:
         checkpoint: Where to go on from, as `save` gave it; from the start if not given.
 
     Raises:
-        ResumeError: If the checkpoint belongs to another run.
+        ResumeError: If the checkpoint belongs to another run, or lies beyond the end of this one.
         SpecError: If the spec makes no net for these images.
+
+    Attributes:
+        fingerprint: Of the whole run, where this one is the beginning of it: that of checkpoints.
     """
 
     def __init__(self, spec: RunSpec, data: TrainingData, checkpoint: bytes | None = None) -> None:
         prepare(spec.threads)
         self.spec = spec
-        self.fingerprint = spec.fingerprint(data.digest)
+        self.fingerprint = spec.whole.fingerprint(data.digest)
         self.net = network(spec, data.train)
         self._data = data
         self._train, self._val = (
@@ -59,6 +63,10 @@ class Session:
         self.state = start(spec, self.net)
         self._judge = self.net if self.state.averaged is None else network(spec, data.train)
         if checkpoint is not None:
+            if not is_within(checkpoint, spec.train.until):
+                raise ResumeError(
+                    f"this checkpoint lies beyond epoch {spec.train.until}, where the run stops."
+                )
             self.state.load(checkpoint, self.fingerprint)
 
     def save(self) -> bytes:
@@ -73,7 +81,7 @@ class Session:
     def finish(self) -> Generator[Tick, None, RunRecord]:
         """Infer with the best and the last weights; a generator that returns the `RunRecord`."""
         state = self.state
-        status, reason = str(state.status), state.reason
+        status, reason = self._end()
         predictions: dict[str, Any] = {}
         weights: dict[str, Any] = {}
         epochs: dict[str, Any] = {}
@@ -82,24 +90,17 @@ class Session:
             net = network(self.spec, self._data.train)
             best = state.best_weights, state.best_statistics
             vectors = [("best", state.best_epoch, best)]
-            if state.status == "finished" and state.epoch != state.best_epoch:
+            if status == "finished" and state.epoch != state.best_epoch:
                 vectors.append(("last", state.epoch, state.judged))
             for name, epoch, (vector, statistics) in vectors:
                 net.load(vector, statistics)
-                train_NK = yield from infer(net, self._train)
-                val_NK = yield from infer(net, self._val)
-                train = measured(self.spec, train_NK, self._data.train)
-                if not math.isfinite(train["loss"]):
+                parts, logits = yield from self._measure(net)
+                if "train" in parts and not math.isfinite(parts["train"]["loss"]):
                     status = "diverged"
                     reason = f"training loss no longer finite with the weights of epoch {epoch}"
                     continue
-                val = measured(self.spec, val_NK, self._data.val)
-                epochs[name] = {"epoch": epoch, "train": train, "val": val}
-                predictions[f"logits_{name}_NK"] = val_NK
-                if self._held is not None and self._data.held is not None:
-                    held_NK = yield from infer(net, self._held)
-                    epochs[name]["held"] = measured(self.spec, held_NK, self._data.held)
-                    predictions[f"held_logits_{name}_NK"] = held_NK
+                epochs[name] = {"epoch": epoch, **parts}
+                predictions |= {f"{part}logits_{name}_NK": some for part, some in logits.items()}
                 for key, tensor in net.named_weights() + net.named_statistics():
                     weights[f"{name}/{key}"] = tensor.cpu().contiguous().numpy().copy()
             if status == "finished" and state.epoch == state.best_epoch:
@@ -124,6 +125,34 @@ class Session:
             predictions=predictions,
             weights=weights if status == "finished" else {},
         )
+
+    def _end(self) -> tuple[str, str]:
+        """How training ended, and why; a cut one could go on, and is finished all the same."""
+        state, train = self.state, self.spec.train
+        if state.status != "running":
+            return str(state.status), state.reason
+        assert state.epoch == train.until, "a run ends where its spec says"
+        return "finished", f"stopped after epoch {state.epoch} of {train.epochs} planned"
+
+    def _measure(
+        self, net: Network
+    ) -> Generator[Tick, None, tuple[dict[str, Any], dict[str, Logits]]]:
+        """Figures by the part of the data, and logits of validation and held-out images.
+
+        A cut run is only weighed against others, by its validation images: inferring all training
+        images would take as long as another epoch.
+        """
+        parts: dict[str, Any] = {}
+        logits: dict[str, Logits] = {}
+        if self.spec.train.until is None:
+            train_NK = yield from infer(net, self._train)
+            parts["train"] = measured(self.spec, train_NK, self._data.train)
+        logits[""] = yield from infer(net, self._val)
+        parts["val"] = measured(self.spec, logits[""], self._data.val)
+        if self._held is not None and self._data.held is not None:
+            logits["held_"] = yield from infer(net, self._held)
+            parts["held"] = measured(self.spec, logits["held_"], self._data.held)
+        return parts, logits
 
 
 def held_part(data: TrainingData) -> dict[str, Any]:

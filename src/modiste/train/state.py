@@ -151,6 +151,19 @@ class TrainState:
         return place
 
 
+def is_within(checkpoint: bytes, until: int | None) -> bool:
+    """Whether a checkpoint stands before the end of that epoch, or right at it.
+
+    A run that is cut there can go on from such a one only. No epoch is no end.
+
+    Raises:
+        ResumeError: If it is no checkpoint of ours.
+    """
+    counters = _counters(checkpoint)
+    epoch, step = counters["epoch"], counters["step"]
+    return until is None or epoch < until or (epoch == until and step == 0)
+
+
 def history_of(checkpoint: bytes) -> list[EpochRow]:
     """The epochs that a checkpoint has behind it.
 

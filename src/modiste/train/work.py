@@ -66,9 +66,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that goes on from a checkpoint, or its record; just one of the two.
+    """A run that goes on from a checkpoint, or its record.
 
-    Neither, if a model that is fitted in one go was given up because somebody wanted to stop.
+    Both, if it was cut and could go on. Neither, if a model that is fitted in one go was given up
+    because somebody wanted to stop.
     """
 
     fingerprint: str
@@ -114,7 +115,11 @@ class Worker:
                     tick = next(steps)
                 except StopIteration as end:
                     self._last = None
-                    return Outcome(task.fingerprint, record=end.value)
+                    is_cut = (
+                        task.spec.train.until is not None and session.state.status != "diverged"
+                    )
+                    checkpoint = session.save() if is_cut else None
+                    return Outcome(task.fingerprint, checkpoint, end.value)
                 now = time.monotonic()
                 if now - told >= TELL_SECONDS:
                     told = now
@@ -125,9 +130,9 @@ class Worker:
                     # slice that could end anywhere else might never come past a long inference.
                     is_time_up = tick.phase == "train" and now - began >= task.seconds
                     if is_time_up or should_stop():
-                        checkpoint = session.save()
-                        self._last = checkpoint, session
-                        return Outcome(task.fingerprint, checkpoint=checkpoint)
+                        saved = session.save()
+                        self._last = saved, session
+                        return Outcome(task.fingerprint, checkpoint=saved)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -157,7 +162,7 @@ class Worker:
     def _session(self, task: Task) -> Session:
         if self._last is not None:
             checkpoint, session = self._last
-            if session.fingerprint == task.fingerprint and checkpoint == task.checkpoint:
+            if session.spec == task.spec and checkpoint == task.checkpoint:
                 return session
             self._last = None
         return Session(task.spec, self._load(task.spec), task.checkpoint)
@@ -173,7 +178,7 @@ def _progress(task: Task, session: Session, tick: Tick) -> Progress:
     return Progress(
         task.fingerprint,
         session.state.epoch,
-        task.spec.train.epochs,
+        task.spec.train.last_epoch,
         tick.phase,
         tick.done,
         tick.total,

@@ -28,6 +28,7 @@ FULL = small.run_spec(
         "train.optimizer": {"name": "adam", "learning_rate": 0.01},
         "data.folds": 5,
         "data.fold": 2,
+        "train.until": 4,
     }
 )
 
