@@ -20,7 +20,8 @@ from rich.text import Text
 from modiste.cli.output import duration
 from modiste.report.numbers import plural
 from modiste.runs.run import Run
-from modiste.search.study import Row, Stage
+from modiste.search.row import Row
+from modiste.search.study import Stage
 from modiste.train.work import Progress
 
 # The time left of a run under way is guessed from its own pace once it was watched for so long.

@@ -13,7 +13,8 @@ from modiste.report.facts import ALL_FAMILIES, RowFacts, StageFacts, seed_spread
 from modiste.report.looks import Look
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
-from modiste.search.study import Row, Stage, Study
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
 from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow, PublishedSpec
 

@@ -25,7 +25,8 @@ from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
-from modiste.search.study import Answers, Row, Stage
+from modiste.search.row import Row
+from modiste.search.study import Answers, Stage
 from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modiste.report.cuts import show
-from modiste.search.study import Row
+from modiste.search.row import Row
 from modiste.spec.settings import CHOICES, Settings, label
 
 

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
-from modiste.search.study import Row, Stage, Study
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
 
 COPIED = ("stages", "figures", "final", "models")
 COLUMNS = (

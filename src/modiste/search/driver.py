@@ -17,7 +17,8 @@ from modiste.runs import files
 from modiste.runs.run import Run, write_run
 from modiste.search.asked import Asked, asked_for
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
-from modiste.search.study import Row, Stage, Study
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override

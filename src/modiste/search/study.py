@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,9 +30,10 @@ from modiste.evaluate.metrics import probabilities
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
+from modiste.search.row import Row, rank_key
 from modiste.search.work_folder import Lock
 from modiste.spec.match import holds
-from modiste.spec.run import RunSpec, versions_here
+from modiste.spec.run import versions_here
 from modiste.spec.settings import Settings, layered
 from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
 from modiste.tables import number, to_frame, to_html
@@ -44,38 +44,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
 KEYS = {"file", "out", "profile", "seed", "data_digest", "versions", "overrides", "spec"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A point of a stage with the runs it has so far.
-
-    Attributes:
-        label, settings: Of the point.
-        specs, fingerprints: One for each seed.
-        is_chosen: Whether this profile runs it.
-        runs: Finished ones, in the order of the seeds.
-    """
-
-    label: str
-    settings: Settings
-    specs: tuple[RunSpec, ...]
-    fingerprints: tuple[str, ...]
-    is_chosen: bool
-    runs: tuple[Run, ...]
-
-    @property
-    def is_done(self) -> bool:
-        return len(self.runs) == len(self.specs)
-
-    def mean(self, epoch: Epoch, part: str, figure: str) -> float:
-        """Mean over the seeds, such as ``mean("last", "val", "accuracy")``.
-
-        NaN if any run is missing or did not finish.
-        """
-        if not self.is_done or any(run.metrics["status"] != "finished" for run in self.runs):
-            return float("nan")
-        return fmean(run.metrics[epoch][part][figure] for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -114,15 +82,8 @@ class Stage:
         More right answers on validation images at that epoch, then fewer parameters, then the
         earlier point. Rows with a run that diverged come last.
         """
-
-        def key(item: tuple[int, Row]) -> tuple[float, int, int]:
-            position, row = item
-            correct = row.mean(epoch, "val", "correct")
-            parameters = row.runs[0].layers["parameters"]["total"]
-            return (float("inf") if math.isnan(correct) else -correct, parameters, position)
-
         done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
-        return [row for _, row in sorted(done, key=key)]
+        return [row for _, row in sorted(done, key=lambda item: rank_key(item[1], epoch, item[0]))]
 
 
 class Answers(NamedTuple):

@@ -12,7 +12,8 @@ from modiste.runs.run import Run
 from modiste.search import published as publication
 from modiste.search.asked import Asked
 from modiste.search.kinds import Kind, kind_of
-from modiste.search.study import Row, Stage, Study
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
 from modiste.spec.settings import layered
 from modiste.spec.study import Found, inherited, points

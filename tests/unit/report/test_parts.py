@@ -17,7 +17,8 @@ from modiste.report.context import gather
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.section import SECTIONS
 from modiste.search import published as publication
-from modiste.search.study import Row, Stage
+from modiste.search.row import Row
+from modiste.search.study import Stage
 from modiste.spec.files import read_study
 from modiste.spec.study import StageSpec, points
 from tests.report_fixture import STUDY_FILE

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from modiste.search.study import Row, Stage, Study
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
 from modiste.spec.study import StageSpec
 from tests import small
 from tests.driving import Script, Watched, drive, make
