@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from modiste.atomic import write_whole
 from modiste.errors import SpecError
+from modiste.spec.base import Spec
+from modiste.spec.flat import unfold
 from modiste.spec.published import PublishedSpec
 from modiste.spec.study import Override, StudySpec, check
 
@@ -80,7 +83,7 @@ def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
         SpecError: If anything in it makes no sense; begins with the file's name.
     """
     try:
-        study = StudySpec.parse(read_yaml(path))
+        study = StudySpec.parse(unfold(read_yaml(path), path.stem))
         check(study)
     except SpecError as error:
         if str(error).startswith(str(path)):
@@ -93,6 +96,31 @@ def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
     published = read_yaml(beside)
     PublishedSpec.parse(published, str(beside))
     return study, published
+
+
+def write_study(values: Mapping[str, Any], path: Path) -> None:
+    """Write a study that was given as a dictionary as a study file.
+
+    Raises:
+        SpecError: If anything in it makes no sense.
+        OSError: If it cannot be written.
+    """
+    study = StudySpec.parse(unfold(values, path.stem))
+    check(study)
+    plain = _said(study)
+    plain["stages"] = [_said(stage) for stage in study.stages]
+    write_whole(path, yaml.safe_dump(plain, sort_keys=False, width=100).encode())
+
+
+def _said(spec: Spec) -> dict[str, Any]:
+    """What of a spec is not as it is where nobody says anything."""
+    values = spec.to_dict()
+    fields = type(spec).model_fields
+    return {
+        (fields[name].alias or name): values[fields[name].alias or name]
+        for name in fields
+        if getattr(spec, name) != fields[name].get_default()
+    }
 
 
 def parse_override(text: str, option: str = "--set") -> Override:

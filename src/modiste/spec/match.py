@@ -19,7 +19,7 @@ def holds(values: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         >>> holds(run, {"train.epochs": 5, "train.optimizer": {"name": "adam"}})
         True
     """
-    return all(_agrees(_value(values, key), wanted) for key, wanted in settings.items())
+    return all(agrees(_value(values, key), wanted) for key, wanted in settings.items())
 
 
 def has(values: Mapping[str, Any], dotted: str) -> bool:
@@ -41,11 +41,17 @@ def _value(values: Mapping[str, Any], dotted: str) -> Any:
     return node
 
 
-def _agrees(value: Any, wanted: Any) -> bool:
+def agrees(value: Any, wanted: Any) -> bool:
+    """Whether one value agrees with a wanted one; a mapping needs to in the keys it is asked for.
+
+    Example:
+        >>> agrees({"name": "sgd", "momentum": 0.9}, {"name": "sgd"}), agrees([768], [768, 512])
+        (True, False)
+    """
     if isinstance(wanted, Mapping):
         return isinstance(value, Mapping) and all(
-            key in value and _agrees(value[key], inner) for key, inner in wanted.items()
+            key in value and agrees(value[key], inner) for key, inner in wanted.items()
         )
     if isinstance(wanted, list | tuple) and isinstance(value, list | tuple):
-        return len(value) == len(wanted) and all(map(_agrees, value, wanted))
+        return len(value) == len(wanted) and all(map(agrees, value, wanted))
     return bool(value == wanted)

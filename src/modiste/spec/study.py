@@ -14,6 +14,7 @@ from modiste.spec.base import Spec
 from modiste.spec.final import check_final
 from modiste.spec.match import holds
 from modiste.spec.run import RunSpec
+from modiste.spec.search import SearchSpec
 from modiste.spec.settings import Settings, assign, label, layered, matches, merge
 
 Profile = Literal["quick", "full"]
@@ -31,12 +32,14 @@ class StageProfile(Spec):
         set: Keys to set in every point that is run, above anything else.
         skip: Why nothing is run in this profile; the report prints it.
         repeats: Seeds of each point.
+        trials: Of a search: points for every compared value.
     """
 
     only: tuple[Settings, ...] | None = None
     set: Settings = {}
     skip: str | None = None
     repeats: int | None = Field(None, ge=1)
+    trials: int | None = Field(None, ge=1)
 
 
 class Confirm(Spec):
@@ -44,7 +47,7 @@ class Confirm(Spec):
 
     Attributes:
         stage: Whose points; the stage before, if not given.
-        top: How many of them, best first.
+        top: How many of them, best first; of every compared value, where a search compares some.
         seeds: Of each: 101, 102, ... beyond the study's own seed.
         among: Full keys and values, such as ``model.params.filters: 32``: only points that agree
             count, and the others need not have been run.
@@ -66,6 +69,7 @@ class StageSpec(Spec):
         preset, threads, data, model, train: Merged over those of the study.
         grid: Keys and the values each takes; every combination is a point, the last key fastest.
         points: Settings of single points, each with an optional `label`; after those of the grid.
+        search: In place of both, points that are chosen one by one; see `SearchSpec`.
         from_: Stages (key ``from``) whose winners' settings are taken over, in this order.
         confirm: In place of points of its own, the best of an earlier stage on fresh seeds. A
             profile that skips it lets the earlier stage hand on its own winner.
@@ -89,6 +93,7 @@ class StageSpec(Spec):
     train: Settings = {}
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
     points: tuple[Settings, ...] = ()
+    search: SearchSpec | None = None
     from_: tuple[Name, ...] = Field((), alias="from")
     confirm: Confirm | None = None
     repeats: int = Field(1, ge=1)
@@ -103,8 +108,27 @@ class StageSpec(Spec):
         found = [changes for key, changes in self.profiles.items() if key == name]
         return found[0] if found else StageProfile()
 
+    def searched(self, profile: str) -> SearchSpec | None:
+        """How a profile searches its points; none of a stage whose points are given."""
+        trials = self.profile(profile).trials
+        if self.search is None or trials is None:
+            return self.search
+        return SearchSpec.parse({**self.search.to_dict(), "trials_per_value": trials})
+
+    def is_chosen(self, profile: str, settings: Settings) -> bool:
+        """Whether a profile runs a point with these settings (and `label`)."""
+        changes = self.profile(profile)
+        if changes.skip is not None:
+            return False
+        return changes.only is None or any(matches(settings, wanted) for wanted in changes.only)
+
     def settings(self) -> list[tuple[str, Settings]]:
-        """Label and settings of every point, in order; one point without any if none is given."""
+        """Label and settings of every point, in order; one point without any if none is given.
+
+        Of a search, which finds its points one by one, a few that hold all that it may choose.
+        """
+        if self.search is not None:
+            return [(label(settings), settings) for settings in self.search.samples()]
         points = []
         for values in itertools.product(*self.grid.values()) if self.grid else ():
             settings = dict(zip(self.grid, values, strict=True))
@@ -220,6 +244,7 @@ def points(
     seed: int,
     earlier: Mapping[str, Found],
     overrides: Iterable[Override] = (),
+    found: Sequence[Settings] | None = None,
 ) -> list[Point]:
     """Every point of a stage, as the profile would run it.
 
@@ -230,6 +255,7 @@ def points(
         seed: Of the first repeat of each point; confirming runs have 101 more.
         earlier: What every stage that this one needs has found.
         overrides: Applied last.
+        found: Points that a search has chosen; some that it could choose, if not given.
 
     Raises:
         SpecError: If a point makes no sense; names the stage, the point and the key.
@@ -241,6 +267,8 @@ def points(
         base = _base(study, stage)
         base = assign(base, inherited(stage, earlier))
         rows, own, names = stage.settings(), changes.set, {"", stage.name}
+        if found is not None:
+            rows = [(label(settings), settings) for settings in found]
         repeats = changes.repeats or stage.repeats
     else:  # as they were in the stage that chose them, but for the seeds
         base = _base(study, origin)
@@ -263,10 +291,25 @@ def points(
             for r in range(repeats)
             for repeat in _folded({"seed": seed + r, **values}, stage.folds, r)
         )
-        is_chosen = _is_chosen(changes, {**settings, "label": text})
+        is_chosen = stage.is_chosen(profile, {**settings, "label": text})
         if stage.confirm is None or holds(specs[0].to_dict(), stage.confirm.among):
             answer.append(Point(text, settings, specs, is_chosen))
-    return answer if stage.confirm is None else answer[: stage.confirm.top]
+    if origin is None or stage.confirm is None:
+        return answer
+    return _best(origin, answer, stage.confirm.top)
+
+
+def _best(origin: StageSpec, found: Sequence[Point], top: int) -> list[Point]:
+    """The first few of some points; of every compared value, where their stage compares some."""
+    keys = list(origin.search.compare) if origin.search else []
+    ranks: dict[str, int] = {}
+    rows = []
+    for point in found:
+        group = repr([point.settings.get(key) for key in keys])
+        ranks[group] = ranks.get(group, 0) + 1
+        if ranks[group] <= top:
+            rows.append(point)
+    return rows
 
 
 def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict[str, Any]]:
@@ -358,6 +401,8 @@ def _check_stages(stages: Sequence[StageSpec]) -> None:
                 raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
         if stage.confirm is not None:
             _check_confirm(stage, stages[:index])
+        if stage.search is not None:
+            _check_search(stage)
         if stage.is_final and not stage.keep_weights:
             raise SpecError(
                 f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "
@@ -368,7 +413,7 @@ def _check_stages(stages: Sequence[StageSpec]) -> None:
 def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
     assert stage.confirm is not None
     where = f"stages[{stage.name}].confirm"
-    own = ("grid", "points", "from_", "data", "model", "train", "preset", "threads")
+    own = ("grid", "points", "search", "from_", "data", "model", "train", "preset", "threads")
     given = [key.rstrip("_") for key in own if getattr(stage, key)]
     if given or stage.repeats != 1:
         word = ", ".join(given) or "repeats"
@@ -387,6 +432,8 @@ def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
     if found.confirm is not None:
         raise SpecError(f"{where}.stage: {found.name!r} confirms another one already.")
     num_points = len(found.settings())
+    if found.search is not None:
+        num_points = min(found.search.num_trials(group) for group in found.search.groups())
     if stage.confirm.top > num_points:
         raise SpecError(
             f"{where}.top: {stage.confirm.top}, but the stage {found.name!r} has "
@@ -402,10 +449,26 @@ def _check_among(stage: StageSpec, found: Sequence[Point]) -> None:
         )
 
 
-def _is_chosen(changes: StageProfile, settings: Settings) -> bool:
-    if changes.skip is not None:
-        return False
-    return changes.only is None or any(matches(settings, wanted) for wanted in changes.only)
+def _check_search(stage: StageSpec) -> None:
+    assert stage.search is not None
+    where = f"stages[{stage.name}]"
+    for key in ("grid", "points"):
+        if getattr(stage, key):
+            raise SpecError(
+                f"{where}: a search chooses the points, so `{key}` has no place beside it. "
+                "`search: {method: grid, tune: {...}}` is a grid, too."
+            )
+    for name, changes in stage.profiles.items():
+        try:
+            stage.searched(name)
+        except SpecError as error:
+            raise SpecError(f"{where}.profiles.{name}: {error}") from None
+        for wanted in changes.only or ():
+            if not set(wanted) <= set(stage.search.compare):
+                raise SpecError(
+                    f"{where}.profiles.{name}.only: {wanted}; of a search, only compared values "
+                    "can be left out. `trials` tells how many points are tried."
+                )
 
 
 def _check_only(stage: StageSpec, changes: StageProfile, rows: Sequence[Settings]) -> None:
