@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from modiste.runs.run import Run
 from modiste.search.collect import collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Study
-from modiste.spec.files import parse_override, read_study
+from modiste.spec.files import parse_override, read_study, write_study
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
 
@@ -35,7 +35,7 @@ LEDGER = "ledger"
 
 
 def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    file: str | Path,
+    file: str | Path | Mapping[str, Any],
     *,
     profile: str = "quick",
     out: str | Path | None = None,
@@ -53,7 +53,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """Run what is not finished of a study, and write its report when all of it is.
 
     Args:
-        file: A study file.
+        file: A study file, or what would stand in one, as a dictionary; it is then written into
+            the study folder as ``NAME.yaml``.
         profile: ``quick`` or ``full``.
         out: The study folder; ``runs/NAME-PROFILE`` if not given.
         seed: Of every point; the file's if not given.
@@ -76,7 +77,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         StoreError: If the folder cannot be written, or holds another study.
     """
     opened = open_study(
-        file,
+        _file_of(file, profile, out) if isinstance(file, Mapping) else file,
         profile=profile,
         out=out,
         seed=seed,
@@ -103,6 +104,15 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     _save_finals(study, images)
     write_report(study)
     return study, True
+
+
+def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> Path:
+    """The study file of a dictionary, in the folder of its study."""
+    name = str(values.get("name", "study"))
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{profile}"
+    need_writable(folder)
+    write_study(values, folder / f"{name}.yaml")
+    return folder / f"{name}.yaml"
 
 
 @dataclass(frozen=True)

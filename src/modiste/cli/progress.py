@@ -143,7 +143,7 @@ class Display:
         )
         return (
             stage.spec.name,
-            f"{len(runs)} of {sum(len(row.specs) for row in stage.chosen)}",
+            f"{len(runs)} of {sum(len(row.specs) for row in stage.chosen) + _to_come(stage)}",
             ranked[0].label if ranked else "",
             f"{ranked[0].mean('last', 'val', 'accuracy'):.4f}" if ranked else "",
             "" if left is None else ("" if runs else "at most ") + duration(left),
@@ -222,6 +222,12 @@ def seconds_left(
     return max([*left, work / max(1, num_workers)])
 
 
+def _to_come(stage: Stage) -> int:
+    """Runs of points that a search has not chosen yet."""
+    each = len(stage.rows[0].specs) if stage.rows else stage.spec.repeats
+    return stage.num_to_come * each
+
+
 def _count(stages: Sequence[Stage]) -> tuple[int, int]:
     total: set[str] = set()
     done: set[str] = set()
@@ -229,7 +235,7 @@ def _count(stages: Sequence[Stage]) -> tuple[int, int]:
         for row in stage.chosen:
             total.update(row.fingerprints)
             done.update(run.fingerprint for run in row.runs)
-    return len(total), len(done)
+    return len(total) + sum(map(_to_come, stages)), len(done)
 
 
 def _describe(progress: Progress) -> str:

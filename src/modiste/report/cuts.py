@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,13 @@ class Cut:
 
 def cut_of(study: Study, stage: Stage, earlier: Mapping[str, Found]) -> Cut:
     """What was cut of a stage that waits for nothing."""
-    full = points(study.spec, stage.spec, "full", study.seed, earlier)
+    given = None if stage.spec.search is None else [row.settings for row in stage.rows]
+    full = points(study.spec, stage.spec, "full", study.seed, earlier, found=given)
     changed: dict[str, tuple[list[str], list[str]]] = {}
     for point, row in zip(full, stage.rows, strict=True):
         if not row.is_chosen:
             continue
-        ours = flatten(row.specs[0].to_dict())
+        ours = flatten(row.specs[0].whole.to_dict())  # halving cuts in any profile
         theirs = flatten(point.specs[0].to_dict())
         for key in sorted(ours.keys() | theirs.keys()):
             if key in _NEUTRAL or ours.get(key) == theirs.get(key):
@@ -79,11 +80,20 @@ def cut_of(study: Study, stage: Stage, earlier: Mapping[str, Found]) -> Cut:
             _add(after, show(ours.get(key)))
     return Cut(
         {key: (" or ".join(full), " or ".join(here)) for key, (full, here) in changed.items()},
-        num_run=len(stage.chosen),
-        num_points=len([point for point in full if point.is_chosen]),
+        num_run=len(stage.chosen) + stage.num_to_come,
+        num_points=_num_points(stage, full),
         repeats=min((len(row.specs) for row in stage.rows), default=0),
         full_repeats=_repeats(full),
     )
+
+
+def _num_points(stage: Stage, full: Sequence[Point]) -> int:
+    """Of the full profile."""
+    search = stage.spec.searched("full")
+    if search is None:
+        return len([point for point in full if point.is_chosen])
+    groups = [group for group in search.groups() if stage.spec.is_chosen("full", group)]
+    return sum(search.num_trials(group) for group in groups)
 
 
 def flatten(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -47,10 +47,11 @@ class RunRecord:
         environment: Where it was computed.
         history: One mapping for each epoch, keys as in `COLUMNS`.
         metrics: Status, epochs, and for the best and the last epoch loss and accuracy on train
-            and validation images, inferred with that epoch's weights.
+            and validation images, inferred with that epoch's weights; of a run that was cut, on
+            validation images alone.
         layers: The layer table.
         predictions: ``logits_best_NK``, ``logits_last_NK``, ``labels``, ``image_ids``.
-        weights: ``best/NAME`` and ``last/NAME``; empty for a run that diverged.
+        weights: ``best/NAME`` and ``last/NAME``; empty for a run that diverged or was cut.
     """
 
     fingerprint: str
@@ -176,6 +177,11 @@ class Run:
         if (status := self.metrics["status"]) != "finished":
             reason = self.metrics.get("reason") or "no reason is known"
             raise StoreError(f"{self.folder}: this run has no weights: {status} ({reason}).")
+        if (until := self.spec.train.until) is not None:
+            raise StoreError(
+                f"{self.folder}: this run has no weights: it was cut after epoch {until}, as the "
+                "beginning of a longer one."
+            )
         content = files.read_checked(self.folder, "model.safetensors")
         arrays = safetensors.numpy.load(content)
         prefix = f"{epoch}/"

@@ -15,7 +15,9 @@ from modiste.errors import StoreError
 from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.runs.run import Run, write_run
+from modiste.search import latency
 from modiste.search.asked import Asked, asked_for
+from modiste.search.choosing import choose
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
@@ -23,6 +25,7 @@ from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override
 from modiste.train.session import record
+from modiste.train.state import is_within
 from modiste.train.work import Outcome, Progress, Task
 
 # A worker comes back with a checkpoint this often: what a crash can cost, in seconds.
@@ -50,10 +53,20 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class _Todo:
+    """A run that is to be done.
+
+    Attributes:
+        whole: Fingerprint of the run that it is the beginning of, or its own: whose checkpoints
+            it goes on from.
+        order: What is done first: the least.
+    """
+
     stage: str
     row: Row
     spec: RunSpec
     fingerprint: str
+    whole: str
+    order: tuple[float, ...]
 
 
 class Driver:
@@ -115,7 +128,7 @@ class Driver:
             with Pool(arrays, self._study.data_digest) as pool:
                 is_stopping = False
                 while True:
-                    found = self._study.stages()
+                    found = self._read(wanted)
                     self._save_splits(found)
                     self._decide(found, wanted)
                     self._watcher.planned([s for s in found if s.spec.name in wanted])
@@ -134,6 +147,24 @@ class Driver:
                             return False
                         for event in pool.events(WAIT_SECONDS):
                             is_changed |= self._handle(event, pool, is_stopping)
+
+    def _read(self, wanted: frozenset[str]) -> list[Stage]:
+        """All stages as they stand, with the points that their searches choose by now."""
+        while True:
+            found = self._study.stages()
+            searching = [stage for stage in found if stage.spec.name in wanted]
+            for stage in searching:
+                self._measure(stage)
+            # What is chosen may have been run before, and then more can be chosen at once.
+            if not any(choose(self._study, stage) for stage in searching):
+                return found
+
+    def _measure(self, stage: Stage) -> None:
+        """How long an image takes, where a search weighs that."""
+        if stage.spec.search is not None and "latency" in stage.spec.search.goals:
+            for row in (*stage.rows, *stage.lower):
+                for run in row.runs[:1]:
+                    latency.need(self._study.folder, run)
 
     def _sweep(self) -> None:
         """Remove what a driver that was killed had begun to write; we alone write here now."""
@@ -169,21 +200,32 @@ class Driver:
                 raise files.cannot_write(path, error) from None
 
     def _todo(self, stages: Sequence[Stage], asked: Asked) -> list[_Todo]:
-        """Runs that nobody works on, each fingerprint once, the longest first.
+        """Runs that nobody works on, each fingerprint once.
 
-        So no core idles at the end behind a long run that began late. Which run comes first
-        changes no result.
+        Given points the longest first, so that no core idles at the end behind a long run that
+        began late; then those of searches, a bracket after the other and what is up before what is
+        below it. Which run comes first changes no result.
         """
         todo: dict[str, _Todo] = {}
-        for stage in stages:
+        for number, stage in enumerate(stages):
+            places = {id(trial.row): trial for trial in stage.trials}
             for row in stage.chosen:
                 if not asked.includes(stage.spec.name, row.specs[0]):
                     continue
                 done = {run.fingerprint for run in row.runs}
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
-                    if fingerprint not in done and fingerprint not in self._under_way:
-                        todo.setdefault(fingerprint, _Todo(stage.spec.name, row, spec, fingerprint))
-        return sorted(todo.values(), key=lambda item: -self._cost(item.spec))
+                    if fingerprint in done or fingerprint in self._under_way:
+                        continue
+                    trial = places.get(id(row))
+                    order: tuple[float, ...] = (0, -self._cost(spec))
+                    if trial is not None:
+                        order = (1, number, trial.bracket, -len(trial.rungs), trial.number)
+                    item = _Todo(stage.spec.name, row, spec, fingerprint, self._whole(spec), order)
+                    todo.setdefault(fingerprint, item)
+        return sorted(todo.values(), key=lambda item: item.order)
+
+    def _whole(self, spec: RunSpec) -> str:
+        return spec.whole.fingerprint(self._study.data_digest, self._study.versions)
 
     def _cost(self, spec: RunSpec) -> int:
         """FLOPs for one image and one pass, times the most epochs it may take.
@@ -192,7 +234,7 @@ class Driver:
         """
         images, params = self._images, spec.model.params
         flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
-        return sys.maxsize if flops is None else int(flops) * spec.train.epochs
+        return sys.maxsize if flops is None else int(flops) * spec.train.last_epoch
 
     def _fill(self, pool: Pool, todo: list[_Todo]) -> None:
         """Start runs, in order, as long as their threads fit; one run always does."""
@@ -202,8 +244,15 @@ class Driver:
                 return
             item = todo.pop(0)
             self._under_way[item.fingerprint] = item
-            self._checkpoints[item.fingerprint] = self._work.load(item.fingerprint)
+            self._checkpoints[item.fingerprint] = self._begun(item)
             self._submit(pool, item)
+
+    def _begun(self, item: _Todo) -> bytes | None:
+        """A checkpoint to go on from; one from beyond the end of a run that is cut is none."""
+        checkpoint = self._work.load(item.whole)
+        if checkpoint is None or not is_within(checkpoint, item.spec.train.until):
+            return None
+        return checkpoint
 
     def _submit(self, pool: Pool, item: _Todo) -> None:
         checkpoint = self._checkpoints[item.fingerprint]
@@ -220,7 +269,7 @@ class Driver:
         if isinstance(event, Outcome) and event.record is None:
             # One that is fitted in one go has nothing to go on from, and begins anew.
             if event.checkpoint is not None:
-                self._work.save(item.fingerprint, event.checkpoint)
+                self._work.save(item.whole, event.checkpoint)
                 self._checkpoints[item.fingerprint] = event.checkpoint
                 self._deaths.pop(item.fingerprint, None)
             if not is_stopping:
@@ -246,7 +295,10 @@ class Driver:
         assert outcome.record is not None
         folder = self._study.run_folder(item.fingerprint)
         write_run(outcome.record, folder)
-        self._work.forget(item.fingerprint)
+        if outcome.checkpoint is None:
+            self._work.forget(item.whole)
+        else:  # it was cut, and may be let up
+            self._work.save(item.whole, outcome.checkpoint, depth=1)
         del self._under_way[item.fingerprint]
         del self._checkpoints[item.fingerprint]
         self._watcher.finished(self._study.stage(item.stage), item.row, Run(folder))
@@ -259,6 +311,8 @@ class Driver:
             rows = stage.ranked(epoch)[: stage.spec.keep_weights] if stage.is_done else stage.rows
             needed.update(name for row in rows for name in row.fingerprints)
         for stage in stages:
+            self._let_go(stage)
+        for stage in stages:
             if stage.spec.name not in wanted or not stage.is_done or not stage.chosen:
                 continue
             path = self._study.folder / "stages" / f"{stage.spec.name}.json"
@@ -269,6 +323,20 @@ class Driver:
                 for run in row.runs:
                     if run.fingerprint not in needed and run.has_weights:
                         run.drop_weights("dropped: not among the best of its stage")
+
+    def _let_go(self, stage: Stage) -> None:
+        """Forget how to go on with trials that were not let up, once that is certain."""
+        highest: dict[tuple[int, int], int] = {}
+        for trial in stage.trials:
+            place = trial.group, trial.bracket
+            highest[place] = max(highest.get(place, 0), len(trial.rungs))
+        busy = {item.whole for item in self._under_way.values()}
+        for trial in stage.trials:
+            is_left = len(trial.rungs) < highest[trial.group, trial.bracket] or stage.is_done
+            if trial.row.is_done and is_left:
+                for spec in trial.row.specs:
+                    if self._whole(spec) not in busy:
+                        self._work.forget(self._whole(spec))
 
     def _decision(self, stage: Stage) -> dict[str, object]:
         epoch = self._study.spec.rank_epoch

@@ -151,7 +151,7 @@ def expected_epochs(trials: Collection[Trial]) -> dict[str, Epochs]:
     """
     alike: dict[tuple[Source, Hashable], list[tuple[int, int]]] = defaultdict(list)
     for trial in trials:
-        limit = trial.spec.train.epochs
+        limit = trial.spec.train.last_epoch
         for likeness in _likenesses(trial):
             if trial.done and trial.done.is_good:
                 alike["finished", likeness].append((trial.done.epochs, limit))
@@ -163,7 +163,7 @@ def expected_epochs(trials: Collection[Trial]) -> dict[str, Epochs]:
 def _epochs(
     trial: Trial, alike: Mapping[tuple[Source, Hashable], Sequence[tuple[int, int]]]
 ) -> Epochs:
-    limit = trial.spec.train.epochs
+    limit = trial.spec.train.last_epoch
     sources: tuple[Source, ...] = ("finished", "published")
     for likeness in _likenesses(trial) if trial.spec.train.early_stopping else ():
         for source in sources:
@@ -218,9 +218,12 @@ def time_of(
         return None
     num_updates = -(-trial.num_train // trial.kind.batch_size)
     epoch = num_updates * pace.per_update + trial.num_val * pace.per_image_inferred
-    # At the end all images go through the net of the best epoch, and of the last.
-    end = 2 * (trial.num_train + trial.num_val) * pace.per_image_inferred
-    return Time(epochs * epoch + end, trial.spec.train.epochs * epoch + end)
+    # At the end all images go through the net of the best epoch, and of the last; of a run that is
+    # cut, the validation images do.
+    num_inferred = trial.num_val + (trial.num_train if trial.spec.train.until is None else 0)
+    end = 2 * num_inferred * pace.per_image_inferred
+    numbers = (max(0, number - trial.begun) for number in (epochs, trial.spec.train.last_epoch))
+    return Time(*(number * epoch + end for number in numbers))
 
 
 def _pace_from(trial: Trial, finished: Mapping[Kind, Pace], measured: Mapping[Kind, Pace]) -> str:
@@ -315,17 +318,33 @@ def disk_of(survey: Survey, num_workers: int, arrays_bytes: int) -> Disk:
         kept.update(name for row in rows[: part.keep_weights] for name in row)
         if part.is_final:
             rest += max(weights[name] for name in part.fingerprints) // 2
+    for name in dict.fromkeys(name for part in survey.parts for name in part.lower):
+        trial = survey.trials[name]
+        rest += _rest_bytes(trial, epochs[name].number)
     checkpoints = sorted((_checkpoints_bytes(trial) for trial in todo), reverse=True)
     return Disk(
         now=sum(t.done.kept_bytes + t.done.weights_bytes for t in asked if t.done),
         end=rest + sum(weights[name] for name in kept),
-        peak=rest + sum(weights.values()) + sum(checkpoints[:num_workers]),
+        peak=rest + sum(weights.values()) + sum(checkpoints[:num_workers]) + _parked(survey),
     )
+
+
+def _parked(survey: Survey) -> int:
+    """Checkpoints of trials that wait to be let up: one of each, all of a stage at the most."""
+    parked = 0
+    for part in survey.parts:
+        if part.lower and any(survey.trials[name].done is None for name in part.fingerprints):
+            parked += sum(
+                _checkpoints_bytes(survey.trials[name]) // 2 for name in part.fingerprints
+            )
+    return parked
 
 
 def _weights_bytes(trial: Trial) -> int:
     if trial.done:
         return trial.done.weights_bytes
+    if trial.spec.train.until is not None:
+        return 0
     return WEIGHTS_BYTES * trial.kind.parameters if trial.kind else 0
 
 

@@ -20,6 +20,7 @@ class Row:
         specs, fingerprints: One for each seed.
         is_chosen: Whether this profile runs it.
         runs: Finished ones, in the order of the seeds.
+        until: Epochs after which its runs are cut; none if they go to their end.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Row:
     fingerprints: tuple[str, ...]
     is_chosen: bool
     runs: tuple[Run, ...]
+    until: int | None = None
 
     @property
     def is_done(self) -> bool:
@@ -47,7 +49,7 @@ def rank_key(row: Row, epoch: Epoch, position: int) -> tuple[float, int, int]:
     """What finished rows are sorted by, best first.
 
     More right answers on validation images at that epoch, then fewer parameters, then the earlier
-    point. Rows with a run that diverged come last.
+    point. Rows with a run that broke come last.
     """
     correct = row.mean(epoch, "val", "correct")
     parameters = row.runs[0].layers["parameters"]["total"]

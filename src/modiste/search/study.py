@@ -2,6 +2,7 @@
 
     STUDY/
       study.json        the study as it was read, profile, seed, overrides, published figures
+      trials/NAME.json  of a stage that searches, the points it has chosen so far
       stages/NAME.json  the points of a stage with the fingerprints of their runs; its winner
       runs/ID/          run folders, shared by all stages: ID begins the fingerprint
       final/ID/         what the test set said of a frozen list of runs, once opened
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ from modiste.evaluate.metrics import probabilities
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
+from modiste.search import trial_log
+from modiste.search.climbing import Trial, climb
 from modiste.search.row import Row, rank_key
 from modiste.search.work_folder import Lock
 from modiste.spec.match import holds
@@ -53,12 +56,15 @@ class Stage:
     Attributes:
         spec: As the study file has it.
         rows: Every point of the published protocol, run or not; empty while the stage waits for
-            the winner of another.
+            the winner of another. Of a search, those it has chosen, as far as they were let up.
         skipped: Why this profile runs nothing of it; empty if it does.
         waits_for: Stages whose winners it needs and that are not finished.
         inherited: What it took over from those winners.
         stands_aside_for: The stage that it would confirm, did the profile not skip it: that one's
             winner is then handed on in its place.
+        trials: Of a search, a trial for each row.
+        num_to_come: Of a search, points that it has not chosen yet.
+        is_foreseen: Some of its trials are guesses, as a plan makes them.
     """
 
     spec: StageSpec
@@ -67,23 +73,39 @@ class Stage:
     waits_for: tuple[str, ...] = ()
     inherited: Settings = field(default_factory=dict)
     stands_aside_for: Stage | None = None
+    trials: tuple[Trial, ...] = ()
+    num_to_come: int = 0
+    is_foreseen: bool = False
 
     @property
     def chosen(self) -> list[Row]:
         return [row for row in self.rows if row.is_chosen]
 
     @property
+    def lower(self) -> list[Row]:
+        """Rows of the rungs that trials have left behind."""
+        return [row for trial in self.trials for row in trial.rungs[:-1]]
+
+    @property
     def is_done(self) -> bool:
-        return not self.waits_for and all(row.is_done for row in self.chosen)
+        is_all = not self.waits_for and not self.num_to_come
+        return is_all and all(row.is_done for row in self.chosen)
 
     def ranked(self, epoch: Epoch) -> list[Row]:
         """Finished rows, best first.
 
-        More right answers on validation images at that epoch, then fewer parameters, then the
-        earlier point. Rows with a run that diverged come last.
+        Those that were trained to the end come before those that were cut, and these by how far
+        they got; then by `rank_key`. Those that broke come last.
         """
+
+        def key(item: tuple[int, Row]) -> tuple[bool, float, tuple[float, int, int]]:
+            position, row = item
+            rank = rank_key(row, epoch, position)
+            until = math.inf if row.until is None else row.until
+            return math.isinf(rank[0]), -until, rank
+
         done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
-        return [row for _, row in sorted(done, key=lambda item: rank_key(item[1], epoch, item[0]))]
+        return [row for _, row in sorted(done, key=key)]
 
 
 class Answers(NamedTuple):
@@ -207,11 +229,12 @@ class Study:
                 raise ResumeError(
                     f"{folder} holds a study that differs in: {', '.join(differs)}. {ELSEWHERE}"
                 )
-            if lost := cls(folder, there).runs_without_place(cls(folder, value)):
+            new = cls(folder, value)
+            if lost := cls(folder, there).runs_without_place(new):
                 raise ResumeError(
                     f"{folder} holds finished runs that the study file has no place for any more: "
-                    f"{_counted(lost)}. Put their points back, or keep them as they are: "
-                    f"{ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
+                    f"{_counted(lost)}.{_moved(new, lost)} Put their points back, or keep them as "
+                    f"they are: {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
                 )
         if not is_written:
             return cls(folder, value)
@@ -344,11 +367,16 @@ class Study:
         """
         stages = changed.stages()
         waits = {stage.spec.name for stage in stages if stage.waits_for}
-        kept = {name for stage in stages for row in stage.rows for name in row.fingerprints}
+        kept = {
+            name
+            for stage in stages
+            for row in (*stage.rows, *stage.lower)
+            for name in row.fingerprints
+        }
         lost = {
             run.fingerprint: stage.spec.name
             for stage in self.stages()
-            for row in stage.rows
+            for row in (*stage.rows, *stage.lower)
             for run in row.runs
             if run.fingerprint not in kept and stage.spec.name not in waits
         }
@@ -387,12 +415,65 @@ class Study:
         aside = origin if spec.confirm and skipped else None
         if waits:
             return Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside)
+        taken = inherited(spec, found)
+        if spec.search is not None:
+            return self._searched(spec, found, Stage(spec, (), skipped, inherited=taken))
         rows = tuple(
             self.row(point)
             for point in points(self.spec, spec, self.profile, self.seed, found, self.overrides)
         )
-        taken = inherited(spec, found)
         return Stage(spec, rows, skipped, inherited=taken, stands_aside_for=aside)
+
+    def _searched(self, spec: StageSpec, found: Mapping[str, Found], stage: Stage) -> Stage:
+        """A stage that searches, with the points it has chosen so far."""
+        search = spec.searched(self.profile)
+        assert search is not None
+        chosen = trial_log.read(self.folder, spec.name, search)
+        trials = self.climbed(spec, found, chosen)
+        to_come = sum(
+            search.num_trials(group) - len(points)
+            for group, points in zip(search.groups(), chosen, strict=True)
+            if spec.is_chosen(self.profile, group)
+        )
+        rows = tuple(trial.row for trial in trials)
+        return replace(stage, rows=rows, trials=tuple(trials), num_to_come=to_come)
+
+    def climbed(
+        self,
+        spec: StageSpec,
+        found: Mapping[str, Found],
+        chosen: Sequence[Sequence[Settings]],
+        *,
+        foresees: bool = False,
+    ) -> list[Trial]:
+        """The trials of a search, as far as they have been let up.
+
+        Args:
+            spec: Of the stage.
+            found: What the stages that it needs have found.
+            chosen: Points of each combination of compared values.
+            foresees: Up to where some of them will come in the end; see `climb`.
+        """
+        search = spec.searched(self.profile)
+        assert search is not None
+        trials: list[Trial] = []
+        for number, group in enumerate(search.groups()):
+            full = [{**group, **point} for point in chosen[number]]
+            made = points(self.spec, spec, self.profile, self.seed, found, self.overrides, full)
+            trials += climb(
+                number,
+                [self.row(point) for point in made],
+                search.brackets(group),
+                self._cut,
+                self.spec.rank_epoch,
+                foresees=foresees,
+            )
+        return trials
+
+    def _cut(self, row: Row, until: int) -> Row:
+        """The same point, stopped after so many epochs, with the runs that it has so far."""
+        specs = tuple(spec.cut(until) for spec in row.specs)
+        return self.row(Point(row.label, row.settings, specs, row.is_chosen))
 
     def row(self, point: Point) -> Row:
         """A point with the runs that it has so far."""
@@ -401,7 +482,10 @@ class Study:
         )
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
-        return Row(point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs)
+        until = point.specs[0].train.until
+        return Row(
+            point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs, until
+        )
 
 
 FACTS = (
@@ -432,3 +516,14 @@ def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:
 
 def _counted(stages: Sequence[str]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())
+
+
+def _moved(study: Study, lost: Sequence[str]) -> str:
+    """What has changed of the searches that lost runs; such a change moves their points."""
+    keys = [
+        f"stages[{spec.name}].{key}"
+        for spec in study.spec.stages
+        if spec.name in lost
+        for key in trial_log.differences(study.folder, spec.name, spec.searched(study.profile))
+    ]
+    return f" Changed: {', '.join(keys)}." if keys else ""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modiste.data.types import ImageSet
 from modiste.runs.environment import environment
 from modiste.runs.run import Run
 from modiste.search import published as publication
+from modiste.search import trial_log
 from modiste.search.asked import Asked
 from modiste.search.kinds import Kind, kind_of
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
 from modiste.spec.settings import layered
+from modiste.spec.space import identity
 from modiste.spec.study import Found, inherited, points
 
 
@@ -47,6 +49,7 @@ class Trial:
         kind: What kind of work it is; none if its model is fitted in one go.
         published_epochs: How long the publication trained it, where that says so.
         done: What is known of it, if it has ended.
+        begun: Epochs that a finished beginning of it has behind it.
     """
 
     stage: str
@@ -58,13 +61,14 @@ class Trial:
     kind: Kind | None
     published_epochs: int | None = None
     done: Done | None = None
+    begun: int = 0
 
     @property
     def flops(self) -> int:
         """Of all epochs up to the limit, forward; more than any of what is fitted in one go."""
         if self.kind is None:
             return sys.maxsize
-        return self.kind.flops * self.num_train * self.spec.train.epochs
+        return self.kind.flops * self.num_train * (self.spec.train.last_epoch - self.begun)
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,11 @@ class Part:
     Attributes:
         rows: Fingerprints of these points, one for each seed.
         needs: Stages whose results it begins with.
-        is_guessed: It waits for a winner, in whose place stands the first point.
+        is_guessed: It waits for a winner, in whose place stands the first point; or it searches,
+            and its points, or how far each will go, are not all known.
         keep_weights: Points that keep their weights.
         is_final: Its winner is saved as a model.
+        lower: Fingerprints of the beginnings that its trials leave behind.
     """
 
     name: str
@@ -85,6 +91,7 @@ class Part:
     is_guessed: bool = False
     keep_weights: int = 3
     is_final: bool = False
+    lower: tuple[str, ...] = ()
 
     @property
     def fingerprints(self) -> list[str]:
@@ -130,8 +137,9 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
     parts, partly, left = [], set(), []
     for stage in with_guesses(study):
         name, needs = stage.spec.name, study.spec.needs(stage.spec)
-        for row in stage.rows:
-            for trial in _trials(name, row, images):
+        below = {id(trial.row): trial.rungs[:-1] for trial in stage.trials}
+        for row in (*stage.rows, *stage.lower):
+            for trial in _trials(name, row, images, below.get(id(row), ())):
                 known = trials.get(trial.fingerprint, trial)
                 found = publication.find(published, name, trial.spec)
                 epochs = (found.epochs or found.epochs_about) if found else None
@@ -150,20 +158,28 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
                     name,
                     tuple(row.fingerprints for row in rows),
                     needs,
-                    is_guessed=bool(stage.waits_for),
+                    is_guessed=bool(stage.waits_for) or stage.is_foreseen,
                     keep_weights=stage.spec.keep_weights,
                     is_final=stage.spec.is_final,
+                    lower=tuple(name for row in stage.lower for name in row.fingerprints),
                 )
             )
     return Survey(tuple(parts), trials, tuple(left))
 
 
 def with_guesses(study: Study) -> list[Stage]:
-    """Every stage with its rows; for a winner that is not known yet stands the first point."""
+    """Every stage with its rows; for a winner that is not known yet stands the first point.
+
+    A search has all the trials that it will have, each as far up as it may come: the first ones
+    stand for those that will be let up, and evenly spread points for what will be learnt.
+    """
     answer: list[Stage] = []
     found: dict[str, Found] = {}
     for stage in study.stages():
-        answer.append(_guessed(study, stage, found) if stage.waits_for else stage)
+        if stage.spec.search is not None:
+            answer.append(_foreseen(study, stage, found))
+        else:
+            answer.append(_guessed(study, stage, found) if stage.waits_for else stage)
         rows = answer[-1].chosen or answer[-1].rows
         base = answer[-1].inherited
         first = tuple((row.label, layered(base, row.settings)) for row in rows)
@@ -177,10 +193,42 @@ def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
     return replace(stage, rows=rows, inherited=inherited(stage.spec, found))
 
 
-def _trials(stage: str, row: Row, images: ImageSet) -> list[Trial]:
+def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
+    search = stage.spec.searched(study.profile)
+    assert search is not None
+    if stage.is_done or stage.skipped:
+        return stage
+    chosen = trial_log.read(study.folder, stage.spec.name, search)
+    known = [len(points) for points in chosen]
+    for number, group in enumerate(search.groups()):
+        tried = {identity(point) for point in chosen[number]}
+        for at in range(known[number], search.num_trials(group)):
+            point = search.method.propose(search.space(group), at, tried, ())
+            chosen[number].append(point)
+            tried.add(identity(point))
+    trials = study.climbed(stage.spec, found, chosen, foresees=True)
+    last = max(search.num_trials(group) for group in search.groups()) - 1
+    return replace(
+        stage,
+        rows=tuple(trial.row for trial in trials),
+        trials=tuple(trials),
+        num_to_come=0,
+        is_foreseen=bool(search.halving) or search.method.num_needed(last) > 0,
+        inherited=inherited(stage.spec, found),
+    )
+
+
+def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> list[Trial]:
+    """The runs of a row, with what is known of them and of the beginnings of the same trial."""
     runs = {run.fingerprint: run for run in row.runs}
     trials = []
-    for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
+    for number, (spec, fingerprint) in enumerate(zip(row.specs, row.fingerprints, strict=True)):
+        begun = [
+            int(run.metrics["epochs"])
+            for lower in below
+            for run in lower.runs
+            if run.fingerprint == lower.fingerprints[number]
+        ]
         num_left = len(images) - spec.data.num_val
         trials.append(
             Trial(
@@ -192,6 +240,7 @@ def _trials(stage: str, row: Row, images: ImageSet) -> list[Trial]:
                 num_classes=images.num_classes,
                 kind=kind_of(spec, images.shape_CHW, images.num_classes),
                 done=_done(runs[fingerprint]) if fingerprint in runs else None,
+                begun=max(begun, default=0),
             )
         )
     return trials

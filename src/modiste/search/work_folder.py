@@ -23,12 +23,12 @@ class WorkFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, fingerprint: str, checkpoint: bytes) -> None:
-        """Store the newest checkpoint of a run and forget all but the one before."""
+    def save(self, fingerprint: str, checkpoint: bytes, depth: int = 2) -> None:
+        """Store the newest checkpoint of a run and forget all but so many, this one included."""
         folder = self._of(fingerprint)
         name = f"{hashlib.sha256(checkpoint).hexdigest()}.safetensors"
         files.write_bytes(folder / name, checkpoint)
-        kept = [name, *(old for old in self._names(fingerprint) if old != name)][:2]
+        kept = [name, *(old for old in self._names(fingerprint) if old != name)][:depth]
         files.write_json(folder / "checkpoints.json", {"schema": 1, "newest_first": kept})
         for path in folder.glob("*.safetensors"):
             if path.name not in kept:

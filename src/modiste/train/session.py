@@ -101,6 +101,8 @@ class Session:
                     continue
                 epochs[name] = {"epoch": epoch, **parts}
                 predictions |= {f"{part}logits_{name}_NK": some for part, some in logits.items()}
+                if self.spec.train.until is not None:
+                    continue  # its checkpoint has them, if it goes on
                 for key, tensor in net.named_weights() + net.named_statistics():
                     weights[f"{name}/{key}"] = tensor.cpu().contiguous().numpy().copy()
             if status == "finished" and state.epoch == state.best_epoch:

@@ -119,7 +119,10 @@ def lines(plan: Plan) -> Iterator[str]:
     stages = plan.forecast.stages
     yield "Times are those of a stage's runs one after another."
     if any(stage.is_guessed for stage in stages):
-        yield "* waits for another stage; the first points of that one stand for its best."
+        yield (
+            "* waits for another stage, or searches: the first points stand for the best ones, "
+            "evenly spread ones for what will be learnt."
+        )
     shared = [
         f"{stage.name} has {plural(count, 'run')} of {other}"
         for stage in stages

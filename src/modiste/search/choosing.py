@@ -1,0 +1,104 @@
+"""The next points of the searches of a study: chosen from what has come out so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from modiste.runs.run import Epoch
+from modiste.search import trial_log
+from modiste.search.climbing import Trial
+from modiste.search.goals import goal_values
+from modiste.search.row import Row
+from modiste.search.study import Stage, Study
+from modiste.spec.search import SearchSpec, Told
+from modiste.spec.settings import Settings
+from modiste.spec.space import identity
+
+# Of points that nobody works on yet, so many are chosen ahead where no result is waited for.
+AHEAD = 64
+
+
+def choose(study: Study, stage: Stage) -> bool:
+    """Write down the points that can be chosen by now.
+
+    Args:
+        study: Where it is written.
+        stage: One of its stages, as it stands; one that does not search has nothing to choose.
+
+    Returns:
+        Whether there was any, so that the stage is to be read again.
+    """
+    search = stage.spec.searched(study.profile)
+    if search is None or not stage.num_to_come:
+        return False
+    chosen = trial_log.read(study.folder, stage.spec.name, search)
+    before = [len(points) for points in chosen]
+    for number, group in enumerate(search.groups()):
+        if stage.spec.is_chosen(study.profile, group):
+            trials = [trial for trial in stage.trials if trial.group == number]
+            chosen[number] = _extended(study, search, group, chosen[number], trials)
+    if before == [len(points) for points in chosen]:
+        return False
+    trial_log.write(study.folder, stage.spec.name, search, chosen)
+    return True
+
+
+def _extended(
+    study: Study,
+    search: SearchSpec,
+    group: Settings,
+    points: Sequence[Settings],
+    trials: Sequence[Trial],
+) -> list[Settings]:
+    """The points of a group, and those that follow from what came of them."""
+    answer, space = list(points), search.space(group)
+    tried = {identity(point) for point in answer}
+    told = told_of(study, search, trials)
+    brackets = search.brackets(group)
+    stops = {bracket.stop for bracket in brackets}
+    idle = sum(not trial.rungs[0].is_done for trial in trials)
+    while len(answer) < search.num_trials(group):
+        needed = search.method.num_needed(len(answer))
+        may_pause = len(answer) in stops or search.halving is None
+        if needed > len(told) or (not needed and idle >= AHEAD and may_pause):
+            break
+        point = search.method.propose(space, len(answer), tried, told[:needed])
+        answer.append(point)
+        tried.add(identity(point))
+        idle += 1
+    return answer
+
+
+def told_of(study: Study, search: SearchSpec, trials: Sequence[Trial]) -> list[Told]:
+    """What a method is told of a group: of each trial, in order, up to one that has not ended.
+
+    A trial counts with what it had reached after the shortest of all first rungs, as all others
+    do: one that was trained for longer would seem better for that alone.
+    """
+    told = []
+    shortest = min((t.rungs[0].until or math.inf for t in trials), default=math.inf)
+    for trial in trials:
+        row = trial.rungs[0]
+        if not row.is_done:
+            break
+        point = {key: value for key, value in row.settings.items() if key in search.tune}
+        values = goal_values(study, search.goals, row)
+        if values is not None and (row.until or math.inf) > shortest:
+            values = (_early(row, int(shortest), study.spec.rank_epoch), *values[1:])
+        told.append(Told(point, values))
+    return told
+
+
+def _early(row: Row, epochs: int, epoch: Epoch) -> float:
+    """Validation accuracy that a longer training had after so many epochs.
+
+    What is fitted in one go has no epochs; it counts as it is.
+    """
+    return fmean(
+        run.history[min(epochs, len(run.history)) - 1]["val_accuracy"]
+        if run.history
+        else run.metrics[epoch]["val"]["accuracy"]
+        for run in row.runs
+    )

@@ -1,0 +1,105 @@
+"""The points that a search has chosen so far, on disk: `STUDY/trials/STAGE.json`.
+
+A point is written down before it is trained, and stays. So whoever reads a study needs no sampler,
+and no other version of one, nor another processor, can move a point that has results. Without the
+file it is made again: the points follow from the search and from the run folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modiste.errors import StoreError
+from modiste.runs import files
+from modiste.spec.search import SearchSpec
+from modiste.spec.settings import Settings
+from modiste.spec.space import identity
+
+SCHEMA = 1
+Chosen = list[list[Settings]]
+# What may grow between two calls without moving a point: values to compare, and trials.
+_MAY_GROW = ("compare", "trials_per_value")
+
+
+def read(folder: Path, stage: str, search: SearchSpec) -> Chosen:
+    """Points of each combination of compared values, in the order in which they were chosen.
+
+    Returns:
+        Nothing but empty lists if none was chosen yet, or if they belong to another search.
+
+    Raises:
+        StoreError: If the file is damaged; says that it can be deleted.
+    """
+    value = _read(_path(folder, stage))
+    if value is None or value["search"] != _kept(search):
+        return [[] for _ in search.groups()]
+    found = {identity(group["compare"]): group["points"] for group in value["groups"]}
+    chosen = [list(found.get(identity(group), [])) for group in search.groups()]
+    return [
+        points[: search.num_trials(group)]
+        for points, group in zip(chosen, search.groups(), strict=True)
+    ]
+
+
+def write(folder: Path, stage: str, search: SearchSpec, chosen: Chosen) -> None:
+    """Replace the file in one step.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    groups = [
+        {"compare": group, "points": points}
+        for group, points in zip(search.groups(), chosen, strict=True)
+    ]
+    value = {"schema": SCHEMA, "search": _kept(search), "groups": groups}
+    files.write_json(_path(folder, stage), value)
+
+
+def differences(folder: Path, stage: str, search: SearchSpec | None) -> list[str]:
+    """Keys in which a search differs from the one whose points are there; empty if it does not."""
+    value = _read(_path(folder, stage))
+    if value is None:
+        return []
+    if search is None:
+        return ["search"]
+    return [f"search.{key}" for key in _differs(value["search"], _kept(search))]
+
+
+def _differs(one: Any, two: Any, where: str = "") -> list[str]:
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        return [
+            key
+            for name in dict.fromkeys([*one, *two])
+            for key in _differs(one.get(name), two.get(name), f"{where}.{name}" if where else name)
+        ]
+    return [] if one == two else [where]
+
+
+def _kept(search: SearchSpec) -> dict[str, Any]:
+    """What decides the points, as JSON gives it back."""
+    return {key: value for key, value in search.to_dict().items() if key not in _MAY_GROW}
+
+
+def _path(folder: Path, stage: str) -> Path:
+    return folder / "trials" / f"{stage}.json"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        value = files.read_json(path)
+        is_ours = value["schema"] == SCHEMA and isinstance(value["search"], dict)
+        groups: Sequence[Mapping[str, Any]] = value["groups"]
+        is_ours = is_ours and all(isinstance(group["points"], list) for group in groups)
+        is_ours = is_ours and all(isinstance(group["compare"], dict) for group in groups)
+    except (KeyError, TypeError, StoreError):
+        is_ours = False
+    if not is_ours:
+        raise StoreError(
+            f"{path}: damaged, or of another version. It can be deleted: the points are chosen "
+            "again, and come out the same."
+        )
+    return value
