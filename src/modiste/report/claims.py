@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from modiste.evaluate.contrast import Contrast, Pooled, Verdict, contrast, judge, pooled, together
 from modiste.report.context import Context
-from modiste.report.facts import FEW_DEGREES, RowFacts, StageFacts, is_right, mean
+from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.runs.run import Epoch, Run
+from modiste.search.standing import FEW_DEGREES, is_right
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
 

@@ -9,13 +9,13 @@ from functools import cached_property
 
 from modiste.report import looks as final
 from modiste.report.cuts import Cut, cut_of
-from modiste.report.facts import ALL_FAMILIES, RowFacts, StageFacts, seed_spreads, stage_facts
+from modiste.report.facts import RowFacts, StageFacts, stage_facts
 from modiste.report.looks import Look
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search.row import Row
+from modiste.search.standing import seed_spreads, spread_for
 from modiste.search.study import Stage, Study
-from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow, PublishedSpec
 
 
@@ -175,10 +175,7 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
             return publication.find(published, stage.spec.name, row.specs[0])
 
         committed = study.committed.get(stage.spec.name, {})
-        families = {row.specs[0].model.family for row in stage.rows}
-        spread = spreads.get(families.pop() if len(families) == 1 else ALL_FAMILIES)
-        if not any(isinstance(r.specs[0].model.params, ModelFamily) for r in stage.rows):
-            spread = None  # what is fitted in one go comes out the same for each seed
+        spread = spread_for(stage, spreads)
         return stage_facts(stage, cut, epoch, find, study.answers, committed, spread)
 
     return Context(

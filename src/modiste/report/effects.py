@@ -13,7 +13,8 @@ import numpy.typing as npt
 from modiste.evaluate.contrast import Contrast, contrast
 from modiste.report.context import Context
 from modiste.report.cuts import flatten, show
-from modiste.report.facts import RowFacts, StageFacts, is_right
+from modiste.report.facts import RowFacts, StageFacts
+from modiste.search.standing import is_right
 from modiste.spec.settings import CHOICES
 
 HIDDEN = "model.params.hidden"

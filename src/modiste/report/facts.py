@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from modiste.evaluate.best import Standing, accuracy_interval, standings
-from modiste.evaluate.contrast import Pooled, pooled
+from modiste.evaluate.best import Standing
+from modiste.evaluate.contrast import Pooled
 from modiste.evaluate.intervals import (
-    BoolsSN,
-    Difference,
     Interval,
-    paired_difference,
     standard_error,
 )
 from modiste.report.cuts import Cut
@@ -26,13 +19,10 @@ from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
 from modiste.search.row import Row
+from modiste.search.standing import standing
 from modiste.search.study import Answers, Stage
 from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow
-
-# Degrees of freedom below which the seeds of one family say too little of their own spread.
-FEW_DEGREES = 4
-ALL_FAMILIES = ""
 
 
 @dataclass(frozen=True)
@@ -220,104 +210,21 @@ def stage_facts(
     """Everything about a stage; reads the predictions of the rows that compete."""
     ranked = stage.ranked(epoch)
     ranks = {id(row): number for number, row in enumerate(ranked, start=1)}
-    right = {id(row): _Right.of(row, epoch, answers) for row in stage.rows if _is_whole(row)}
-    compared = [row for row in ranked if id(row) in right]
-    standing = _standings(compared, right, seeds)
+    stood = standing(stage, epoch, answers, seeds)
     rows = []
     for row, label in zip(stage.rows, short_labels(stage.rows), strict=True):
-        answered = right.get(id(row))
         rows.append(
             RowFacts(
                 row,
                 label,
                 find(row),
                 rank=ranks.get(id(row)),
-                standing=standing.get(id(row)),
-                interval=answered and accuracy_interval(answered.right_SN, seeds),
+                standing=stood[id(row)].standing if id(row) in stood else None,
+                interval=stood[id(row)].interval if id(row) in stood else None,
                 committed=committed.get(row.label),
             )
         )
     return StageFacts(stage, rows, cut, seeds)
-
-
-class _Right(NamedTuple):
-    """Which images each run of a row got right."""
-
-    ids_N: npt.NDArray[np.int64]
-    right_SN: BoolsSN
-
-    @classmethod
-    def of(cls, row: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]) -> _Right:
-        found = [answers(run, epoch) for run in row.runs]
-        return cls(found[0].image_ids_N, is_right(found))
-
-
-def _is_whole(row: Row) -> bool:
-    return row.is_done and all(run.metrics["status"] == "finished" for run in row.runs)
-
-
-def _standings(
-    compared: Sequence[Row], right: Mapping[int, _Right], seeds: Pooled | None
-) -> dict[int, Standing]:
-    """Of each row that answered the same images as the first; by the row's id."""
-    if not compared:
-        return {}
-    ids_N = right[id(compared[0])].ids_N
-    alike = [id(row) for row in compared if np.array_equal(ids_N, right[id(row)].ids_N)]
-    return dict(zip(alike, standings([right[i].right_SN for i in alike], seeds), strict=True))
-
-
-def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
-    """How much a seed moves the validation accuracy, by family, from every repeated point.
-
-    A family that was hardly repeated takes the spread of all of them together. What is fitted in
-    one go comes out the same for each seed, and says nothing of that.
-    """
-    rows = {row.fingerprints: row for stage in stages for row in stage.rows}
-    values: dict[str, list[list[float]]] = {}
-    for row in rows.values():
-        if not isinstance(row.specs[0].model.params, ModelFamily):
-            continue
-        runs = [run for run in row.runs if run.metrics["status"] == "finished"]
-        accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
-        values.setdefault(row.specs[0].model.family, []).append(accuracies)
-    everything = pooled([each for family in values.values() for each in family])
-    if everything is None:
-        return {}
-    own = {family: pooled(each) for family, each in values.items()}
-    return {
-        ALL_FAMILIES: everything,
-        **{
-            family: spread if spread is not None and spread.degrees >= FEW_DEGREES else everything
-            for family, spread in own.items()
-        },
-    }
-
-
-def lead_over(
-    one: Row, two: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]
-) -> Difference | None:
-    """Accuracy of one row less that of another, on validation images; none if either broke.
-
-    Paired where both answered the same images; otherwise as of two independent samples.
-    """
-    if any(run.metrics["status"] != "finished" for row in (one, two) for run in row.runs):
-        return None
-    first, second = ([answers(run, epoch) for run in row.runs] for row in (one, two))
-    ids = [found.image_ids_N for found in (*first, *second)]
-    if all(np.array_equal(ids[0], other) for other in ids[1:]):
-        return paired_difference(is_right(first), is_right(second))
-    means = [row.mean(epoch, "val", "accuracy") for row in (one, two)]
-    errors = [
-        standard_error(value, row.runs[0].metrics[epoch]["val"]["total"])
-        for value, row in zip(means, (one, two), strict=True)
-    ]
-    return Difference(means[0] - means[1], math.hypot(*errors))
-
-
-def is_right(found: Sequence[Answers]) -> BoolsSN:
-    """Which validation images each run of a row got right."""
-    return np.stack([answers.classes_N == answers.labels_N for answers in found])
 
 
 def mean(values: Sequence[float]) -> float | None:

@@ -13,10 +13,11 @@ from modiste.evaluate.best import needed
 from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, deviation, is_right, lead_over
+from modiste.report.facts import RowFacts, StageFacts, deviation
 from modiste.report.numbers import count, listing, plural, proportion, size
 from modiste.report.numbers import points as signed
 from modiste.runs.run import Epoch
+from modiste.search.standing import is_right, lead_over
 
 
 def tried(context: Context, stage: StageFacts) -> list[Inline]:
