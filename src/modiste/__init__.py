@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from modiste.api.reproduce import reproduce as reproduce
     from modiste.api.results import Evaluation as Evaluation
     from modiste.api.results import Predictions as Predictions
+    from modiste.api.reading import compare_studies as compare_studies
+    from modiste.api.reading import show as show
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run
@@ -50,6 +52,8 @@ _HOMES = {
     "import_study": "modiste.api.imported",
     "plan_study": "modiste.api.plan",
     "reproduce": "modiste.api.reproduce",
+    "compare_studies": "modiste.api.reading",
+    "show": "modiste.api.reading",
     "run_study": "modiste.api.study",
     "verify_export": "modiste.api.receiving",
     "load_artifact": "modiste.api.receiving",

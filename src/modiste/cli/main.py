@@ -13,15 +13,18 @@ from modiste.cli.output import plain, this_command
 from modiste.cli.verbs import (
     audit,
     collect,
+    compare,
     data,
     describe,
     evaluate,
     export,
     imported,
+    leaderboard,
     plan,
     predict,
     report,
     reproduce,
+    show,
     study,
     verify,
 )
@@ -30,6 +33,9 @@ from modiste.errors import ModisteError
 VERBS = (
     plan,
     study,
+    leaderboard,
+    show,
+    compare,
     report,
     describe,
     evaluate,

@@ -1,7 +1,7 @@
 """A study's results made small, for a repository or a reader: everything but the bulk.
 
     TARGET/                 a study folder: `modiste report TARGET` writes its report again
-      study.json, stages/, figures/, final/, models/
+      study.json, trials/, stages/, figures/, final/, models/
       runs/ID/              as in the study, less weights and logits, as each manifest says
       ledger/               the ledger of looks at the test set, as it was
       NAME/table.csv        of each stage, one row for each run
@@ -25,10 +25,12 @@ import numpy.typing as npt
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
+from modiste.search import latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 
-COPIED = ("stages", "figures", "final", "models")
+COPIED = ("trials", "stages", "figures", "final", "models")
+FILES = (latency.FILE, timeline.FILE)
 COLUMNS = (
     "point",
     "seed",
@@ -67,11 +69,14 @@ def collect(study: Study, target: Path) -> list[Path]:
     for name in COPIED:
         if (study.folder / name).is_dir():
             shutil.copytree(study.folder / name, target / name, dirs_exist_ok=True)
+    for name in FILES:
+        if (study.folder / name).is_file():
+            files.write_bytes(target / name, (study.folder / name).read_bytes())
     tables = []
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
     kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
     for stage in stages:
-        for run in _runs(stage.rows):
+        for run in _runs([*stage.rows, *stage.lower]):
             _copy_run(run, target / "runs" / run.folder.name, with_logits=run.fingerprint in kept)
         table = target / stage.spec.name / "table.csv"
         files.write_bytes(table, _table(stage))

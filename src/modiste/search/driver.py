@@ -21,6 +21,7 @@ from modiste.search.choosing import choose
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
+from modiste.search.timeline import Ending, Timeline
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override
@@ -104,6 +105,7 @@ class Driver:
         self._under_way: dict[str, _Todo] = {}
         self._checkpoints: dict[str, bytes | None] = {}
         self._deaths: dict[str, int] = {}
+        self._timeline = Timeline(study.folder)
 
     def run(self, stages: Iterable[str] | None = None) -> bool:
         """Run what is not finished of these stages (all, if not given) and of those they need.
@@ -245,6 +247,7 @@ class Driver:
             item = todo.pop(0)
             self._under_way[item.fingerprint] = item
             self._checkpoints[item.fingerprint] = self._begun(item)
+            self._timeline.begin(item.fingerprint)
             self._submit(pool, item)
 
     def _begun(self, item: _Todo) -> bytes | None:
@@ -272,7 +275,9 @@ class Driver:
                 self._work.save(item.whole, event.checkpoint)
                 self._checkpoints[item.fingerprint] = event.checkpoint
                 self._deaths.pop(item.fingerprint, None)
-            if not is_stopping:
+            if is_stopping:
+                self._note_end(item, "stopped")
+            else:
                 self._submit(pool, item)
             return False
         if isinstance(event, Death):
@@ -293,6 +298,7 @@ class Driver:
 
     def _store(self, item: _Todo, outcome: Outcome) -> None:
         assert outcome.record is not None
+        self._note_end(item, "finished")
         folder = self._study.run_folder(item.fingerprint)
         write_run(outcome.record, folder)
         if outcome.checkpoint is None:
@@ -302,6 +308,10 @@ class Driver:
         del self._under_way[item.fingerprint]
         del self._checkpoints[item.fingerprint]
         self._watcher.finished(self._study.stage(item.stage), item.row, Run(folder))
+
+    def _note_end(self, item: _Todo, ending: Ending) -> None:
+        threads = item.spec.threads
+        self._timeline.end(item.fingerprint, item.stage, item.row.label, threads, ending)
 
     def _decide(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         """Write down what finished stages decided, and drop the weights nobody will ask for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,10 @@ from modiste.evaluate.intervals import (
 )
 from modiste.runs.run import Epoch, Run
 from modiste.search.row import Row
-from modiste.search.study import Answers, Stage
 from modiste.spec.parts import ModelFamily
+
+if TYPE_CHECKING:
+    from modiste.search.study import Answers, Stage
 
 # Degrees of freedom below which the seeds of one family say too little of their own spread.
 FEW_DEGREES = 4
@@ -33,7 +35,8 @@ class Stood(NamedTuple):
 
     Attributes:
         interval: Of its accuracy at the epoch that ranks, at 95 %.
-        standing: Beside the stage's first row; none if it answered other images.
+        standing: Beside the stage's first row; none if it answered other images, or was trained
+            to another length, as halving does.
     """
 
     interval: Interval
@@ -49,7 +52,7 @@ def standing(
     """Every row that is finished and did not break, by its id; reads their predictions."""
     ranked = stage.ranked(epoch)
     right = {id(row): _Right.of(row, epoch, answers) for row in stage.rows if _is_whole(row)}
-    compared = [row for row in ranked if id(row) in right]
+    compared = [row for row in ranked if id(row) in right and row.until == ranked[0].until]
     beside = _standings(compared, right, seeds)
     return {
         name: Stood(accuracy_interval(found.right_SN, seeds), beside.get(name))
@@ -96,17 +99,15 @@ def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
     """How much a seed moves the validation accuracy, by family, from every repeated point.
 
     A family that was hardly repeated takes the spread of all of them together. What is fitted in
-    one go comes out the same for each seed, and says nothing of that.
+    one go comes out the same for each seed, and says nothing of that; nor does a run that was cut,
+    of those that were not.
     """
-    rows = {row.fingerprints: row for stage in stages for row in stage.rows}
-    values: dict[str, list[list[float]]] = {}
-    for row in rows.values():
-        if not isinstance(row.specs[0].model.params, ModelFamily):
-            continue
-        runs = [run for run in row.runs if run.metrics["status"] == "finished"]
-        accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
-        values.setdefault(row.specs[0].model.family, []).append(accuracies)
+    rows = list({row.fingerprints: row for stage in stages for row in stage.rows}.values())
+    values = _by_family([row for row in rows if row.until is None], epoch)
     everything = pooled([each for family in values.values() for each in family])
+    if everything is None:  # so far, halving let none of the repeated ones up to the end
+        values = _by_family(rows, epoch)
+        everything = pooled([each for family in values.values() for each in family])
     if everything is None:
         return {}
     own = {family: pooled(each) for family, each in values.items()}
@@ -117,6 +118,17 @@ def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
             for family, spread in own.items()
         },
     }
+
+
+def _by_family(rows: Sequence[Row], epoch: Epoch) -> dict[str, list[list[float]]]:
+    """Validation accuracies of each row's seeds that ended well, by family; of nets only."""
+    values: dict[str, list[list[float]]] = {}
+    for row in rows:
+        if isinstance(row.specs[0].model.params, ModelFamily):
+            runs = [run for run in row.runs if run.metrics["status"] == "finished"]
+            accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
+            values.setdefault(row.specs[0].model.family, []).append(accuracies)
+    return values
 
 
 def lead_over(

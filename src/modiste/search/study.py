@@ -33,7 +33,9 @@ from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import trial_log
 from modiste.search.climbing import Trial, climb
+from modiste.search.leaderboard import leaderboard
 from modiste.search.row import Row, rank_key
+from modiste.search.table import Table
 from modiste.search.work_folder import Lock
 from modiste.spec.match import holds
 from modiste.spec.run import versions_here
@@ -242,6 +244,27 @@ class Study:
             with Lock(folder / "work" / "lock"):  # not under the hands of who works on the old one
                 files.write_json(path, value)
         return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Study:
+        """A study folder that is there.
+
+        Raises:
+            StoreError: If it is none, or cannot be read.
+        """
+        return cls(Path(folder))
+
+    def table(self, stage: str | None = None, *, each_seed: bool = False) -> Table:
+        """The leaderboard as a list of dictionaries; `Table.to_pandas` makes a DataFrame of it.
+
+        Args:
+            stage: One stage; all of them, if not given.
+            each_seed: A line for each run, not for each row.
+
+        Returns:
+            See `modiste.search.leaderboard.leaderboard`, which says what the columns are.
+        """
+        return leaderboard(self, stage, each_seed=each_seed)
 
     @cached_property
     def name(self) -> str:

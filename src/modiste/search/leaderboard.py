@@ -1,0 +1,144 @@
+"""The leaderboard of a study: every row with its figures, its doubt, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from modiste.runs.run import Run
+from modiste.search import latency
+from modiste.search.row import Row
+from modiste.search.standing import Stood, seed_spreads, spread_for, standing
+from modiste.search.table import Table
+from modiste.spec.settings import Settings
+
+if TYPE_CHECKING:
+    from modiste.search.study import Stage, Study
+
+
+def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = False) -> Table:
+    """Finished rows, best first within each stage; then those that are not finished.
+
+    Args:
+        study: The folder.
+        stage: One stage; all of them, if not given.
+        each_seed: A line for each run, not for each row.
+
+    Returns:
+        A line for each row with ``stage``, ``rank``, ``may_be_best`` (with 95 % confidence the
+        truly best row is among those marked), ``point``, ``status``, ``seeds``, ``val_accuracy``
+        (mean over the seeds, at the epoch that ranks), ``deviation`` (between seeds), ``low`` and
+        ``high`` (95 % interval, see decision 0012), ``val_loss``, ``epochs``, ``parameters``,
+        ``flops``, ``latency`` (seconds for one image, where a search measured it), ``seconds``,
+        ``fingerprint`` (of the first seed), and the settings of the point, each under its full
+        key. What there is not is None.
+
+    Raises:
+        SpecError: If the study has no stage of that name.
+        StoreError: If a run cannot be read, or is not what was written.
+    """
+    if stage is not None:
+        study.spec.stage(stage)
+    stages = study.stages()
+    spreads = seed_spreads(stages, study.spec.rank_epoch)
+    table = Table()
+    for each in stages:
+        if stage in (None, each.spec.name):
+            seeds = spread_for(each, spreads)
+            stood = standing(each, study.spec.rank_epoch, study.answers, seeds)
+            table += _lines(study, each, stood, each_seed=each_seed)
+    keys = table.columns
+    return Table([{key: line.get(key) for key in keys} for line in table])
+
+
+def _lines(
+    study: Study, stage: Stage, stood: dict[int, Stood], *, each_seed: bool
+) -> list[dict[str, Any]]:
+    ranked = stage.ranked(study.spec.rank_epoch)
+    others = [row for row in stage.rows if row.is_chosen and all(row is not r for r in ranked)]
+    times = latency.read(study.folder)
+    lines = []
+    for number, row in enumerate([*ranked, *others], start=1):
+        rank = number if number <= len(ranked) else None
+        head = {"stage": stage.spec.name, "rank": rank}
+        if each_seed:
+            lines += [
+                {**head, **_run(study, row, place, times), **_plain(row.settings)}
+                for place in range(len(row.specs))
+            ]
+            continue
+        found = stood.get(id(row))
+        lines.append(
+            {
+                **head,
+                "may_be_best": bool(found and found.standing and found.standing.may_be_best),
+                **_row(study, row, found, times),
+                **_plain(row.settings),
+            }
+        )
+    return lines
+
+
+def _row(study: Study, row: Row, stood: Stood | None, times: dict[str, float]) -> dict[str, Any]:
+    epoch = study.spec.rank_epoch
+    good = [run for run in row.runs if run.metrics["status"] == "finished"]
+    accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in good]
+    losses = [run.metrics[epoch]["val"]["loss"] for run in good]
+    return {
+        "point": row.label,
+        "status": status(row),
+        "seeds": len(good),
+        "val_accuracy": fmean(accuracies) if accuracies else None,
+        "deviation": stdev(accuracies) if len(accuracies) > 1 else None,
+        "low": stood.interval.low if stood else None,
+        "high": stood.interval.high if stood else None,
+        "val_loss": fmean(losses) if losses and None not in losses else None,
+        "epochs": fmean(run.metrics["epochs"] for run in good) if good else None,
+        **_model(row.runs, times),
+        "seconds": fmean(run.metrics["seconds"] for run in good) if good else None,
+        "fingerprint": row.fingerprints[0],
+    }
+
+
+def _run(study: Study, row: Row, place: int, times: dict[str, float]) -> dict[str, Any]:
+    run = next((r for r in row.runs if r.fingerprint == row.fingerprints[place]), None)
+    part = Row(
+        row.label,
+        row.settings,
+        (row.specs[place],),
+        (row.fingerprints[place],),
+        row.is_chosen,
+        (run,) if run else (),
+        row.until,
+    )
+    line = {"seed": row.specs[place].seed, **_row(study, part, None, times)}
+    return {key: v for key, v in line.items() if key not in ("seeds", "deviation", "low", "high")}
+
+
+def _model(runs: Sequence[Run], times: dict[str, float]) -> dict[str, Any]:
+    if not runs:
+        return {"parameters": None, "flops": None, "latency": None}
+    run = runs[0]
+    return {
+        # Of one that is fitted in one go they are not known before it is.
+        "parameters": run.layers["parameters"]["total"] or None,
+        "flops": run.layers["flops_forward"],
+        "latency": times.get(latency.net_of(run)) if times else None,
+    }
+
+
+def status(row: Row) -> str:
+    """How a row stands, in a few words: ``finished``, or what it lacks."""
+    broken = {str(run.metrics["status"]) for run in row.runs} - {"finished"}
+    if broken:
+        return " and ".join(sorted(broken)).replace("_", " ")
+    if not row.is_done:
+        done = f"{len(row.runs)} of {len(row.specs)} seeds finished"
+        return done if row.runs else "not finished"
+    return "finished" if row.until is None else f"cut after epoch {row.until}"
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Settings under keys that no column of ours has."""
+    return {key if "." in key else f"set.{key}": value for key, value in settings.items()}
