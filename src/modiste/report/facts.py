@@ -72,6 +72,8 @@ class RowFacts:
         if self.broken:
             kinds = {str(run.metrics["status"]).replace("_", " ") for run in self.broken}
             return " and ".join(sorted(kinds))
+        if row.is_done and row.until is not None:
+            return f"cut after epoch {row.until}"
         if row.is_done:
             return "" if row.is_chosen else "from another stage"
         if not row.is_chosen:

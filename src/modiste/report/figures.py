@@ -24,8 +24,11 @@ from modiste.report.numbers import plural, proportion
 
 # Stand-ins; `svg.COLOURS` says what becomes of them.
 INK, RULE, REST = "#010101", "#010102", "#010103"
+PAPER = "#ffffff"
 SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+# Width and height of half a page and of a whole one.
+PANEL, WIDE = (4.4, 2.95), (7.6, 3.1)
 _MARKS = 7  # signs on a line, so that it can be told without colour and is not covered
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # measured with this; shown in the page's own
@@ -107,10 +110,12 @@ def draw(curves: Sequence[Curve], title: str, words: str) -> tuple[str, bool]:
     return drawn(plot, heading, "epoch"), clipped
 
 
-def drawn(plot: Callable[[Axes], None], title: str, xlabel: str) -> str:
+def drawn(
+    plot: Callable[[Axes], None], title: str, xlabel: str, inches: tuple[float, float] = PANEL
+) -> str:
     """One panel in the report's style, as SVG: what `plot` puts into it."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"modiste {title}"}):
-        drawing = Drawing(figsize=(4.4, 2.95), layout="constrained")
+        drawing = Drawing(figsize=inches, layout="constrained")
         axes = drawing.subplots()
         drawing.patch.set_visible(False)
         axes.patch.set_visible(False)

@@ -34,6 +34,8 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
             refs += [" and " if number else "", stage_ref(context, name)]
         what = "best points" if stage.stage.spec.confirm else "winner"
         return [*words, f" It waits for the {what} of ", *refs, " and has no points yet."]
+    if stage.stage.spec.search is not None:
+        return [*words, *_searched_so_far(stage)]
     chosen = [row for row in stage.rows if row.row.is_chosen]
     done = [row for row in chosen if row.row.is_done]
     total = len(stage.rows)
@@ -48,6 +50,23 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
     if len(chosen) < total:
         return [*words, f" The {profile} profile ran {len(chosen)} of its {total} points{each}."]
     return [*words, f" All {total} points were run{each}."]
+
+
+def _searched_so_far(stage: StageFacts) -> list[Inline]:
+    """How many points a search has chosen, and where it is told how."""
+    num = len(stage.stage.trials)
+    if not num:
+        return [" It searches, and has chosen no point yet."]
+    whole = sum(trial.row.is_done and trial.row.until is None for trial in stage.stage.trials)
+    words: list[Inline] = [f" A search has chosen {plural(num, 'point')}"]
+    if stage.stage.num_to_come:
+        words.append(f" of {count(num + stage.stage.num_to_come)}")
+    if stage.stage.spec.search is not None and stage.stage.spec.search.halving is not None:
+        was = "was" if whole == 1 else "were"
+        words.append(f", {count(whole)} of which {was} trained to the end")
+    if any(row.rank is not None and not row.broken for row in stage.rows):
+        words += [" (section ", Ref(f"search-{stage.name}"), ")"]
+    return [*words, "."]
 
 
 def seen(context: Context, stage: StageFacts) -> list[Inline]:
@@ -124,6 +143,7 @@ def searched(context: Context, stage: StageFacts) -> dict[str, float]:
     found = {
         row.row.label: row.mean(context.epoch, "val", "accuracy")
         for row in context.stage(origin.name).rows
+        if row.row.until is None  # a beginning is no figure to confirm
     }
     return {label: accuracy for label, accuracy in found.items() if accuracy is not None}
 

@@ -112,6 +112,12 @@ def _stages(
     )
 
 
+def contrast_of(study: Study, one: Row, two: Row, seeds: Pooled | None) -> Contrast:
+    """Accuracy of one finished row of a study less that of another, with its interval."""
+    epochs = study.spec.rank_epoch, study.spec.rank_epoch
+    return _pair(study, study, (one, two), epochs, seeds).contrast
+
+
 def _good(stage: Stage, epoch: Epoch) -> list[Row]:
     return [
         row

@@ -121,7 +121,7 @@ def _cell(column: str, row: dict[str, Any], text: str) -> str:
     if column == "seconds":
         return duration(float(value))
     if column == "latency":
-        return f"{1000 * float(value):.2f} ms"
+        return f"{1000 * float(value):.3g} ms"
     if column == "parameters":
         return f"{value:,}"
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from modiste.evaluate.finding import FINDINGS, facts, findings
-from modiste.evaluate.study_finding import Entry, StudyFacts, study_findings
+from modiste.evaluate.study_finding import Entry, Space, StudyFacts, study_findings
 from modiste.report import figures, prose
 from modiste.report.blocks import (
     Block,
@@ -37,6 +37,7 @@ from modiste.report.numbers import (
     span,
 )
 from modiste.report.section import SECTIONS, Section
+from modiste.spec.space import Choices
 
 _COLUMNS = (
     Column("point", is_number=False),
@@ -397,7 +398,8 @@ def _remarks_on_choice(context: Context, stage: StageFacts) -> list[Remark]:
     entries = []
     for row in stage.ranked:
         accuracy = row.mean(context.epoch, "val", "accuracy")
-        if accuracy is None or row.broken:
+        # What halving cut was not compared with what went on.
+        if accuracy is None or row.broken or row.row.until != stage.ranked[0].row.until:
             continue
         error = row.standing.standard_error if row.standing and row.rank != 1 else None
         total = row.runs[0].metrics["num_val"]
@@ -411,11 +413,23 @@ def _remarks_on_choice(context: Context, stage: StageFacts) -> list[Remark]:
         and not other.stage.skipped
         for other in context.stages
     )
-    about = StudyFacts(entries, is_confirmed=is_confirmed)
+    about = StudyFacts(entries, space=_space(stage), is_confirmed=is_confirmed)
     return [
         Remark(found.code, found.title, found.advice, 0, [("all rows", found.text)])
         for found in study_findings(about)
     ]
+
+
+def _space(stage: StageFacts) -> dict[str, Space]:
+    """What a search was allowed to choose; empty where points were given."""
+    search = stage.stage.spec.search
+    tune = {} if search is None else search.tune
+    return {
+        key: Space(values=found.values)
+        if isinstance(found, Choices)
+        else Space(low=found.low, high=found.high, log=found.log)
+        for key, found in tune.items()
+    }
 
 
 SECTIONS.add("stages", Section("Stage by stage", 30, build))
