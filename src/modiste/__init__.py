@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from modiste.api.fitting import look as look
     from modiste.api.imported import import_study as import_study
     from modiste.api.plan import plan_study as plan_study
+    from modiste.api.reading import compare_studies as compare_studies
+    from modiste.api.reading import show as show
     from modiste.api.receiving import load_artifact as load_artifact
     from modiste.api.receiving import verify_export as verify_export
     from modiste.api.reproduce import reproduce as reproduce
     from modiste.api.results import Evaluation as Evaluation
     from modiste.api.results import Predictions as Predictions
-    from modiste.api.reading import compare_studies as compare_studies
-    from modiste.api.reading import show as show
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run

@@ -148,7 +148,18 @@ def test_the_same_command_again_repeats_nothing(finished: Finished) -> None:
 
 def test_no_thing_of_ours_on_disk_is_a_pickle(finished: Finished) -> None:
     endings = {path.suffix for path in finished.out.rglob("*") if path.is_file()}
-    known = {".json", ".csv", ".npz", ".npy", ".safetensors", ".html", ".md", ".svg", ".png"}
+    known = {
+        ".json",
+        ".jsonl",
+        ".csv",
+        ".npz",
+        ".npy",
+        ".safetensors",
+        ".html",
+        ".md",
+        ".svg",
+        ".png",
+    }
     assert endings <= known | {".txt", ""}
     for path in finished.out.rglob("*.np[yz]"):
         np.load(path, allow_pickle=False)

@@ -26,7 +26,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
             images = map_arrays(arrays)
             self._worker = Worker(lambda spec: divide(images, spec.data, data_digest))
             self._tasks: list[Task] = []
-            self._is_stopping = False
+            self._stopped: set[str] = set()
 
         def __enter__(self) -> Self:
             return self
@@ -43,7 +43,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
             self._tasks.append(task)
 
         def stop(self) -> None:
-            self._is_stopping = True
+            self._stopped.update(self.running)
 
         def events(self, timeout_seconds: float) -> Iterator[Event]:
             task = self._tasks.pop(0)
@@ -51,7 +51,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
                 yield Death(task.fingerprint, -9)
                 return
             told: list[Progress] = []
-            outcome = self._worker.work(task, told.append, lambda: self._is_stopping)
+            is_stopped = task.fingerprint in self._stopped
+            self._stopped.discard(task.fingerprint)
+            outcome = self._worker.work(task, told.append, lambda: is_stopped)
             yield from told
             yield outcome
 

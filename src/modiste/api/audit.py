@@ -23,8 +23,9 @@ from modiste.report.audit_record import AuditReport, record
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
+from modiste.search.answers import Answers, answers_of
 from modiste.search.driver import need_writable
-from modiste.search.study import Answers, Study, answers_of
+from modiste.search.study import Study
 from modiste.spec.run import DataSpec
 
 DEFAULTS = DataSpec()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from modiste.runs.run import Run
-    from modiste.search.study import Row, Stage
+    from modiste.search.row import Row
+    from modiste.search.study import Stage
     from modiste.train.work import Progress
 
 # How often a log hears, in seconds.

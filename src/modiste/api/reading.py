@@ -17,7 +17,6 @@ from modiste.search.study import Study
 from modiste.search.versus import versus
 
 
-
 def show(folder: str | Path) -> dict[str, Any]:
     """Everything that a run folder says of its run, and whether its files are what was written.
 

@@ -31,8 +31,9 @@ from modiste.evaluate.agreement import (
 from modiste.evaluate.contrast import pooled
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
+from modiste.search.answers import Answers, answers_of
 from modiste.search.driver import SLICE_SECONDS, need_writable
-from modiste.search.study import Answers, Study, answers_of
+from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.train.session import record as blank_record

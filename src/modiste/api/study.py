@@ -23,9 +23,11 @@ from modiste.runs import files
 from modiste.runs.environment import num_cores
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
+from modiste.search.budget import Budget
 from modiste.search.collect import collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.study import Study
+from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, write_study
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
@@ -49,6 +51,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
     verbose: bool = False,
+    budget: str | float | None = None,
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
 
@@ -67,15 +70,18 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         should_stop: Asked all the time; everything is then saved and the call returns.
         slice_seconds: How often runs under way are saved.
         verbose: Show a bar, in a notebook as well; not where a watcher is told.
+        budget: How long it may take, the report included: seconds, or ``20m``. Stages are closed
+            in time for what comes after them; the report says what was left out.
 
     Returns:
-        The study, and whether everything asked for is finished.
+        The study, and whether everything asked for is finished, or was closed by the budget.
 
     Raises:
         SpecError: If the file, a setting or a stage makes no sense.
         DataError: If the data cannot be had.
         StoreError: If the folder cannot be written, or holds another study.
     """
+    time_for_it = _budget(budget)
     opened = open_study(
         _file_of(file, profile, out) if isinstance(file, Mapping) else file,
         profile=profile,
@@ -96,6 +102,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             should_stop,
             slice_seconds,
             opened.only,
+            time_for_it,
         )
         is_finished = driver.run(opened.stages)
     if not is_finished:
@@ -104,6 +111,16 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     _save_finals(study, images)
     write_report(study)
     return study, True
+
+
+def _budget(text: str | float | None) -> Budget | None:
+    """One that begins now."""
+    if text is None:
+        return None
+    seconds = seconds_in(text) if isinstance(text, str) else float(text)
+    if not seconds > 0:
+        raise SpecError(f"budget: expected more than 0 seconds, got {seconds:g}.")
+    return Budget.of(seconds)
 
 
 def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> Path:

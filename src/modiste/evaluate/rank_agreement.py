@@ -53,8 +53,8 @@ def rank_agreement(one: Sequence[float], two: Sequence[float]) -> RankAgreement 
         M. G. Kendall, Biometrika 30 (1938) 81-93; tau-b for ties: Biometrika 33 (1945) 239-251.
 
     Example:
-        >>> rank_agreement([0.90, 0.91, 0.92], [0.80, 0.85, 0.83]).tau
-        0.3333333333333333
+        >>> round(rank_agreement([0.90, 0.91, 0.92], [0.80, 0.85, 0.83]).tau, 4)
+        0.3333
     """
     if len(one) != len(two):
         raise DataError(f"{len(one)} figures cannot be paired with {len(two)}.")

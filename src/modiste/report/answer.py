@@ -20,7 +20,7 @@ def best(context: Context) -> list[Inline]:
         return ["Nothing has been trained to its end yet, so there is no answer."]
     ordered = sorted(found, key=lambda pair: -_accuracy(context, pair[1]))
     stage, first = ordered[0]
-    num_rows = sum(len(stage.ranked) for stage in context.stages)
+    num_rows = sum(row.row.until is None for stage in context.stages for row in stage.ranked)
     is_finished = all(stage.stage.is_done for stage in context.stages)
     words: list[Inline] = [
         (
@@ -141,7 +141,7 @@ def _best_of_families(context: Context) -> list[tuple[StageFacts, RowFacts]]:
     found: dict[str, tuple[StageFacts, RowFacts]] = {}
     for stage in context.stages:
         for row in stage.ranked:
-            if not row.runs or row.broken:
+            if not row.runs or row.broken or row.row.until is not None:
                 continue
             before = found.get(row.family)
             if before is None or _accuracy(context, row) > _accuracy(context, before[1]):

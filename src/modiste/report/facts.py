@@ -18,9 +18,10 @@ from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
+from modiste.search.answers import Answers
 from modiste.search.row import Row
 from modiste.search.standing import standing
-from modiste.search.study import Answers, Stage
+from modiste.search.study import Stage
 from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow
 

@@ -14,9 +14,11 @@ from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, deviation
-from modiste.report.numbers import count, listing, plural, proportion, size
+from modiste.report.numbers import count, duration, listing, plural, proportion, size
 from modiste.report.numbers import points as signed
 from modiste.runs.run import Epoch
+from modiste.search.budget import left_out
+from modiste.search.closing import budget_of
 from modiste.search.standing import is_right, lead_over
 
 
@@ -50,6 +52,16 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
     if len(chosen) < total:
         return [*words, f" The {profile} profile ran {len(chosen)} of its {total} points{each}."]
     return [*words, f" All {total} points were run{each}."]
+
+
+def closed(context: Context, stage: StageFacts) -> list[Inline]:
+    """What a budget of time left out of a stage."""
+    seconds = budget_of(context.study.folder)
+    if not stage.stage.is_closed or seconds is None:
+        return []
+    what = left_out(stage.stage)
+    rest = f" It leaves out {what}." if what else ""
+    return [f"A budget of {duration(seconds)} closed it: what it had found by then counts.{rest}"]
 
 
 def _searched_so_far(stage: StageFacts) -> list[Inline]:
@@ -88,12 +100,12 @@ def decided(context: Context, stage: StageFacts) -> list[Inline]:
     words: list[Inline] = []
     heirs = context.fed_by(stage.name)
     ranked = stage.ranked
-    if heirs and ranked and stage.stage.is_done:
+    if heirs and ranked and stage.stage.is_decided:
         words += ["Decided: ", Strong(ranked[0].label), " goes on to "]
         for number, heir in enumerate(heirs):
             words += [" and " if number else "", stage_ref(context, heir.name)]
         words += [_by_rule(context, ranked), ". "]
-    elif heirs and stage.stage.is_done and not ranked:
+    elif heirs and stage.stage.is_decided and not ranked:
         words += ["Nothing is decided, so what builds on it waits. "]
     return [*words, *compared(context, stage)]
 

@@ -31,7 +31,7 @@ def choose(study: Study, stage: Stage) -> bool:
         Whether there was any, so that the stage is to be read again.
     """
     search = stage.spec.searched(study.profile)
-    if search is None or not stage.num_to_come:
+    if search is None or not stage.num_to_come or stage.is_closed:
         return False
     chosen = trial_log.read(study.folder, stage.spec.name, search)
     before = [len(points) for points in chosen]

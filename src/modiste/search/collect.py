@@ -25,12 +25,12 @@ import numpy.typing as npt
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
-from modiste.search import latency, timeline
+from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 
 COPIED = ("trials", "stages", "figures", "final", "models")
-FILES = (latency.FILE, timeline.FILE)
+FILES = (closing.FILE, latency.FILE, timeline.FILE)
 COLUMNS = (
     "point",
     "seed",

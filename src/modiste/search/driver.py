@@ -15,11 +15,13 @@ from modiste.errors import StoreError
 from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.runs.run import Run, write_run
-from modiste.search import latency
 from modiste.search.asked import Asked, asked_for
+from modiste.search.budget import Budget, Clock, left_out
 from modiste.search.choosing import choose
+from modiste.search.closing import close, reopen
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.row import Row
+from modiste.search.stopwatch import measure
 from modiste.search.study import Stage, Study
 from modiste.search.timeline import Ending, Timeline
 from modiste.search.work_folder import Lock, WorkFolder
@@ -82,6 +84,8 @@ class Driver:
         slice_seconds: How often a run is saved.
         only: Run only the points that agree with each of these, in the stages they speak of; the
             others are left for another time.
+        budget: When all of it has to have ended, the report included; it may take any time if not
+            given.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Driver:
         should_stop: Callable[[], bool] = lambda: False,
         slice_seconds: float = SLICE_SECONDS,
         only: Sequence[Override] = (),
+        budget: Budget | None = None,
     ) -> None:
         self._study = study
         self._images = images
@@ -106,12 +111,16 @@ class Driver:
         self._checkpoints: dict[str, bytes | None] = {}
         self._deaths: dict[str, int] = {}
         self._timeline = Timeline(study.folder)
+        self._budget = budget
+        self._closed: set[str] = set()
+        self._is_stopping = False
 
     def run(self, stages: Iterable[str] | None = None) -> bool:
         """Run what is not finished of these stages (all, if not given) and of those they need.
 
         Returns:
-            True if everything asked for is finished, False if somebody stopped it.
+            True if everything asked for is finished, or closed by the budget; False if somebody
+            stopped it.
 
         Raises:
             SpecError: If no point of these stages agrees with `only`.
@@ -119,36 +128,48 @@ class Driver:
         """
         asked = asked_for(self._study.spec, stages, self._only)
         asked.check(self._study.stages())
-        wanted = asked.stages
         with Lock(self._work.folder / "lock"):
             self._sweep()
+            reopen(self._study.folder)
+            clock = self._clock(asked)
             arrays = self._work.folder / "data"
             try:
                 save_arrays(self._images, arrays)
             except OSError as error:
                 raise files.cannot_write(arrays, error) from None
             with Pool(arrays, self._study.data_digest) as pool:
-                is_stopping = False
-                while True:
-                    found = self._read(wanted)
-                    self._save_splits(found)
-                    self._decide(found, wanted)
-                    self._watcher.planned([s for s in found if s.spec.name in wanted])
-                    todo = self._todo(found, asked)
-                    if not todo and not pool.running:
-                        self._say_what_waits(found, wanted)
-                        return not is_stopping
-                    is_changed = False
-                    while not is_changed:
-                        if self._should_stop() and not is_stopping:
-                            is_stopping = True
-                            pool.stop()
-                        if not is_stopping:
-                            self._fill(pool, todo)
-                        if not pool.running:
-                            return False
-                        for event in pool.events(WAIT_SECONDS):
-                            is_changed |= self._handle(event, pool, is_stopping)
+                return self._drive(pool, asked, clock)
+
+    def _drive(self, pool: Pool, asked: Asked, clock: Clock | None) -> bool:
+        while True:
+            found = self._read(asked.stages)
+            self._save_splits(found)
+            self._decide(found, asked.stages)
+            self._watcher.planned([s for s in found if s.spec.name in asked.stages])
+            todo = self._todo(found, asked)
+            if not todo and not pool.running:
+                self._say_what_waits(found, asked.stages)
+                return not self._is_stopping
+            if not self._keep_busy(pool, todo, found, clock):
+                return False
+
+    def _keep_busy(
+        self, pool: Pool, todo: list[_Todo], stages: Sequence[Stage], clock: Clock | None
+    ) -> bool:
+        """Hand out work until a run or a stage has ended; False once all were asked to stop."""
+        while True:
+            if self._should_stop() and not self._is_stopping:
+                self._is_stopping = True
+                pool.stop()
+            if not self._is_stopping:
+                if clock is not None and self._close(clock, stages, pool):
+                    return True
+                self._fill(pool, todo)
+            if not pool.running:
+                return False
+            ended = [self._handle(event, pool) for event in pool.events(WAIT_SECONDS)]
+            if any(ended):
+                return True
 
     def _read(self, wanted: frozenset[str]) -> list[Stage]:
         """All stages as they stand, with the points that their searches choose by now."""
@@ -161,12 +182,37 @@ class Driver:
             if not any(choose(self._study, stage) for stage in searching):
                 return found
 
+    def _clock(self, asked: Asked) -> Clock | None:
+        if self._budget is None:
+            return None
+        study, images = self._study, self._images
+        close(study.folder, self._budget.seconds, ())
+        return Clock(study, images, asked, self._budget, self._num_workers)
+
+    def _close(self, clock: Clock, stages: Sequence[Stage], pool: Pool) -> bool:
+        """Close what has no more time; True if a stage was closed that was open before."""
+        assert self._budget is not None
+        names = clock.due(stages)
+        late = [stage for stage in stages if stage.spec.name in names]
+        for stage in late:
+            what = left_out(stage)
+            self._watcher.note(
+                f"{stage.spec.name}: closed by the budget of time"
+                + (f"; it leaves out {what}." if what else ".")
+            )
+        if not late:
+            return False
+        self._closed.update(names)
+        close(self._study.folder, self._budget.seconds, self._closed)
+        pool.stop()
+        return True
+
     def _measure(self, stage: Stage) -> None:
         """How long an image takes, where a search weighs that."""
         if stage.spec.search is not None and "latency" in stage.spec.search.goals:
             for row in (*stage.rows, *stage.lower):
                 for run in row.runs[:1]:
-                    latency.need(self._study.folder, run)
+                    measure(self._study.folder, run)
 
     def _sweep(self) -> None:
         """Remove what a driver that was killed had begun to write; we alone write here now."""
@@ -175,6 +221,8 @@ class Driver:
 
     def _say_what_waits(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         for stage in stages:
+            if stage.is_closed:
+                continue
             if stage.spec.name in wanted and stage.waits_for and not self._should_stop():
                 why = "because no row of {} came to a good end"
                 if any(s.spec.name in stage.waits_for and not s.is_done for s in stages):
@@ -210,6 +258,8 @@ class Driver:
         """
         todo: dict[str, _Todo] = {}
         for number, stage in enumerate(stages):
+            if stage.is_closed:
+                continue
             places = {id(trial.row): trial for trial in stage.trials}
             for row in stage.chosen:
                 if not asked.includes(stage.spec.name, row.specs[0]):
@@ -222,6 +272,8 @@ class Driver:
                     order: tuple[float, ...] = (0, -self._cost(spec))
                     if trial is not None:
                         order = (1, number, trial.bracket, -len(trial.rungs), trial.number)
+                    if self._budget is not None:  # what comes later may not come at all
+                        order = (number, *order)
                     item = _Todo(stage.spec.name, row, spec, fingerprint, self._whole(spec), order)
                     todo.setdefault(fingerprint, item)
         return sorted(todo.values(), key=lambda item: item.order)
@@ -261,7 +313,7 @@ class Driver:
         checkpoint = self._checkpoints[item.fingerprint]
         pool.submit(Task(item.spec, item.fingerprint, checkpoint, self._slice_seconds))
 
-    def _handle(self, event: Event, pool: Pool, is_stopping: bool) -> bool:
+    def _handle(self, event: Event, pool: Pool) -> bool:
         """Take in what a worker says; True if a run has ended."""
         if isinstance(event, Progress):
             self._watcher.progress(event)
@@ -275,19 +327,12 @@ class Driver:
                 self._work.save(item.whole, event.checkpoint)
                 self._checkpoints[item.fingerprint] = event.checkpoint
                 self._deaths.pop(item.fingerprint, None)
-            if is_stopping:
-                self._note_end(item, "stopped")
-            else:
-                self._submit(pool, item)
-            return False
+            return self._give_up_or_go_on(item, pool)
         if isinstance(event, Death):
             deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
             self._watcher.note(f"{item.stage}, {item.row.label}: {event}.")
-            if is_stopping:
-                return False
-            if deaths < DEATHS_ALLOWED:
-                self._submit(pool, item)
-                return False
+            if deaths < DEATHS_ALLOWED or self._is_stopping:
+                return self._give_up_or_go_on(item, pool)
             data = divide(self._images, item.spec.data, self._study.data_digest)
             reason = f"{event}, {deaths} times with no checkpoint between"
             self._store(item, Outcome("", record=record(item.spec, data, "failed", reason)))
@@ -295,6 +340,18 @@ class Driver:
         assert isinstance(event, Outcome)
         self._store(item, event)
         return True
+
+    def _give_up_or_go_on(self, item: _Todo, pool: Pool) -> bool:
+        """Hand a run out again, unless somebody stops; True if its stage was closed meanwhile."""
+        if self._is_stopping:
+            self._note_end(item, "stopped")
+            return False
+        if item.stage in self._closed:
+            self._note_end(item, "stopped")
+            del self._under_way[item.fingerprint]
+            return True
+        self._submit(pool, item)
+        return False
 
     def _store(self, item: _Todo, outcome: Outcome) -> None:
         assert outcome.record is not None
@@ -318,12 +375,13 @@ class Driver:
         needed: set[str] = set()
         for stage in stages:
             epoch = self._study.spec.rank_epoch
-            rows = stage.ranked(epoch)[: stage.spec.keep_weights] if stage.is_done else stage.rows
+            best = stage.ranked(epoch)[: stage.spec.keep_weights]
+            rows = best if stage.is_decided else stage.rows
             needed.update(name for row in rows for name in row.fingerprints)
         for stage in stages:
             self._let_go(stage)
         for stage in stages:
-            if stage.spec.name not in wanted or not stage.is_done or not stage.chosen:
+            if stage.spec.name not in wanted or not stage.is_decided or not stage.chosen:
                 continue
             path = self._study.folder / "stages" / f"{stage.spec.name}.json"
             value = self._decision(stage)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
 from modiste.runs import files
 from modiste.runs.environment import environment
@@ -18,13 +17,14 @@ from modiste.runs.run import Run
 from modiste.spec.parts import ModelFamily
 
 FILE = "latency.json"
-# Inferences of one image: the first ones make what is made once, the others are timed.
-WARM_UP, TIMED = 5, 25
 
 
 def net_of(run: Run) -> str:
-    """Names the net of a run: equal layers, equal time."""
-    text = json.dumps([run.layers["input_shape"], run.layers["layers"]], sort_keys=True)
+    """Names the net of a run: equal layers and as many views of an image, equal time."""
+    params = run.spec.model.params
+    views = params.num_views if isinstance(params, ModelFamily) else 1
+    shape, layers = run.layers["input_shape"], run.layers["layers"]
+    text = json.dumps([shape, layers, views], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -36,39 +36,11 @@ def read(study_folder: Path) -> dict[str, float]:
     return {str(net): float(s) for net, s in files.read_json(path)["seconds"].items()}
 
 
-def need(study_folder: Path, run: Run) -> None:
-    """Measure the net of a run, unless that was done: one image, one thread, the median of some.
+def write(study_folder: Path, seconds: Mapping[str, float]) -> None:
+    """Replace what is known, by net.
 
     Raises:
-        StoreError: If it cannot be written down.
+        StoreError: If it cannot be written.
     """
-    known = read(study_folder)
-    if net_of(run) in known or not isinstance(run.spec.model.params, ModelFamily):
-        return
-    value = {
-        "schema": 1,
-        "cpu": environment()["cpu"],
-        "seconds": {**known, net_of(run): _measured(run)},
-    }
+    value = {"schema": 1, "cpu": environment()["cpu"], "seconds": dict(seconds)}
     files.write_json(study_folder / FILE, value)
-
-
-def _measured(run: Run) -> float:
-    import torch
-
-    from modiste.models.build import Network
-    from modiste.train.machine import prepare
-
-    height, width, channels = run.layers["input_shape"]
-    params, shape_CHW = run.spec.model.net, (channels, height, width)
-    prepare(threads=1)
-    layers = params.layers(shape_CHW, len(run.layers["class_names"]))
-    net = Network(layers, shape_CHW, params.initialisation)
-    image_NCHW = torch.zeros(1, *shape_CHW)
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(WARM_UP + TIMED):
-            clock = time.perf_counter()
-            net(image_NCHW)
-            seconds.append(time.perf_counter() - clock)
-    return median(seconds[WARM_UP:])

@@ -23,7 +23,8 @@ from modiste.search.row import Row
 from modiste.spec.parts import ModelFamily
 
 if TYPE_CHECKING:
-    from modiste.search.study import Answers, Stage
+    from modiste.search.answers import Answers
+    from modiste.search.study import Stage
 
 # Degrees of freedom below which the seeds of one family say too little of their own spread.
 FEW_DEGREES = 4

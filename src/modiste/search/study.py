@@ -21,18 +21,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import ResumeError, StoreError
-from modiste.evaluate.metrics import probabilities
-from modiste.interval import wilson
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
-from modiste.search import trial_log
+from modiste.search import shown, trial_log
+from modiste.search.answers import Answers, answers_of
 from modiste.search.climbing import Trial, climb
+from modiste.search.closing import closed_stages
 from modiste.search.leaderboard import leaderboard
 from modiste.search.row import Row, rank_key
 from modiste.search.table import Table
@@ -41,7 +41,6 @@ from modiste.spec.match import holds
 from modiste.spec.run import versions_here
 from modiste.spec.settings import Settings, layered
 from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
-from modiste.tables import number, to_frame, to_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,11 +61,12 @@ class Stage:
         skipped: Why this profile runs nothing of it; empty if it does.
         waits_for: Stages whose winners it needs and that are not finished.
         inherited: What it took over from those winners.
-        stands_aside_for: The stage that it would confirm, did the profile not skip it: that one's
-            winner is then handed on in its place.
+        stands_aside_for: The stage that it would confirm, did the profile not skip it or a budget
+            close it: where it has no winner itself, that one's is handed on in its place.
         trials: Of a search, a trial for each row.
         num_to_come: Of a search, points that it has not chosen yet.
         is_foreseen: Some of its trials are guesses, as a plan makes them.
+        is_closed: A budget of time has closed it: what it has found by then is its result.
     """
 
     spec: StageSpec
@@ -78,6 +78,7 @@ class Stage:
     trials: tuple[Trial, ...] = ()
     num_to_come: int = 0
     is_foreseen: bool = False
+    is_closed: bool = False
 
     @property
     def chosen(self) -> list[Row]:
@@ -92,6 +93,11 @@ class Stage:
     def is_done(self) -> bool:
         is_all = not self.waits_for and not self.num_to_come
         return is_all and all(row.is_done for row in self.chosen)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether later stages may begin with what it has found."""
+        return self.is_done or self.is_closed
 
     def ranked(self, epoch: Epoch) -> list[Row]:
         """Finished rows, best first.
@@ -108,30 +114,6 @@ class Stage:
 
         done = [item for item in enumerate(self.rows) if item[1].is_done and item[1].is_chosen]
         return [row for _, row in sorted(done, key=key)]
-
-
-class Answers(NamedTuple):
-    """What a run said of each validation image, and what was right.
-
-    Attributes:
-        probabilities_N: Of the class that it said, rounded as `collect` keeps it; NaN for a model
-            that gives none.
-    """
-
-    classes_N: npt.NDArray[np.int64]
-    probabilities_N: npt.NDArray[np.float16]
-    labels_N: npt.NDArray[np.int64]
-    image_ids_N: npt.NDArray[np.int64]
-
-
-def answers_of(run: Run, epoch: Epoch) -> Answers:
-    """The validation answers of a run that kept its logits."""
-    saved = run.predictions
-    logits_NK = saved[f"logits_{epoch}_NK"]
-    highest_N = probabilities(logits_NK).max(axis=1).astype(np.float16)
-    if run.metrics[epoch]["val"]["loss"] is None:
-        highest_N[:] = np.nan
-    return Answers(logits_NK.argmax(axis=1), highest_N, saved["labels"], saved["image_ids"])
 
 
 class Study:
@@ -284,36 +266,10 @@ class Study:
         Raises:
             InstallError: If pandas is not installed.
         """
-        rows = [
-            {**_facts(stage, row, run), **row.settings}
-            for stage in self.stages()
-            for row in stage.rows
-            for run in row.runs
-        ]
-        return to_frame(rows, FACTS)
+        return shown.frame(self)
 
     def _repr_html_(self) -> str:
-        epoch = self.spec.rank_epoch
-        rows = []
-        for stage in self.stages():
-            ranked = stage.ranked(epoch)
-            accuracy = ranked[0].mean(epoch, "val", "accuracy") if ranked else math.nan
-            interval = "–"
-            if not math.isnan(accuracy):
-                total = ranked[0].runs[0].metrics[epoch]["val"]["total"]
-                low, high = wilson(round(accuracy * total), total)
-                interval = f"{number(low)} to {number(high)}"
-            done = sum(len(row.runs) for row in stage.chosen)
-            wanted = sum(len(row.specs) for row in stage.chosen)
-            waits = f"waits for {', '.join(stage.waits_for)}" if stage.waits_for else "–"
-            best = ranked[0].label if ranked else waits
-            rows.append((stage.spec.name, best, f"{done} of {wanted}", number(accuracy), interval))
-        head = (
-            *("stage", "best so far", "runs"),
-            *(f"validation accuracy, {epoch} epoch", "95 % interval"),
-        )
-        note = f"Mean over seeds; the interval covers the choice of images alone. {self.folder}"
-        return to_html(f"{self.name}, profile {self.profile}", head, rows, note, text_columns=2)
+        return shown.html(self)
 
     def run_folder(self, fingerprint: str) -> Path:
         """Where the run of that fingerprint lies, or will."""
@@ -368,8 +324,9 @@ class Study:
     def stages(self) -> list[Stage]:
         """Every stage, in order, with what is finished of it."""
         answer: list[Stage] = []
+        closed = closed_stages(self.folder)
         for spec in self.spec.stages:
-            answer.append(self._stage(spec, answer))
+            answer.append(self._stage(spec, answer, is_closed=spec.name in closed))
         return answer
 
     def stage(self, name: str) -> Stage:
@@ -378,8 +335,8 @@ class Study:
         return next(stage for stage in self.stages() if stage.spec.name == name)
 
     def winner(self, stage: Stage) -> Row | None:
-        """The best row of a finished stage; none where every row has a run that broke."""
-        ranked = stage.ranked(self.spec.rank_epoch) if stage.is_done else []
+        """The best row of a stage that is decided; none where every row has a run that broke."""
+        ranked = stage.ranked(self.spec.rank_epoch) if stage.is_decided else []
         has_figures = ranked and not math.isnan(ranked[0].mean("last", "val", "correct"))
         return ranked[0] if has_figures else None
 
@@ -406,7 +363,7 @@ class Study:
         return list(lost.values())
 
     def hands_on(self, stage: Stage, among: Settings | None = None) -> Found | None:
-        """What later stages take over from a finished one; none where it has no winner.
+        """What later stages take over from one that is decided; none where it has no winner.
 
         Args:
             stage: Whose rows.
@@ -415,15 +372,14 @@ class Study:
         if among:
             rows = [row for row in stage.rows if holds(row.specs[0].to_dict(), among)]
             return self.hands_on(replace(stage, rows=tuple(rows)))
-        if stage.stands_aside_for is not None:
-            return self.hands_on(stage.stands_aside_for)
         if self.winner(stage) is None:
-            return None
+            aside = stage.stands_aside_for
+            return None if aside is None else self.hands_on(aside)
         ranked = stage.ranked(self.spec.rank_epoch)
         good = [row for row in ranked if not math.isnan(row.mean("last", "val", "correct"))]
         return Found(tuple((row.label, layered(stage.inherited, row.settings)) for row in good))
 
-    def _stage(self, spec: StageSpec, earlier: Sequence[Stage]) -> Stage:
+    def _stage(self, spec: StageSpec, earlier: Sequence[Stage], *, is_closed: bool) -> Stage:
         found: dict[str, Found] = {}
         waits = []
         origin = None
@@ -435,17 +391,18 @@ class Study:
             else:
                 found[name] = handed
         skipped = spec.profile(self.profile).skip or ""
-        aside = origin if spec.confirm and skipped else None
+        aside = origin if spec.confirm and (skipped or is_closed) else None
+        stage = Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside, is_closed=is_closed)
         if waits:
-            return Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside)
-        taken = inherited(spec, found)
+            return stage
+        stage = replace(stage, inherited=inherited(spec, found))
         if spec.search is not None:
-            return self._searched(spec, found, Stage(spec, (), skipped, inherited=taken))
+            return self._searched(spec, found, stage)
         rows = tuple(
             self.row(point)
             for point in points(self.spec, spec, self.profile, self.seed, found, self.overrides)
         )
-        return Stage(spec, rows, skipped, inherited=taken, stands_aside_for=aside)
+        return replace(stage, rows=rows)
 
     def _searched(self, spec: StageSpec, found: Mapping[str, Found], stage: Stage) -> Stage:
         """A stage that searches, with the points it has chosen so far."""
@@ -480,11 +437,11 @@ class Study:
         search = spec.searched(self.profile)
         assert search is not None
         trials: list[Trial] = []
-        for number, group in enumerate(search.groups()):
-            full = [{**group, **point} for point in chosen[number]]
+        for index, group in enumerate(search.groups()):
+            full = [{**group, **point} for point in chosen[index]]
             made = points(self.spec, spec, self.profile, self.seed, found, self.overrides, full)
             trials += climb(
-                number,
+                index,
                 [self.row(point) for point in made],
                 search.brackets(group),
                 self._cut,
@@ -509,32 +466,6 @@ class Study:
         return Row(
             point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs, until
         )
-
-
-FACTS = (
-    *("stage", "row", "seed", "fingerprint", "status", "epochs", "seconds", "parameters"),
-    *(f"val_{figure}_{epoch}" for epoch in ("best", "last") for figure in ("accuracy", "loss")),
-)
-
-
-def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:
-    metrics = run.metrics
-    return {
-        "stage": stage.spec.name,
-        "row": row.label,
-        "seed": run.spec.seed,
-        "fingerprint": run.fingerprint,
-        "status": metrics["status"],
-        "epochs": metrics["epochs"],
-        "seconds": metrics["seconds"],
-        "parameters": run.layers["parameters"]["total"],
-        **{
-            f"val_{figure}_{epoch}": metrics[epoch]["val"][figure]
-            for epoch in ("best", "last")
-            for figure in ("accuracy", "loss")
-            if epoch in metrics
-        },
-    }
 
 
 def _counted(stages: Sequence[str]) -> str:

@@ -223,9 +223,10 @@ class SearchSpec(Spec):
             raise SpecError("trials_per_value: how many points are to be tried is needed.")
         if (number := space.count(trials)) < trials:
             of = f" for {group}" if group else ""
+            there_are = "is 1 point" if number == 1 else f"are {number} points"
             raise SpecError(
-                f"trials_per_value: {trials}, but there are {number} points{of}, and each is tried "
-                "once. Ask for fewer, or widen the space."
+                f"trials_per_value: {trials}, but there {there_are}{of}, and each is tried once. "
+                "Ask for fewer, or widen the space."
             )
 
     def groups(self) -> list[Settings]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
@@ -102,6 +102,12 @@ class StageSpec(Spec):
     keep_weights: int = Field(3, ge=0)
     is_final: bool = Field(False, alias="final")
     profiles: dict[Profile, StageProfile] = {}
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _search_knows_where_it_stands(cls, value: Any, info: ValidationInfo) -> Any:
+        where = f"stages[{info.data.get('name', '?')}].search"
+        return value if value is None else SearchSpec.parse(value, where)
 
     def profile(self, name: str) -> StageProfile:
         """What that profile changes here; nothing, if the stage is silent."""

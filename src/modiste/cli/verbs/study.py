@@ -12,7 +12,8 @@ SHORT = "Run a study file, and write its report."
 EXAMPLE = "modiste study studies/fashion-mnist.yaml --profile quick"
 HELP = f"""Run what is not finished of a study, and write its report.
 
-The same command goes on after Ctrl-C, a crash or a loss of power, and repeats nothing.
+The same command goes on after Ctrl-C, a crash or a loss of power, and repeats nothing. With
+--budget it ends in time, says what it left out, and goes on from there the next time.
 
 Example:  {EXAMPLE}
 """
@@ -41,6 +42,10 @@ def command(
     workers: Annotated[
         int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="End by then with the best found so far: 20m, 1h30m.", metavar="TIME"),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
@@ -63,6 +68,7 @@ def command(
             data_folder=data,
             watcher=display,
             should_stop=should_stop,
+            budget=budget,
         )
     if not is_finished:
         raise Interrupted(f"stopped; everything done is saved. Go on with:\n  {this_command()}")
@@ -73,6 +79,7 @@ def command(
 
 
 def _summary(study: object) -> dict[str, object]:
+    from modiste.search.budget import left_out
     from modiste.search.study import Study
 
     assert isinstance(study, Study)
@@ -87,6 +94,7 @@ def _summary(study: object) -> dict[str, object]:
                 "points": len(stage.chosen),
                 "winner": best.label if best else None,
                 "val_accuracy": best.mean(epoch, "val", "accuracy") if best else None,
+                "left_out": left_out(stage) if stage.is_closed else "",
             }
         )
     return {

@@ -102,6 +102,8 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
     if facts_ := _facts(context, stage):
         blocks.append(Facts(facts_))
     blocks.append(Paragraph(prose.joined(prose.tried(context, stage), prose.seen(context, stage))))
+    if closed := prose.closed(context, stage):
+        blocks.append(Paragraph(closed))
     if confirmed := prose.confirmed(context, stage):
         blocks.append(Paragraph(confirmed))
     if decided := prose.decided(context, stage):

@@ -43,6 +43,9 @@ def _facts(context: Context) -> list[tuple[str, str]]:
     skipped = [answer.in_text(stage.title) for stage in context.stages if stage.stage.skipped]
     if skipped:
         pairs.append(("not run", listing(skipped)))
+    closed = [answer.in_text(stage.title) for stage in context.stages if stage.stage.is_closed]
+    if closed:
+        pairs.append(("closed by the budget", listing(closed)))
     if context.runs:
         seconds = sum(run.metrics["seconds"] for run in context.runs)
         runs = plural(len(context.runs), "run")

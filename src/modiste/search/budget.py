@@ -1,0 +1,176 @@
+"""A study that has to end in time: when to close which stage, and what was left out.
+
+A stage with points of its own to try can be closed at any moment: what it has found by then is
+taken for its result. What comes after it (confirming the best, the final models, the report)
+cannot, so time is kept for that, as far as finished runs tell how long it takes. Time is no number
+that comes out the same twice, and neither is the leaderboard of a study that was closed by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modiste.data.types import ImageSet
+from modiste.search.asked import Asked
+from modiste.search.kinds import pace_of
+from modiste.search.plan import expected_epochs, paces_of_finished, time_of, until_the_end
+from modiste.search.study import Stage, Study
+from modiste.search.survey import Survey, survey
+
+# Runs take longer than those like them did about as often as they take less.
+CAUTION = 1.25
+# The report of a study: reading, drawing, writing; for each run; and for each image that a final
+# model is shown again, made worse.
+REPORT_SECONDS, SECONDS_PER_RUN, IMAGES_AGAIN = 20.0, 0.05, 40_000
+REPORT_SHARE = 0.25
+# Of a budget, what is left when the first thing is done.
+BEGUN_SHARE = 0.98
+# How old an estimate may get while runs go on.
+STALE_SECONDS = 15.0
+
+
+def left_out(stage: Stage) -> str:
+    """What a budget left out of a stage that it closed, in a few words; empty if nothing."""
+    begun = [t for t in stage.trials if not t.row.is_done and (len(t.rungs) > 1 or t.row.runs)]
+    rows = [row for row in stage.chosen if not row.is_done]
+    total = len(stage.chosen) + stage.num_to_come
+    num_untried = stage.num_to_come + len(rows) - len(begun)
+    if stage.waits_for or num_untried == total:
+        return "all of it"
+    words = []
+    if num_untried:
+        words.append(f"{num_untried:,} of {total:,} points")
+    if begun:
+        words.append(f"the end of {len(begun):,} points that were begun")
+    return " and ".join(words)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So much time.
+
+    Attributes:
+        seconds: In all, for everything.
+        ends_at: When it is over, as `now` counts.
+        now: Seconds that only grow.
+    """
+
+    seconds: float
+    ends_at: float
+    now: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def of(cls, seconds: float) -> Budget:
+        """One that begins now, or began a moment ago: loading the program takes time, too."""
+        return cls(seconds, time.monotonic() + BEGUN_SHARE * seconds)
+
+
+class Clock:
+    """Tells which stages have to close.
+
+    Args:
+        study: As it is on the disk.
+        images: All that may be trained on.
+        asked: What is to be run.
+        budget: The time for it.
+        num_workers: Threads in all.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        images: ImageSet,
+        asked: Asked,
+        budget: Budget,
+        num_workers: int,
+    ) -> None:
+        self._study = study
+        self._images = images
+        self._asked = asked
+        self._ends_at = budget.ends_at
+        self._now = budget.now
+        self._num_workers = num_workers
+        self._current: tuple[str, float] = ("", 0.0)
+        self._closes_at: float | None = None
+        # Of a few seconds, most goes to the study all the same.
+        self._most_for_report = REPORT_SHARE * budget.seconds
+        self._report_seconds = min(REPORT_SECONDS, self._most_for_report)
+        self._planned_at = float("-inf")
+
+    def due(self, stages: Sequence[Stage]) -> frozenset[str]:
+        """The stages that have to close now; none as long as there is time.
+
+        In the end it is all that are open. Before that it is the first one that searches, if what
+        comes after it could not be done otherwise; one in which nothing has ended is not closed.
+
+        Args:
+            stages: As they stand.
+        """
+        open_ = [stage for stage in stages if self._is_open(stage)]
+        if self._now() >= self._ends_at - self._report_seconds:
+            return frozenset(stage.spec.name for stage in open_)
+        searching = [stage for stage in open_ if is_elastic(stage)]
+        current = next((stage for stage in searching if not stage.waits_for), None)
+        if current is None:
+            return frozenset()
+        if current.spec.name != self._current[0]:
+            self._current = current.spec.name, self._now()
+            self._planned_at = float("-inf")
+        if self._now() - self._planned_at > STALE_SECONDS:
+            self._plan(len(searching))
+        has_any = any(row.is_done for row in (*current.rows, *current.lower))
+        is_late = self._closes_at is not None and self._now() >= self._closes_at
+        return frozenset([current.spec.name]) if has_any and is_late else frozenset()
+
+    def _is_open(self, stage: Stage) -> bool:
+        is_wanted = stage.spec.name in self._asked.stages and not stage.skipped
+        return is_wanted and not stage.is_decided
+
+    def _plan(self, num_searching: int) -> None:
+        """Work out when the stage that is worked on has to close."""
+        self._planned_at = self._now()
+        found = survey(self._study, self._images, self._asked)
+        self._report_seconds = min(_report_seconds(found), self._most_for_report)
+        after = CAUTION * self._seconds_after(found)
+        begun = self._current[1]
+        left = self._ends_at - self._report_seconds - after - begun
+        self._closes_at = begun + max(0.0, left) / num_searching
+
+    def _seconds_after(self, found: Survey) -> float:
+        """How long what cannot be closed will take, as the best points so far stand for its own."""
+        trials = found.trials.values()
+        paces = paces_of_finished(trials)
+        epochs = expected_epochs(trials)
+        spec = self._study.spec
+        rigid = {
+            name
+            for part in found.parts
+            if not is_elastic(Stage(spec.stage(part.name), ()))
+            for name in part.fingerprints
+        }
+        seconds = {
+            trial.fingerprint: expected.expected
+            for trial in found.todo
+            if trial.fingerprint in rigid
+            and (expected := time_of(trial, epochs[trial.fingerprint].number, paces, trials))
+        }
+        return until_the_end(found, seconds, self._num_workers)
+
+
+def is_elastic(stage: Stage) -> bool:
+    """Whether a stage can be closed before its end: it has several points of its own."""
+    spec = stage.spec
+    return spec.search is not None or bool(spec.grid) or len(spec.points) > 1
+
+
+def _report_seconds(found: Survey) -> float:
+    """How long drawing and writing will take, final models shown worse images included."""
+    seconds = REPORT_SECONDS + SECONDS_PER_RUN * len(found.trials)
+    paces = paces_of_finished(found.trials.values())
+    for part in found.parts:
+        kinds = [found.trials[name].kind for name in part.fingerprints if part.is_final]
+        known = [pace for kind in kinds if kind and (pace := pace_of(kind, paces))]
+        seconds += IMAGES_AGAIN * max((pace.per_image_inferred for pace in known), default=0.0)
+    return seconds

@@ -1,0 +1,46 @@
+"""Measures how long a net takes for one image."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from modiste.models.build import Network
+from modiste.runs.run import Run
+from modiste.search import latency
+from modiste.spec.parts import ModelFamily
+from modiste.train.machine import prepare
+
+# Inferences of one image: the first ones make what is made once, the others are timed.
+WARM_UP, TIMED = 5, 25
+
+
+def measure(study_folder: Path, run: Run) -> None:
+    """Measure the net of a run, unless that was done: one image, one thread, the median of some.
+
+    Raises:
+        StoreError: If it cannot be written down.
+    """
+    known = latency.read(study_folder)
+    net = latency.net_of(run)
+    if net not in known and isinstance(run.spec.model.params, ModelFamily):
+        latency.write(study_folder, {**known, net: _seconds(run)})
+
+
+def _seconds(run: Run) -> float:
+    height, width, channels = run.layers["input_shape"]
+    params, shape_CHW = run.spec.model.net, (channels, height, width)
+    prepare(threads=1)
+    layers = params.layers(shape_CHW, len(run.layers["class_names"]))
+    net = Network(layers, shape_CHW, params.initialisation, views=params.views)
+    image_NCHW = torch.zeros(1, *shape_CHW)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(WARM_UP + TIMED):
+            clock = time.perf_counter()
+            net(image_NCHW)
+            seconds.append(time.perf_counter() - clock)
+    return median(seconds[WARM_UP:])

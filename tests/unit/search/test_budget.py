@@ -1,0 +1,201 @@
+"""A study that has to end in time: it closes what it can, and keeps time for what comes after."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modiste import report
+from modiste.errors import SpecError
+from modiste.search import budget
+from modiste.search.budget import Budget, left_out
+from modiste.search.closing import budget_of, closed_stages
+from modiste.search.driver import Driver
+from modiste.search.plan import Time
+from modiste.search.study import Stage, Study
+from modiste.spec.duration import seconds_in
+from tests import small
+from tests.driving import Script, Watched, drive, make, results
+
+RATE = "train.optimizer.learning_rate"
+SEARCH: dict[str, Any] = {
+    "name": "s",
+    "search": {
+        "method": "random",
+        "trials": 40,
+        "tune": {RATE: {"low": 0.001, "high": 0.1, "log": True}},
+    },
+}
+CONFIRM = {"name": "c", "confirm": {"stage": "s", "top": 2, "seeds": 2}}
+FINAL = {"name": "f", "final": True, "from": ["c"]}
+
+
+def values(*stages: dict[str, Any]) -> dict[str, Any]:
+    return small.study(
+        data={"name": "idx", "num_val": 30},
+        model={"family": "mlp", "params": {"hidden": [4]}},
+        train={"epochs": 1, "batch_size": 90, "optimizer": {"name": "adam"}},
+        stages=list(stages),
+    )
+
+
+@pytest.fixture(autouse=True)
+def a_run_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as anybody can tell; and the estimate is made anew each time."""
+    monkeypatch.setattr(budget, "time_of", lambda *_: Time(1.0, 1.0))
+    monkeypatch.setattr(budget, "STALE_SECONDS", -1.0)
+    monkeypatch.setattr(budget, "SECONDS_PER_RUN", 0.0)
+
+
+def within(
+    study: Study, script: Script, seconds: float, watched: Watched | None = None, **more: Any
+) -> bool:
+    """Drive a study on one worker and a clock that goes on by a second with each run."""
+    begun = len(script.tasks)
+    clock = Budget(seconds, seconds, lambda: float(len(script.tasks) - begun))
+    images, told = small.images(), watched or Watched()
+    driver = Driver(study, images, 1, told, slice_seconds=math.inf, budget=clock, **more)
+    return driver.run()
+
+
+def stages(study: Study) -> dict[str, Stage]:
+    return {stage.spec.name: stage for stage in Study.open(study.folder).stages()}
+
+
+# --- what is closed, and when ---------------------------------------------------------------------
+
+
+def test_a_search_is_closed_in_time_for_what_comes_after_it(tmp_path: Path, script: Script) -> None:
+    study, watched = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL)), Watched()
+    assert within(study, script, 30, watched)
+    found = stages(study)
+    assert closed_stages(study.folder) == {"s"}
+    assert budget_of(study.folder) == 30
+    # A quarter of so short a time is kept for the report, and a second and a quarter for each of
+    # the four runs that confirm; the final one is a run of the search.
+    num_done = sum(row.is_done for row in found["s"].rows)
+    assert num_done == pytest.approx(30 - 7.5 - 5, abs=1)
+    assert found["c"].is_done
+    assert found["f"].is_done
+    assert len(script.tasks) == num_done + 4 <= 30 - 7.5
+    # The best of what it found by then are confirmed, and the best of these is final.
+    best = found["s"].ranked("last")
+    assert [row.label for row in found["c"].rows] == [row.label for row in best[:2]]
+    winner = found["c"].ranked("last")[0]
+    assert (
+        found["f"].rows[0].specs[0].to_dict()["train"]["optimizer"]["learning_rate"]
+        == (winner.settings[RATE])
+    )
+    assert f"{40 - num_done} of 40 points" in left_out(found["s"])
+    assert any("closed by the budget of time; it leaves out" in note for note in watched.notes)
+
+
+def test_when_the_time_is_over_everything_is_closed(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 2)
+    found = stages(study)
+    assert len(script.tasks) == 2
+    assert closed_stages(study.folder) >= {"s", "c"}
+    # Without a confirmed winner, that of the search goes on: it was trained already.
+    assert found["f"].is_done
+    assert study.winner(found["f"]) is not None
+
+
+def test_a_study_with_time_enough_leaves_out_nothing(tmp_path: Path, script: Script) -> None:
+    plain = make(tmp_path / "plain", values(SEARCH, CONFIRM, FINAL))
+    assert drive(plain, slice_seconds=math.inf)
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 1000)
+    assert closed_stages(study.folder) == set()
+    assert results(study) == results(plain)
+
+
+def test_searches_share_the_time(tmp_path: Path, script: Script) -> None:
+    other = {**SEARCH, "name": "t", "model": {"params": {"hidden": [6]}}}
+    study = make(tmp_path / "study", values(SEARCH, other))
+    assert within(study, script, 40)
+    found = stages(study)
+    done = [sum(row.is_done for row in found[name].rows) for name in "st"]
+    assert done == pytest.approx([15, 15], abs=1)
+
+
+def test_a_grid_can_be_closed_as_well_and_a_single_point_cannot(
+    tmp_path: Path, script: Script
+) -> None:
+    grid = {"name": "g", "grid": {RATE: [0.001 * n for n in range(1, 31)]}}
+    single = {"name": "one", "model": {"params": {"hidden": [3]}}, "repeats": 3}
+    study = make(tmp_path / "study", values(grid, single))
+    assert within(study, script, 20)
+    found = stages(study)
+    assert closed_stages(study.folder) == {"g"}
+    assert found["one"].is_done
+    assert study.winner(found["g"]) is not None
+
+
+def test_halving_is_closed_where_it_stands(tmp_path: Path, script: Script) -> None:
+    search = {
+        **SEARCH["search"],
+        "halving": {"name": "successive", "first_epochs": 1, "bracket": 4},
+    }
+    given = values({**SEARCH, "search": search}, CONFIRM, FINAL)
+    given["train"]["epochs"] = 3
+    study = make(tmp_path / "study", given)
+    assert within(study, script, 30)
+    best = stages(study)["s"].ranked("last")
+    # Brackets come one after the other, so that some points were trained to the end.
+    assert best[0].until is None
+    assert stages(study)["f"].is_done
+
+
+# --- afterwards -----------------------------------------------------------------------------------
+
+
+def test_the_next_time_it_goes_on_from_there(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 20)
+    before = len(script.tasks)
+    again = make(study.folder, values(SEARCH, CONFIRM, FINAL))
+    assert within(again, script, 30)
+    done = sum(row.is_done for row in stages(study)["s"].rows)
+    assert done > before - 4
+    last = make(study.folder, values(SEARCH, CONFIRM, FINAL))
+    assert drive(last, slice_seconds=math.inf)
+    assert closed_stages(study.folder) == set()
+    plain = make(tmp_path / "plain", values(SEARCH, CONFIRM, FINAL))
+    assert drive(plain, slice_seconds=math.inf)
+    assert results(study) == results(plain)
+    begun = [task.fingerprint for task in script.tasks[: len(script.tasks) // 2]]
+    assert len(begun) == len(set(begun))
+
+
+def test_somebody_who_stops_it_is_heard(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", values(SEARCH))
+    assert not within(study, script, 100, should_stop=lambda: len(script.tasks) > 3)
+
+
+def test_the_report_says_what_was_left_out(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 20)
+    report.write(Study.open(study.folder), looks=0)
+    text = " ".join((study.folder / "report.md").read_text("utf-8").split())
+    assert "closed by the budget: s" in text
+    assert "A budget of 20 s closed it: what it had found by then counts. It leaves out " in text
+
+
+# --- durations ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20m", 1200), ("1h", 3600), ("1h 5m 2s", 3902), ("90S", 90)]
+)
+def test_a_duration_has_units(text: str, seconds: float) -> None:
+    assert seconds_in(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "20", "m", "0m", "20 minutes", "-5m", "1.5h"])
+def test_what_is_no_duration_is_named(text: str) -> None:
+    with pytest.raises(SpecError, match="expected a duration with units, such as 20m"):
+        seconds_in(text)
