@@ -306,7 +306,7 @@ def test_without_the_extra_each_verb_says_what_to_install(
     cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(extra, "PACKAGES", ("onnx_that_nobody_has",))
+    monkeypatch.setitem(extra.PACKAGES, "export", ("onnx_that_nobody_has",))
     pip = "pip install 'modiste[export]'"
     refused(cli("export", run, "--to", tmp_path / "out"), "modiste export needs onnx_that", pip)
     refused(cli("verify", exported), pip)

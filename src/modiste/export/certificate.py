@@ -23,6 +23,8 @@ Shares = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
 
 LATENCY_BATCH = 32
+# A table of more classes is a megabyte of certificate, and no page shows it.
+LARGEST_CONFUSION = 100
 # The median of so many is steady to a few hundredths on an idle machine.
 _LEAST_RUNS, _LEAST_SECONDS, _MOST_RUNS = 20, 0.5, 2_000
 
@@ -105,6 +107,7 @@ def figures(logits_NK: Shares, temperature: float, labels_N: Labels) -> dict[str
             _share(int((answers_N[labels_N == label] == label).sum()), int(count))
             for label, count in enumerate(np.bincount(labels_N, minlength=logits_NK.shape[1]))
         ],
+        **_confusion(answers_N, labels_N, logits_NK.shape[1]),
     }
 
 
@@ -140,6 +143,14 @@ def made_by() -> dict[str, Any]:
 def _figure(summary: Summary, name: str) -> dict[str, Any]:
     figure = getattr(summary, name)
     return {"value": figure.value, "interval": list(figure.interval)}
+
+
+def _confusion(answers_N: Labels, labels_N: Labels, num_classes: int) -> dict[str, Any]:
+    """Images by right class (rows) and answer (columns); left out where nobody could read it."""
+    if num_classes > LARGEST_CONFUSION:
+        return {}
+    counts = np.bincount(labels_N * num_classes + answers_N, minlength=num_classes**2)
+    return {"confusion": counts.reshape(num_classes, num_classes).tolist()}
 
 
 def _share(correct: int, total: int) -> dict[str, Any]:

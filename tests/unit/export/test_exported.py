@@ -224,10 +224,27 @@ def test_a_model_that_is_no_net_has_nothing_to_export(tmp_path: Path) -> None:
         export_model(tmp_path / "run", tmp_path / "out")
 
 
+def test_the_certificate_counts_which_classes_are_taken_for_which(shipped: Shipped) -> None:
+    figures = read(shipped, "certificate.json")["figures"]
+    counts = np.array(figures["confusion"])
+    assert counts.sum() == figures["images"]
+    assert counts.trace() / counts.sum() == figures["accuracy"]["value"]
+    # A row for each right class, as the shares found of it say.
+    assert counts.sum(axis=1).tolist() == [row["images"] for row in figures["recall"]]
+    found = [row["value"] for row in figures["recall"]]
+    assert (counts.diagonal() / counts.sum(axis=1)).tolist() == pytest.approx(found)
+
+
+def test_of_more_classes_than_a_page_shows_there_is_no_table() -> None:
+    labels_N = np.arange(101)
+    assert "confusion" in certificate.figures(np.eye(100), 1.0, labels_N[:100])
+    assert "confusion" not in certificate.figures(np.eye(101), 1.0, labels_N)
+
+
 def test_without_the_extra_it_says_what_to_install(
     shipped: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extra, "PACKAGES", ("onnx_that_nobody_has",))
+    monkeypatch.setitem(extra.PACKAGES, "export", ("onnx_that_nobody_has",))
     with pytest.raises(InstallError, match=r"modiste export needs onnx_that_nobody_has"):
         export_model(shipped.run, tmp_path / "out")
     with pytest.raises(InstallError, match=r"pip install 'modiste\[export\]'"):
