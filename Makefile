@@ -5,10 +5,12 @@ PROFILE ?= quick
 VENV    := $(or $(MODISTE_VENV),.venv)
 BIN     := $(VENV)/bin
 # The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'; those of
-# the compiled kernels where a C++ compiler is.
+# the compiled kernels where a C++ compiler is; those of the page where Chromium is. What takes
+# minutes runs only if it is asked for: pytest -m long.
 MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from shutil import which; \
-             print(' and '.join(['not peers'] * (not find_spec('keras')) + \
-                                ['not compiler'] * (not (which('c++') or which('g++')))))")
+             print(' and '.join(['not long'] + ['not peers'] * (not find_spec('keras')) + \
+                                ['not compiler'] * (not (which('c++') or which('g++'))) + \
+                                ['not browser'] * (not which('chromium'))))")
 
 # Files of tests side by side, two on two cores; several tests drive workers of their own.
 SIDE     = -n auto --maxprocesses 4 --dist loadfile
@@ -28,7 +30,7 @@ report: setup ## write the report of the study again, from its run folders
 	@$(BIN)/modiste report runs/fashion-mnist-$(PROFILE)
 
 check: lint ## before a commit: style, types, layers, fast tests
-	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow$(if $(MARKED), and $(MARKED))"
+	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow and $(MARKED)"
 
 test: lint ## what CI runs: the same with every test
 	@$(BIN)/python -m pytest -q $(SIDE) -m "$(MARKED)"

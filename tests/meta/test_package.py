@@ -51,6 +51,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
         "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
+        "import modiste.serve.server",
     ],
     ids=[
         "modiste",
@@ -65,6 +66,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "registries",
         "data",
         "artifact",
+        "serve",
     ],
 )
 def test_torch_is_not_loaded_by(code: str) -> None:
@@ -74,7 +76,7 @@ def test_torch_is_not_loaded_by(code: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = ["numpy", "scipy", "sklearn", "matplotlib", "PIL", "pydantic", "yaml", "rich", "jinja2"]
-    heavy += ["onnx", "onnxruntime"]
+    heavy += ["onnx", "onnxruntime", "fastapi", "starlette", "uvicorn", "markdown_it"]
     code = (
         HELP
         + f"try: run()\nexcept SystemExit: pass\nprint([n for n in {heavy} if n in sys.modules])"

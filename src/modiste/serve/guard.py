@@ -1,0 +1,81 @@
+"""What stands before everything else: who may ask, and what every answer carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modiste.serve.access import Access
+from modiste.serve.problem import Problem
+
+# A page of ours loads its own script and style and nothing else, from nowhere else; no page may
+# show ours inside it; no other site may take in what we answer.
+_POLICY = "; ".join(
+    [
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"),
+        *("img-src 'self' data: blob:", "base-uri 'none'", "form-action 'none'"),
+        "frame-ancestors 'none'",
+    ]
+)
+SECURITY_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_ADDED = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+class Guard:
+    """An ASGI application around another."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_ADDED]}
+            await send(message)
+
+        access = self._access
+        try:
+            access.check(scope["path"], scope["query_string"], scope["headers"])
+        except Problem as problem:
+            await answer(problem)(scope, receive, guarded)
+            return
+        token = access.token_in(scope["query_string"])
+        if token is not None and scope["method"] == "GET":
+            await _remembered(access.cookie, token, scope)(scope, receive, guarded)
+            return
+        await self._app(_as_get(scope), receive, guarded)
+
+
+def answer(problem: Problem) -> Response:
+    """A refusal as a response."""
+    return Response(
+        problem.content(), problem.status, dict(problem.headers), media_type="application/json"
+    )
+
+
+def _remembered(cookie: str, token: str, scope: Scope) -> Response:
+    """Leads to the same page without the token, which the browser keeps from here on.
+
+    So it stays out of the history, and no script can read it.
+    """
+    response = Response(status_code=303, headers={"location": scope["path"]})
+    response.set_cookie(cookie, token, httponly=True, samesite="strict", path="/")
+    return response
+
+
+def _as_get(scope: Scope) -> dict[str, Any] | Scope:
+    """HEAD is asked like GET; whoever sends the answer leaves its body out."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope

@@ -1,0 +1,39 @@
+"""docs/http_api.md says what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from modiste.data.decode import MAX_PIXELS
+from modiste.serve.limits import MEBIBYTE, Limits
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_table_of_codes_is_that_of_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("http_codes", DOCS / "http_codes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == module.PAGE.read_text("utf-8"), "python docs/http_codes.py"
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    limits = Limits()
+    text = (DOCS / "http_api.md").read_text("utf-8").partition("## Limits")[2]
+    said = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)[1:]
+    assert [(words.split(",")[0], re.findall(r"\d+", most)) for words, most in said] == [
+        ("a body", [str(limits.body_bytes // MEBIBYTE)]),
+        ("images in one request", [str(limits.images), str(MAX_PIXELS // 1_000_000)]),
+        ("headers", ["64", f"{limits.head_seconds:g}"]),
+        ("a body's arrival", [f"{limits.body_seconds:g}"]),
+        ("an answer", [f"{limits.answer_seconds:g}"]),
+        ("an answer's way to the client", [f"{limits.send_seconds:g}"]),
+        ("the bodies of all requests together", [str(limits.held_bytes // MEBIBYTE), "503"]),
+        ("requests at work and waiting", [str(limits.workers), str(limits.queued), "503"]),
+        ("connections", [str(limits.connections), "503"]),
+    ]
+    assert f"{limits.request_seconds + 1:g} seconds at the latest" in text
