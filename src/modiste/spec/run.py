@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -36,6 +36,30 @@ NUMERICS_VERSION = 1
 KERNELS_VERSION = 1
 
 
+Sizing = Literal["stretch", "fit", "pad", "crop"]
+Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+class DecodeSpec(Spec):
+    """What images of any size and kind become; `modiste.data.decode` says how.
+
+    Attributes:
+        size: Height and width, in pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+        sizing: How other sizes are brought to this one: ``stretch``, ``fit``, ``pad`` or ``crop``.
+        background: Red, green and blue under what is transparent and beside what does not fill.
+        resize: The filter, where the size differs.
+    """
+
+    size: tuple[Side, Side]
+    channels: Literal[1, 3]
+    sizing: Sizing = "stretch"
+    background: tuple[Level, Level, Level] = (0, 0, 0)
+    resize: Resize = "bilinear"
+
+
 class DataSpec(Spec):
     """Which images, and how they are divided and scaled.
 
@@ -49,6 +73,14 @@ class DataSpec(Spec):
         folds: For cross-validation: one of so many folds is held out, and the rest divided as
             above; the model is judged on the fold.
         fold: Which of them, from 0.
+        decode: What images become, for sources of your own; as they are if not given, which
+            needs images of one size.
+        test_share: Share of each class that is split off as the test part, for a set that came
+            without one; the part that came with it if not given.
+        skip_bad: Whether up to 1 % of unreadable files are left out and listed; else they are
+            errors.
+        keep_duplicates: Whether pictures may lie in two of the parts that the set came with; else
+            they are an error.
     """
 
     name: str = "fashion-mnist"
@@ -58,6 +90,10 @@ class DataSpec(Spec):
     scaling: Literal["unit", "standard", "raw"] = "unit"
     folds: int | None = Field(None, ge=2, le=1000)
     fold: int = Field(0, ge=0)
+    decode: DecodeSpec | None = None
+    test_share: float | None = Field(None, gt=0, le=0.5)
+    skip_bad: bool = False
+    keep_duplicates: bool = False
 
     @model_validator(mode="after")
     def _fold_is_one_of_them(self) -> Self:
@@ -125,6 +161,8 @@ class TrainSpec(Spec):
         max_seconds: End after the epoch in which training has taken so long; never if not given.
             How many epochs that makes depends on the machine and on what else it does, so a run
             with it may come out differently each time.
+        class_weights: ``balanced`` lets each class count the same in the loss, whatever the number
+            of its training images; each image counts the same if not given.
     """
 
     epochs: int = Field(300, ge=1)
@@ -138,6 +176,7 @@ class TrainSpec(Spec):
     augment: tuple[SerializeAsAny[Augmentation], ...] = ()
     averaging: Averaging | None = None
     max_seconds: float | None = Field(None, gt=0)
+    class_weights: Literal["balanced"] | None = None
 
     @property
     def last_epoch(self) -> int:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from modiste.data.batches import INFERENCE_BATCH, Batches
 from modiste.models.build import Network
 from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
+from modiste.train.loss import class_weights, cross_entropy
 from modiste.train.noise import ByteNoise
 from modiste.train.state import EpochRow, TrainState
 
@@ -50,6 +50,7 @@ def fit(
     """
     num_steps = train.num_batches(spec.batch_size)
     grads = torch.empty_like(net.weights)
+    weights_K = class_weights(spec, train.labels)
     clock = time.perf_counter()
     while state.status == "running" and state.epoch < spec.last_epoch:
         order = train.order(seed, state.epoch)
@@ -59,7 +60,7 @@ def fit(
             images, labels = train.take(which, spec.augment, seed, state.update, state.epoch)
 
             logits = net(images, ByteNoise(seed, state.update))
-            loss = F.cross_entropy(logits, labels, label_smoothing=spec.label_smoothing)
+            loss = cross_entropy(logits, labels, spec.label_smoothing, weights_K)
             net.flatten_grads(torch.autograd.grad(loss, net.parameters), out=grads)
 
             moment = Moment(state.update, num_steps, spec.epochs)

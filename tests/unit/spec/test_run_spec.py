@@ -29,6 +29,9 @@ FULL = small.run_spec(
         "data.folds": 5,
         "data.fold": 2,
         "train.until": 4,
+        "data.decode": {"size": [28, 28], "channels": 1},
+        "data.test_share": 0.2,
+        "train.class_weights": "balanced",
     }
 )
 
@@ -116,6 +119,7 @@ def leaves(values: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield path
 
 
+NOTHING = object()
 OTHER_WORDS = {
     "preset": "torch",
     "device": "cuda",
@@ -129,11 +133,15 @@ OTHER_WORDS = {
     "scaling": "standard",
     "monitor": "train_loss",
     "fill": "zero",
+    "sizing": "crop",
+    "resize": "box",
+    "channels": 3,
+    "class_weights": None,
 }
 
 
 def changed(key: Any, value: Any) -> Any:
-    """Another value that the same key may have."""
+    """Another value that the same key may have; `NOTHING` if there is none."""
     if key in OTHER_WORDS:
         return OTHER_WORDS[key]
     if isinstance(value, bool):
@@ -151,7 +159,7 @@ def changed(key: Any, value: Any) -> Any:
     if isinstance(value, float):
         return value / 2 or 0.25
     assert key in ("name", "family"), f"no other value known for {key} = {value!r}"
-    return None
+    return NOTHING
 
 
 def all_changes() -> dict[str, RunSpec]:
@@ -162,7 +170,7 @@ def all_changes() -> dict[str, RunSpec]:
         for key in path[:-1]:
             node = node[key]
         other = changed(path[-1], node[path[-1]])
-        if other is not None:
+        if other is not NOTHING:
             node[path[-1]] = other
             found[".".join(map(str, path))] = RunSpec.parse(values)
     return found

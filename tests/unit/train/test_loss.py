@@ -7,7 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modiste.data.load import divide
+from modiste.data.types import ImageSet
+from modiste.spec.run import TrainSpec
 from modiste.train.loop import score
+from modiste.train.loss import class_weights, cross_entropy
+from modiste.train.session import Session
+from tests import small
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -49,3 +55,86 @@ def test_the_loss_is_minus_the_log_of_the_right_classs_probability() -> None:
     logits = torch.log(torch.tensor([[1.0, 2.0, 1.0], [3.0, 4.0, 5.0]], dtype=torch.float64))
     loss = F.cross_entropy(logits, torch.tensor([0, 0])).item()
     assert loss == pytest.approx(np.log(2) * 2, rel=1e-15)
+
+
+# --- weights of classes ---------------------------------------------------------------------------
+
+SKEWED = torch.tensor([0] * 6 + [1] * 3 + [3])  # nothing of class 2
+
+
+def balanced() -> TrainSpec:
+    return small.run_spec({"train.class_weights": "balanced"}).train
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    found = class_weights(balanced(), SKEWED)
+    assert found is not None
+    theirs = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=SKEWED.numpy())
+    # Theirs is rounded to float32.
+    assert found[[0, 1, 3]].numpy() == pytest.approx(theirs, rel=6e-8)
+    assert found[SKEWED].mean().item() == pytest.approx(1.0, rel=10 * 6e-8)
+
+
+def test_each_class_has_the_same_share_of_a_balanced_loss() -> None:
+    weights = class_weights(balanced(), SKEWED)
+    assert weights is not None
+    flat = torch.zeros(len(SKEWED), 4)  # every image has the loss log 4
+    losses = []
+    for label in (0, 1, 3):
+        is_of_it = torch.eq(SKEWED, label)
+        mean = cross_entropy(flat[is_of_it], SKEWED[is_of_it], 0.0, weights)
+        losses.append(float(mean) * int(is_of_it.sum()))
+    assert losses == pytest.approx([np.log(4) * 10 / 3] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_weight_counts_like_so_many_images(label_smoothing: float) -> None:
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels, weights = torch.tensor([0, 1, 2, 1]), torch.tensor([1.0, 3.0, 2.0, 1.0]).double()
+    many = (
+        torch.cat([logits, logits[[1, 1, 2, 3, 3]]]),
+        torch.cat([labels, labels[[1, 1, 2, 3, 3]]]),
+    )
+    found = cross_entropy(logits, labels, label_smoothing, weights)
+    # Both are sums over images; ours is divided by the four that there are.
+    expected = cross_entropy(*many, label_smoothing, None) * 9 / 4
+    assert found.item() == pytest.approx(expected.item(), rel=1e-14)
+
+
+def test_without_weights_the_loss_is_the_one_it_was_to_the_last_bit() -> None:
+    logits = torch.randn(257, 10, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(257) % 10
+    assert class_weights(small.run_spec().train, labels) is None
+    ours = cross_entropy(logits, labels, 0.1, None)
+    assert torch.equal(ours, F.cross_entropy(logits, labels, label_smoothing=0.1))
+
+
+def test_weights_bring_a_rare_class_out() -> None:
+    """Two overlapping heaps, one ten times as large: the larger one swallows the smaller."""
+    chance = np.random.default_rng(0)
+    labels_N = np.repeat([0, 1], [300, 30])
+    pixels = np.clip(chance.normal(120 + 20 * labels_N[:, None], 20, (330, 4)), 0, 255)
+    images = ImageSet(
+        pixels.astype(np.uint8).reshape(330, 1, 2, 2), labels_N, ("a", "b"), np.arange(330), "train"
+    )
+    recall = {}
+    for weights in (None, "balanced"):
+        spec = small.run_spec(
+            {
+                "data.num_val": 110,
+                "model": {"family": "mlp"},
+                "train": {"epochs": 25, "batch_size": 32, "class_weights": weights},
+                "train.optimizer": {"name": "adam", "learning_rate": 0.05},
+            }
+        )
+        session = Session(spec, divide(images, spec.data))
+        for _ in session.advance():
+            pass
+        val = session._val
+        with torch.inference_mode():
+            answers = session.net(val.scale(val.images)).argmax(1)
+        recall[weights] = float((answers[val.labels == 1] == 1).float().mean())
+    # Linear, so it settles on one border; where it lies is what weights decide.
+    assert recall["balanced"] > recall[None] + 0.3
