@@ -9,19 +9,25 @@ In this order:
 5. Where there is transparency, the image is laid on `background`.
 6. Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R 601-2), rounded; colour from grey is three times
    the same.
-7. If its size differs, the image is stretched to `size_HW` with `resize`, averaged over what a
-   new pixel covers.
+7. If its size differs, the image is brought to `size_HW` by `sizing`, with the filter `resize`,
+   which averages over what a new pixel covers:
+
+   - `stretch` scales each side by itself, so proportions change;
+   - `fit` scales the whole image until it just fits inside, and fills the rest with `background`;
+   - `pad` does the same and never enlarges: what is smaller stays as it is, in the middle;
+   - `crop` scales it until it just covers, and cuts off what sticks out, the same on both sides.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +35,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from modiste.data import sniff
 from modiste.errors import DataError, SpecError
+from modiste.spec.run import DataSpec, Resize, Sizing
 
 Format = Literal["PNG", "JPEG", "BMP", "GIF", "WEBP"]
-Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+Pixels = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
 MAX_PIXELS = 25_000_000
 _FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Resize)}
+_EXIF_ORIENTATION = 0x0112
 # `warnings.catch_warnings` changes what belongs to all threads.
 _WARNINGS_LOCK = threading.Lock()
 
@@ -46,26 +56,30 @@ class Rule:
     Attributes:
         size_HW: In pixels.
         channels: 1 (grey) or 3 (red, green, blue).
-        background: Red, green and blue, 0 to 255, under what is transparent. Black, as in the
-            MNIST family.
+        background: Red, green and blue, 0 to 255, under what is transparent, and beside what does
+            not fill the size. Black, as in the MNIST family.
         resize: Used only where the size differs.
         formats: What may be opened.
+        sizing: How another size is brought to this one; a rule that says nothing stretches.
     """
 
     size_HW: tuple[int, int]
     channels: int
     background: tuple[int, int, int] = (0, 0, 0)
     resize: Resize = "bilinear"
-    formats: tuple[Format, ...] = get_args(Format)
+    formats: tuple[Format, ...] = FORMATS
+    sizing: Sizing = "stretch"
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.formats) - set(get_args(Format)))
+        unknown = sorted(set(self.formats) - set(FORMATS))
         if unknown or not self.formats:
-            raise SpecError(f"formats: {unknown} are not among {', '.join(get_args(Format))}.")
+            raise SpecError(f"formats: {unknown} are not among {', '.join(FORMATS)}.")
         if self.channels not in (1, 3):
             raise SpecError(f"channels: {self.channels} is neither 1 (grey) nor 3 (colour).")
         if self.resize not in _FILTERS:
             raise SpecError(f"resize: {self.resize!r} is none of {', '.join(_FILTERS)}.")
+        if self.sizing not in get_args(Sizing):
+            raise SpecError(f"sizing: {self.sizing!r} is none of {', '.join(get_args(Sizing))}.")
         if not 1 <= min(self.size_HW) <= max(self.size_HW) <= 4096:
             raise SpecError(f"size: {self.size_HW} is not from 1 to 4096 pixels a side.")
         if not all(0 <= level <= 255 for level in self.background):
@@ -84,7 +98,49 @@ class Rule:
         return cls(**known)
 
 
-def decode(file: Path | bytes, rule: Rule, name: str = "") -> npt.NDArray[np.uint8]:
+def rule_of(spec: DataSpec, shape_CHW: tuple[int, ...]) -> Rule:
+    """The rule by which the images of a run were decoded, and others are for its model.
+
+    Args:
+        spec: The data of the run.
+        shape_CHW: Of its images; all there is to know where the spec says nothing.
+    """
+    channels, height, width = shape_CHW
+    if spec.decode is None:
+        return Rule((height, width), channels)
+    found = spec.decode
+    return Rule(found.size, found.channels, found.background, found.resize, sizing=found.sizing)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an image is like before it is brought to any size.
+
+    Attributes:
+        format: ``PNG`` and so on; ``array`` for what was no file.
+        mode: As Pillow names it: ``L`` is grey, ``P`` has a palette, ``RGBA`` an alpha channel.
+        size_HW: In pixels, after the EXIF rotation.
+        bits: Of each sample, 8 or 16.
+        is_turned: By its EXIF data.
+        is_grey: No pixel has a colour, whatever the mode.
+        opaque: Share of its pixels that are not transparent; 1 where there is no transparency.
+        level: Mean grey level of those, 0 to 255.
+        pixels: SHA-256 of its pixels, sizes and transparency: equal for equal pictures, however
+            they are packed.
+    """
+
+    format: str
+    mode: str
+    size_HW: tuple[int, int]
+    bits: int
+    is_turned: bool
+    is_grey: bool
+    opaque: float
+    level: float
+    pixels: str
+
+
+def decode(file: Path | bytes, rule: Rule, name: str = "") -> Pixels:
     """The image as C x H x W, by `rule`.
 
     Args:
@@ -95,22 +151,55 @@ def decode(file: Path | bytes, rule: Rule, name: str = "") -> npt.NDArray[np.uin
     Raises:
         DataError: If it is missing, no image of these formats, damaged, or too large.
     """
+    return _with_image(file, rule.formats, name, lambda image: _converted(image, rule))
+
+
+def examine(
+    file: Path | bytes, rule: Rule | None = None, name: str = ""
+) -> tuple[Look, Pixels | None]:
+    """What an image file is like, and the image as `decode` gives it, if there is a rule.
+
+    Raises:
+        DataError: As `decode`.
+    """
+    formats = FORMATS if rule is None else rule.formats
+    bits = 16 if _head(file)[:8] == b"\x89PNG\r\n\x1a\n" and _head(file)[24:25] == b"\x10" else 8
+    return _with_image(file, formats, name, lambda image: _examined(image, rule, bits))
+
+
+def examine_array(pixels: npt.NDArray[Any], rule: Rule | None = None) -> tuple[Look, Pixels | None]:
+    """The same for an image in memory.
+
+    Args:
+        pixels: H x W, or H x W x C with C = 3 (colour) or 4 (with alpha); uint8, or uint16, of
+            which the upper 8 bits are kept.
+        rule: What it has to become.
+    """
+    bits = 8 * pixels.dtype.itemsize
+    eight = pixels.astype(np.uint8) if bits == 8 else (pixels >> 8).astype(np.uint8)
+    return _examined(Image.fromarray(eight), rule, bits)
+
+
+def _with_image(
+    file: Path | bytes, formats: tuple[Format, ...], name: str, work: Callable[[Image.Image], T]
+) -> T:
+    """Open a file as one of these formats, and work on it; whatever goes wrong names the file."""
     name = name or (str(file) if isinstance(file, Path) else "the image")
     if isinstance(file, Path) and not file.is_file():
         trouble = "is a folder, or no ordinary file" if file.exists() else "no such file"
         raise DataError(f"{name}: {trouble}.")
     try:
-        with _opened(file, rule) as image:
+        with _opened(file, formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _TooLarge(f"{image.width:,} x {image.height:,} pixels")
-            return _converted(image, rule)
+            return work(image)
     except (_TooLarge, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         size = f" of {error}" if isinstance(error, _TooLarge) else ""
         raise DataError(
             f"{name}: an image{size}; the limit is {MAX_PIXELS:,} pixels. Make it smaller first."
         ) from None
     except UnidentifiedImageError:
-        raise DataError(_not_an_image(file, rule, name)) from None
+        raise DataError(_not_an_image(file, formats, name)) from None
     except MemoryError:
         raise
     except Exception as error:
@@ -126,12 +215,12 @@ class _TooLarge(Exception):
     """More pixels than the limit."""
 
 
-def _opened(file: Path | bytes, rule: Rule) -> Image.Image:
+def _opened(file: Path | bytes, formats: tuple[Format, ...]) -> Image.Image:
     """The image with its header read and nothing decoded."""
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         stream = io.BytesIO(file) if isinstance(file, bytes) else file
-        return Image.open(stream, formats=rule.formats)
+        return Image.open(stream, formats=formats)
 
 
 def _head(file: Path | bytes) -> bytes:
@@ -144,20 +233,76 @@ def _head(file: Path | bytes) -> bytes:
         return b""
 
 
-def _not_an_image(file: Path | bytes, rule: Rule, name: str) -> str:
+def _not_an_image(file: Path | bytes, formats: tuple[Format, ...], name: str) -> str:
     words = sniff.seems(_head(file))
-    of_format = [f for f in get_args(Format) if f"a {f} image" == words]
-    allowed = ", ".join(rule.formats)
-    if of_format and of_format[0] in rule.formats:
+    of_format = [f for f in FORMATS if f"a {f} image" == words]
+    allowed = ", ".join(formats)
+    if of_format and of_format[0] in formats:
         return f"{name}: begins like {words} and goes on as something else. Save or fetch it again."
     if words.endswith("image"):
         return f"{name}: seems to be {words}; allowed here: {allowed}. Convert it first."
     return f"{name}: no image: it seems to be {words}. Give a file of {allowed}."
 
 
-def _converted(image: Image.Image, rule: Rule) -> npt.NDArray[np.uint8]:
+def _converted(image: Image.Image, rule: Rule) -> Pixels:
+    return _by_rule(_upright(image), rule)
+
+
+def _examined(image: Image.Image, rule: Rule | None, bits: int) -> tuple[Look, Pixels | None]:
+    is_turned = image.getexif().get(_EXIF_ORIENTATION, 1) in range(2, 9)
+    upright = _upright(image)
+    mode = image.mode
+    bits = 16 if mode == "I" or mode.startswith("I;16") else bits
+    plain, opaque, level = _plain(upright)
+    sha = hashlib.sha256(f"{plain.mode} {plain.size}".encode())
+    sha.update(plain.tobytes())
+    look = Look(
+        format=image.format or "array",
+        mode=mode,
+        size_HW=(upright.height, upright.width),
+        bits=bits,
+        is_turned=is_turned,
+        is_grey=plain.mode in ("L", "LA"),
+        opaque=opaque,
+        level=level,
+        pixels=sha.hexdigest(),
+    )
+    return look, None if rule is None else _by_rule(upright, rule)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned by its EXIF data, 8 bits for each sample."""
     # Pillow opens an animation at its first frame, and nobody has moved it.
-    image = _eight_bits(ImageOps.exif_transpose(image))
+    return _eight_bits(ImageOps.exif_transpose(image))
+
+
+def _plain(image: Image.Image) -> tuple[Image.Image, float, float]:
+    """As ``L``, ``LA``, ``RGB`` or ``RGBA``, the first that loses nothing.
+
+    Returns:
+        With the share of opaque pixels and their mean grey level.
+    """
+    opaque, mask = 1.0, None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alphas = np.array(image.getchannel("A"))
+        mask = alphas >= 128
+        opaque = float(mask.mean())
+        if alphas.min() == 255:
+            image = image.convert("RGB")
+    elif image.mode != "L":
+        image = image.convert("RGB")
+    greys = np.array(image.convert("L"))
+    seen = greys if mask is None else greys[mask]
+    level = float(seen.mean()) if seen.size else 0.0
+    if image.mode != "L":
+        colours = np.array(image)[..., :3]
+        if not (colours != colours[..., :1]).any():
+            image = image.convert("LA" if image.mode == "RGBA" else "L")
+    return image, opaque, level
+
+
+def _by_rule(image: Image.Image, rule: Rule) -> Pixels:
     if image.has_transparency_data:
         image = _on_background(image.convert("RGBA"), rule.background)
     # Straight to "L" from a palette would be the same; from here on there are "L" and "RGB" only.
@@ -165,9 +310,42 @@ def _converted(image: Image.Image, rule: Rule) -> npt.NDArray[np.uint8]:
     image = image.convert("L" if rule.channels == 1 else "RGB")
     height, width = rule.size_HW
     if image.size != (width, height):
-        image = image.resize((width, height), _FILTERS[rule.resize])
+        image = _brought_to(image, width, height, rule)
     array = np.array(image, np.uint8).reshape(height, width, rule.channels)
     return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _brought_to(image: Image.Image, width: int, height: int, rule: Rule) -> Image.Image:
+    pixel_filter = _FILTERS[rule.resize]
+    if rule.sizing == "stretch":
+        return image.resize((width, height), pixel_filter)
+    if rule.sizing == "crop":
+        return image.resize((width, height), pixel_filter, box=_covering(image, width, height))
+    scaled = image
+    if rule.sizing == "fit" or image.width > width or image.height > height:
+        scaled = image.resize(_inside(image, width, height), pixel_filter)
+    fill = Image.new("RGB", (1, 1), rule.background).convert(image.mode).getpixel((0, 0))
+    whole = Image.new(image.mode, (width, height), fill)
+    whole.paste(scaled, ((width - scaled.width) // 2, (height - scaled.height) // 2))
+    return whole
+
+
+def _inside(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """Its width and height, scaled as one until they just fit; rounded to the nearest."""
+    if image.width * height >= image.height * width:
+        return width, max(1, (2 * image.height * width + image.width) // (2 * image.width))
+    return max(1, (2 * image.width * height + image.height) // (2 * image.height)), height
+
+
+def _covering(image: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
+    """The part in the middle that has the wanted proportions: left, top, right, bottom."""
+    if image.width * height >= image.height * width:
+        kept = image.height * width / height
+        left = (image.width - kept) / 2
+        return left, 0.0, left + kept, float(image.height)
+    kept = image.width * height / width
+    top = (image.height - kept) / 2
+    return 0.0, top, float(image.width), top + kept
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modiste.data.decode import MAX_PIXELS, Rule, decode
+from modiste.data.decode import MAX_PIXELS, Rule, decode, examine, examine_array, rule_of
 from modiste.errors import DataError, SpecError
+from modiste.spec.run import DataSpec, DecodeSpec
 
 GREY = Rule(size_HW=(2, 3), channels=1)
 COLOUR = Rule(size_HW=(2, 3), channels=3)
@@ -195,9 +196,97 @@ def test_no_resize_touches_an_image_of_the_wanted_size(resize):
     assert np.array_equal(decoded[0], PIXELS_HW)
 
 
+# A bar of 2 x 6 pixels, grey levels 10 to 120 from left to right, brought to 4 x 4.
+BAR_HW = np.tile(np.arange(10, 130, 20, dtype=np.uint8), (2, 1))
+
+
+def brought(sizing: str, image: np.ndarray = BAR_HW, **more) -> np.ndarray:
+    rule = Rule(**{"size_HW": (4, 4), "channels": 1, "resize": "nearest", "sizing": sizing} | more)
+    return decode(packed(Image.fromarray(image)), rule)[0]
+
+
+def test_fit_shows_the_whole_image_in_its_proportions_and_fills_the_rest():
+    # 6 wide become 4, so 2 high become 1.33, rounded to 1; it begins (4 - 1) // 2 from the top.
+    found = brought("fit", background=(7, 7, 7))
+    assert found[1].tolist() == [10, 50, 70, 110]
+    assert (np.delete(found, 1, axis=0) == 7).all()
+
+
+def test_fit_enlarges_and_pad_does_not():
+    small = np.array([[10, 20], [30, 40]], np.uint8)
+    assert brought("fit", small).tolist() == np.kron(small, np.ones((2, 2), int)).tolist()
+    padded = brought("pad", small, background=(9, 9, 9))
+    assert padded[1:3, 1:3].tolist() == small.tolist()
+    assert np.delete(np.delete(padded, (1, 2), 0), (1, 2), 1).tolist() == [[9, 9], [9, 9]]
+    assert np.array_equal(brought("pad"), brought("fit"))
+
+
+def test_crop_keeps_the_middle_in_its_proportions_and_fills_nothing():
+    # Of 2 x 6 the middle 2 x 2, each pixel twice as large.
+    assert brought("crop").tolist() == [[50, 50, 70, 70]] * 4
+    assert brought("crop", BAR_HW.T).tolist() == [[50] * 4, [50] * 4, [70] * 4, [70] * 4]
+
+
+def test_stretch_is_what_a_rule_that_says_nothing_does():
+    found = brought("stretch")
+    assert found.tolist() == [[10, 50, 70, 110]] * 4
+    plain = decode(packed(Image.fromarray(BAR_HW)), Rule((4, 4), 1, resize="nearest"))
+    assert np.array_equal(plain[0], found)
+
+
+@pytest.mark.parametrize("sizing", ["stretch", "fit", "pad", "crop"])
+def test_an_image_of_the_wanted_size_is_the_same_by_every_rule(sizing):
+    assert np.array_equal(brought(sizing, PIXELS_HW, size_HW=(2, 3), resize="bilinear"), PIXELS_HW)
+
+
+@pytest.mark.parametrize("sizing", ["fit", "pad", "crop"])
+@settings(max_examples=60)
+@given(
+    own=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    wanted=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
+def test_any_size_is_brought_to_any_other(sizing, own, wanted):
+    image = Image.new("RGB", own[::-1], (200, 100, 50))
+    decoded = decode(packed(image), Rule(wanted, 3, (1, 2, 3), sizing=sizing))
+    assert decoded.shape == (3, *wanted)
+    # Every pixel is of the image or of the background: one colour comes through any filter.
+    colours = {tuple(pixel) for pixel in decoded.reshape(3, -1).T.tolist()}
+    assert (200, 100, 50) in colours
+    assert colours <= {(200, 100, 50), (1, 2, 3)}
+    if sizing == "crop":
+        assert (1, 2, 3) not in colours
+
+
+def test_the_rest_is_the_background_in_grey_too():
+    found = brought("fit", BAR_HW, background=(255, 0, 0))
+    # 0.299 x 255, rounded.
+    assert set(found[0].tolist()) == {76}
+
+
 def test_a_rule_survives_json():
-    rule = Rule((28, 28), 1, (1, 2, 3), "box", ("PNG", "JPEG"))
+    rule = Rule((28, 28), 1, (1, 2, 3), "box", ("PNG", "JPEG"), "crop")
     assert Rule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
+
+
+def test_a_rule_of_a_model_from_before_there_was_a_choice_stretches():
+    old = {
+        "size_HW": [28, 28],
+        "channels": 1,
+        "background": [0, 0, 0],
+        "resize": "bilinear",
+        "formats": ["PNG", "JPEG", "BMP", "GIF", "WEBP"],
+    }
+    assert Rule.from_dict(old) == Rule((28, 28), 1)
+    assert Rule.from_dict(old).sizing == "stretch"
+
+
+def test_a_run_says_by_which_rule_its_images_were_decoded():
+    assert rule_of(DataSpec(), (3, 8, 9)) == Rule((8, 9), 3)
+    decode_spec = DecodeSpec(
+        size=(8, 9), channels=3, sizing="pad", background=(1, 2, 3), resize="box"
+    )
+    expected = Rule((8, 9), 3, (1, 2, 3), "box", sizing="pad")
+    assert rule_of(DataSpec(decode=decode_spec), (3, 8, 9)) == expected
 
 
 @pytest.mark.parametrize(
@@ -210,12 +299,69 @@ def test_a_rule_survives_json():
         ({"resize": "best"}, "'best' is none of"),
         ({"formats": ("TIFF",)}, "TIFF"),
         ({"formats": ()}, "not among"),
+        ({"sizing": "best"}, "'best' is none of stretch, fit, pad, crop"),
     ],
     ids=str,
 )
 def test_a_rule_that_makes_no_sense_is_an_error(change, words):
     with pytest.raises(SpecError, match=words):
         Rule(**({"size_HW": (28, 28), "channels": 1} | change))
+
+
+# --- what an image is like ----------------------------------------------------------------------
+
+
+def look(image: Image.Image, image_format: str = "PNG", **options: object):
+    found, decoded = examine(packed(image, image_format, **options))
+    assert decoded is None
+    return found
+
+
+def test_an_image_is_looked_at_as_it_is_and_as_its_rule_makes_it():
+    content = packed(Image.fromarray(COLOURS_HWC), "BMP")
+    found, decoded = examine(content, COLOUR)
+    assert (found.format, found.mode, found.size_HW, found.bits) == ("BMP", "RGB", (2, 3), 8)
+    assert np.array_equal(decoded, decode(content, COLOUR))
+    assert not found.is_grey
+    assert found.opaque == 1.0
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_equal_pictures_have_equal_pixels_however_they_are_packed(mode):
+    grey = Image.fromarray(np.array([[0, 255, 0], [255, 0, 255]], np.uint8))
+    found = look(grey.convert(mode))
+    assert found.mode == mode
+    assert found.is_grey
+    assert found.pixels == look(grey, "GIF").pixels
+    assert found.pixels != look(grey.resize((6, 4))).pixels
+    assert found.pixels != look(grey.rotate(90, expand=True)).pixels
+
+
+def test_transparency_is_part_of_a_picture_and_so_is_what_shows_of_it():
+    pixels = np.zeros((2, 4, 4), np.uint8)
+    pixels[0] = (200, 200, 200, 255)
+    found = look(Image.fromarray(pixels))
+    assert (found.mode, found.is_grey, found.opaque, found.level) == ("RGBA", True, 0.5, 200.0)
+    assert found.pixels != look(Image.fromarray(pixels).convert("RGB")).pixels
+
+
+def test_bits_and_turns_are_seen():
+    assert look(Image.fromarray(np.zeros((2, 3), np.uint16))).bits == 16
+    # Two bytes for each of three colours: Pillow hands on the upper one, and does not say so.
+    assert examine(png(1, 1, 16, 2, b"\0" + bytes(6)))[0].bits == 16
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = look(Image.fromarray(PIXELS_HW), exif=exif)
+    assert (turned.is_turned, turned.size_HW) == (True, (3, 2))
+
+
+def test_an_array_is_looked_at_like_a_file():
+    as_file, of_file = examine(packed(Image.fromarray(COLOURS_HWC)), GREY)
+    as_array, of_array = examine_array(COLOURS_HWC, GREY)
+    assert as_array.pixels == as_file.pixels
+    assert np.array_equal(of_array, of_file)
+    deep, _ = examine_array(PIXELS_HW.astype(np.uint16) * 256 + 255)
+    assert (deep.bits, deep.pixels) == (16, examine_array(PIXELS_HW)[0].pixels)
 
 
 # --- what is refused ----------------------------------------------------------------------------
