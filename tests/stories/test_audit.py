@@ -138,7 +138,7 @@ def test_a_run_folder_will_do_in_the_place_of_a_study(
         (["--reason", "why not"], "--reason belongs to --with-test"),
         (["--closeness", "1.5"], "closeness: expected a proportion between 0 and 1, got 1.5"),
         (["--num-val", "5000"], "data.num_val: 5,000 of 600 images"),
-        ([], "data.num_val: 12,000 of 600 images"),
+        (["--num-val", "595"], "data.num_val: 595 of 600 images"),
         (["--study", "nowhere"], "nowhere"),
     ],
 )

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from modiste.api.data import open_data
 from modiste.api.evaluation import run_of
-from modiste.data.load import TrainingData, divide
-from modiste.data.source import SOURCES
+from modiste.data.load import TrainingData, usual_num_val
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SealError, SpecError, StoreError
 from modiste.evaluate.audit import Audit, examine
@@ -47,10 +47,10 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """Look for duplicates, doubtful labels and outliers, and write a report of them.
 
     Args:
-        name: A data source.
+        name: A data source, or the path of images of your own.
         data_folder: Where it lies; looked for if not given.
         out: Where the report goes; ``runs/audit-NAME`` if not given.
-        num_val: Images kept for validation; the study's, or 12,000.
+        num_val: Images kept for validation; the study's, or a fifth.
         split_seed: Seed of that division; the study's, or 0.
         closeness: How near a near duplicate is; see `modiste.evaluate.duplicates`.
         study: A study, run or model folder whose saved validation answers say what the finds are
@@ -76,14 +76,12 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         )
     if not 0 < closeness < 1:
         raise SpecError(f"closeness: expected a proportion between 0 and 1, got {closeness}.")
-    folder = Path(out) if out is not None else Path("runs") / f"audit-{name}"
-    source = SOURCES.get(name)(Path(data_folder) if data_folder is not None else None)
+    folder = Path(out) if out is not None else Path("runs") / f"audit-{Path(name).stem}"
     need_writable(folder)
     answered = [] if study is None else _answered(Path(study))
-    spec = _division(name, answered, num_val, split_seed)
-    images = source.load_train()
-    _need_same_images(images, answered, str(study))
-    data = divide(images, spec)
+    opened = open_data(name, data_folder, **_division(answered, num_val, split_seed))
+    _need_same_images(opened.images, answered, str(study))
+    spec, source, data = opened.spec, opened.source, opened.divided()
     found = examine(*_pool(data), closeness, note=note)
     models, notes = _measured(found, answered, spec)
     comparison = seen = None
@@ -103,7 +101,7 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         comparison=comparison,
         reason=reason.strip(),
         openings=seen if with_test else (),
-        words=_words(spec, closeness, study),
+        words=_words(spec, usual_num_val(opened.images), closeness, study),
     )
     content = record(report)
     files.write_json(folder / "audit.json", content)
@@ -149,14 +147,12 @@ def _answered(place: Path) -> list[_Answered]:
 
 
 def _division(
-    name: str, answered: Sequence[_Answered], num_val: int | None, split_seed: int | None
-) -> DataSpec:
+    answered: Sequence[_Answered], num_val: int | None, split_seed: int | None
+) -> dict[str, Any]:
     """How the images are divided: as the study did, or as asked for."""
     given = {"num_val": num_val, "split_seed": split_seed}
     if not answered:
-        return DataSpec.parse(
-            {"name": name, **{k: v for k, v in given.items() if v is not None}}, "data"
-        )
+        return given
     spec = next((model.spec for model in answered if model.is_of_one_division), answered[0].spec)
     for key, value in given.items():
         own = getattr(spec, key)
@@ -166,7 +162,7 @@ def _division(
                 f"{option} {value}: the models of --study were trained with data.{key} {own}. "
                 f"Leave {option} out: an audit with a study takes the study's division."
             )
-    return spec
+    return spec.model_dump(exclude={"name"})
 
 
 def _need_same_images(images: ImageSet, answered: Sequence[_Answered], study: str) -> None:
@@ -220,12 +216,12 @@ def _split_of(spec: DataSpec) -> dict[str, Any]:
     return spec.model_dump(exclude={"scaling"})
 
 
-def _words(spec: DataSpec, closeness: float, study: str | Path | None) -> list[str]:
+def _words(spec: DataSpec, usual: int, closeness: float, study: str | Path | None) -> list[str]:
     """The options that differ from their defaults; a place to write is nobody else's business."""
     words = []
     if study is not None:
         words += ["--study", str(study)]
-    elif spec.num_val != DEFAULTS.num_val or spec.split_seed != DEFAULTS.split_seed:
+    elif spec.num_val != usual or spec.split_seed != DEFAULTS.split_seed:
         words += ["--num-val", str(spec.num_val), "--split-seed", str(spec.split_seed)]
     if closeness != CLOSENESS:
         words += ["--closeness", f"{closeness:g}"]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from modiste.api.study import path_for_run
 from modiste.artifact.extra import need_extra
 from modiste.data.load import TrainingData, divide
-from modiste.data.source import SOURCES
+from modiste.data.source import open_source
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.intervals import wilson
 from modiste.final.look import known_heads
@@ -77,7 +78,8 @@ def export_model(
     need_new(target)
     _refuse_study(source)
     trained = read_trained(source, "best" if epoch == "best" else "last" if epoch else None)
-    data = _data(trained, Path(data_folder) if data_folder is not None else None)
+    place = Path(data_folder) if data_folder is not None else path_for_run(source)
+    data = _data(trained, place)
     options = Options(int8, "noise" if golden == "noise" else "validation", licence.strip())
     certificate = export(trained, data, _looks(source, trained), target, options, tell)
     return {
@@ -99,7 +101,7 @@ def _refuse_study(folder: Path) -> None:
 def _data(trained: Trained, folder: Path | None) -> TrainingData:
     """What the net was trained on, divided as it was then."""
     spec, digest = trained.spec.data, str(trained.config["data_digest"])
-    source = SOURCES.get(spec.name)(folder)
+    source = open_source(spec, folder)
     images = source.load_train()
     if images.digest != digest:
         raise DataError(

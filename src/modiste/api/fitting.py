@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modiste.api.data import open_data
 from modiste.api.progress import FitBar
-from modiste.data.load import TrainingData, divide
+from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES
 from modiste.report.data_figures import render
 from modiste.runs.run import Run, write_run
-from modiste.spec.run import DataSpec, RunSpec
+from modiste.spec.run import RunSpec
 from modiste.train.machine import put_back
 from modiste.train.work import Task, Worker
 
@@ -20,37 +21,40 @@ def load(
     name: str = "fashion-mnist",
     *,
     folder: str | Path | None = None,
-    num_val: int = 12_000,
+    num_val: int | None = None,
     split_seed: int = 0,
     scaling: str = "unit",
     num_train: int | None = None,
+    **own: Any,
 ) -> TrainingData:
     """Images to train on and images to choose by; the test set stays sealed.
 
     Args:
-        name: A data source.
-        folder: Where it lies; looked for if not given.
-        num_val: Images kept for validation, the same share of each class.
+        name: A data source, or the path of images of your own: a folder of class folders, a
+            `.npz` file, a CSV of paths and labels, a folder of IDX files.
+        folder: Where the source of that name lies; looked for if not given.
+        num_val: Images kept for validation, the same share of each class; if not given, the
+            validation part that the set came with, or a fifth: of Fashion-MNIST 12,000.
         split_seed: Seed of that division.
         scaling: ``unit`` (x / 255), ``standard`` or ``raw`` (0 to 255).
         num_train: Train on so many only; on all that remain if not given.
+        own: Of images of your own: ``decode``, ``test_share``, ``skip_bad``, ``keep_duplicates``,
+            as in a study file; proposed by looking at them if not given.
 
     Raises:
         SpecError: If no source has that name, or the numbers do not fit the data.
-        DataError: If the images cannot be had.
+        DataError: If the images cannot be had, or cannot be used.
     """
-    source = SOURCES.get(name)(Path(folder) if folder is not None else None)
-    spec = DataSpec.parse(
-        {
-            "name": name,
-            "num_val": num_val,
-            "split_seed": split_seed,
-            "scaling": scaling,
-            "num_train": num_train,
-        },
-        "data",
+    opened = open_data(
+        name,
+        folder,
+        num_val=num_val,
+        split_seed=split_seed,
+        scaling=scaling,
+        num_train=num_train,
+        **own,
     )
-    return divide(source.load_train(), spec)
+    return opened.divided()
 
 
 def look(data: TrainingData, folder: str | Path) -> list[Path]:

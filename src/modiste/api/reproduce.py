@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from modiste.api.evaluation import run_of
+from modiste.api.study import path_for_run
 from modiste.data.load import TrainingData, divide
-from modiste.data.source import SOURCES
+from modiste.data.source import open_source
 from modiste.errors import SpecError, StoreError
 from modiste.evaluate.agreement import (
     RULES,
@@ -103,7 +104,8 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     spec = _spec(run, threads, device)
     limit = _limit(run, epochs)
     need_writable(Path(out))
-    source = SOURCES.get(spec.data.name)(Path(data_folder) if data_folder is not None else None)
+    place = Path(data_folder) if data_folder is not None else path_for_run(run.folder)
+    source = open_source(spec.data, place)
     data = divide(source.load_train(), spec.data)
     again = _train(spec, data, Path(out), limit, tell, should_stop, slice_seconds)
     if again is None:

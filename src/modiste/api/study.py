@@ -10,7 +10,7 @@ from typing import Any
 from modiste import report
 from modiste.api.progress import StudyBar
 from modiste.data.load import divide
-from modiste.data.source import SOURCES, Source
+from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.errors import worst_errors
@@ -26,7 +26,7 @@ from modiste.runs.run import Run
 from modiste.search.budget import Budget
 from modiste.search.collect import collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
-from modiste.search.study import Study
+from modiste.search.study import DATA_FACTS, Study
 from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, write_study
 from modiste.spec.run import DataSpec
@@ -52,6 +52,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     slice_seconds: float = SLICE_SECONDS,
     verbose: bool = False,
     budget: str | float | None = None,
+    tell: Tell = silent,
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
 
@@ -72,6 +73,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         verbose: Show a bar, in a notebook as well; not where a watcher is told.
         budget: How long it may take, the report included: seconds, or ``20m``. Stages are closed
             in time for what comes after them; the report says what was left out.
+        tell: Told how many images of a set of your own were looked at, of how many.
 
     Returns:
         The study, and whether everything asked for is finished, or was closed by the budget.
@@ -91,8 +93,11 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         settings=settings,
         only=only,
         data_folder=data_folder,
+        tell=tell,
     )
     study, images = opened.study, opened.images
+    if opened.source.facts is not None:
+        files.write_json(study.folder / DATA_FACTS, opened.source.facts())
     with StudyBar(study.name, is_shown=verbose and watcher is None) as bar:
         driver = Driver(
             study,
@@ -161,6 +166,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     only: Sequence[str],
     data_folder: str | Path | None,
     is_written: bool = True,
+    tell: Tell = silent,
 ) -> Opened:
     """Read a study file and all that was said beside it, and load the data.
 
@@ -186,7 +192,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
         need_writable(folder)
-    source = _source(data_specs, data_folder)
+    source = _source(data_specs, data_folder or data_path(spec, file), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
     study = Study.create(
@@ -305,9 +311,10 @@ def look_at_runs(
     first = candidates[0].run
     digest = str(first.metrics["data_digest"])
     ledger = Ledger(digest, known_heads(folder))
-    source = SOURCES.get(first.spec.data.name)(Path(data_folder) if data_folder else None)
+    place = Path(data_folder) if data_folder else path_for_run(first.folder)
+    source = open_source(first.spec.data, place)
     # A published set is told by its own digests; any other folder could hold anything.
-    if source.test_counts_K is None and source.load_train().digest != digest:
+    if not source.is_published and source.load_train().digest != digest:
         raise DataError(
             f"{source.where('train')} holds other images than those that {first.folder} was "
             "trained on: its test part is not theirs. Name the right folder."
@@ -324,11 +331,27 @@ def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
     return summary(Study(folder))
 
 
-def _source(specs: Sequence[DataSpec], folder: str | Path | None) -> Source:
-    names = sorted({spec.name for spec in specs})
-    if len(names) > 1:
-        raise SpecError(f"data.name: a study is of one data set; this one names {names}.")
-    return SOURCES.get(names[0])(Path(folder) if folder is not None else None)
+def data_path(spec: StudySpec, file: str | Path) -> Path | None:
+    """Where a study says that its images lie, which it sees from its own file."""
+    return None if spec.data_path is None else Path(file).parent / Path(spec.data_path).expanduser()
+
+
+def path_for_run(folder: Path) -> Path | None:
+    """Where the images of a run or model folder lie, if it lies in a study that says so."""
+    place = folder.absolute().parent.parent
+    if not (place / "study.json").is_file():
+        return None
+    study = Study(place)
+    return data_path(study.spec, study.file)
+
+
+def _source(specs: Sequence[DataSpec], folder: str | Path | None, tell: Tell) -> Source:
+    for key in ("name", *OWN_KEYS):
+        values = list(dict.fromkeys(getattr(spec, key) for spec in specs))
+        if len(values) > 1:
+            some = sorted(map(str, values))
+            raise SpecError(f"data.{key}: a study is of one data set; this one names {some}.")
+    return open_source(specs[0], Path(folder) if folder is not None else None, tell)
 
 
 def _check_fit(images: ImageSet, specs: Iterable[DataSpec], chosen: Iterable[Point]) -> None:
@@ -346,7 +369,12 @@ def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -
     folder = study.folder / "figures"
     if not list(folder.glob("*.svg")):
         data = divide(images, spec, study.data_digest)
-        render(images, data.split, folder, name=source.name, test_counts_K=source.test_counts_K)
+        counts_K, name = source.test_counts_K, source.name
+        if source.facts is not None:
+            facts = source.facts()
+            counts_K, name = facts["parts"]["test"], facts["name"]
+            counts_K = counts_K if any(counts_K) else None
+        render(images, data.split, folder, name=name, test_counts_K=counts_K)
 
 
 def _save_finals(study: Study, images: ImageSet) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -55,6 +57,27 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def looking() -> Iterator[Callable[[int, int], None]]:
+    """A bar of images that were looked at, on a terminal; elsewhere nothing is shown."""
+    console = Console(stderr=True)
+    with Bar(
+        TextColumn("looking at images"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("looking", total=None, visible=False)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield tell
+
+
 class Display:
     """A watcher that shows what it is told."""
 
@@ -73,6 +96,11 @@ class Display:
     def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
+
+    def looked(self, done: int, total: int) -> None:
+        """How many images of a set of your own were looked at."""
+        if self._live is not None:
+            self._live.update(Text(f"looking at images: {done:,} of {total:,}"))
 
     def planned(self, stages: Sequence[Stage]) -> None:
         is_first = not self._stages

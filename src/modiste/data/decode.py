@@ -39,6 +39,12 @@ from modiste.spec.run import DataSpec, Resize, Sizing
 
 Format = Literal["PNG", "JPEG", "BMP", "GIF", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+SIZING_WORDS: Mapping[Sizing, str] = {
+    "stretch": "each side scaled by itself, so that proportions change",
+    "fit": "scaled as a whole until it fits inside, the rest filled",
+    "pad": "scaled down as a whole where it is too large, else left as it is, the rest filled",
+    "crop": "scaled as a whole until it covers, what sticks out cut off",
+}
 Pixels = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
@@ -123,8 +129,8 @@ class Look:
         bits: Of each sample, 8 or 16.
         is_turned: By its EXIF data.
         is_grey: No pixel has a colour, whatever the mode.
-        opaque: Share of its pixels that are not transparent; 1 where there is no transparency.
-        level: Mean grey level of those, 0 to 255.
+        opaque: Mean opacity of its pixels, 0 to 1; 1 only where nothing is transparent.
+        level: Mean grey level of what is seen, 0 to 255, each pixel by its opacity.
         pixels: SHA-256 of its pixels, sizes and transparency: equal for equal pictures, however
             they are packed.
     """
@@ -194,9 +200,10 @@ def _with_image(
                 raise _TooLarge(f"{image.width:,} x {image.height:,} pixels")
             return work(image)
     except (_TooLarge, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        size = f" of {error}" if isinstance(error, _TooLarge) else ""
+        size = str(error) if isinstance(error, _TooLarge) else "far too many pixels"
         raise DataError(
-            f"{name}: an image{size}; the limit is {MAX_PIXELS:,} pixels. Make it smaller first."
+            f"{name}: an image of {size}; the limit is {MAX_PIXELS:,} pixels. Make it smaller "
+            "first."
         ) from None
     except UnidentifiedImageError:
         raise DataError(_not_an_image(file, formats, name)) from None
@@ -280,21 +287,21 @@ def _plain(image: Image.Image) -> tuple[Image.Image, float, float]:
     """As ``L``, ``LA``, ``RGB`` or ``RGBA``, the first that loses nothing.
 
     Returns:
-        With the share of opaque pixels and their mean grey level.
+        With its opacity and the grey level of what is seen.
     """
-    opaque, mask = 1.0, None
+    opaque, alphas = 1.0, None
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alphas = np.array(image.getchannel("A"))
-        mask = alphas >= 128
-        opaque = float(mask.mean())
         if alphas.min() == 255:
-            image = image.convert("RGB")
+            image, alphas = image.convert("RGB"), None
     elif image.mode != "L":
         image = image.convert("RGB")
     greys = np.array(image.convert("L"))
-    seen = greys if mask is None else greys[mask]
-    level = float(seen.mean()) if seen.size else 0.0
+    level = float(greys.mean())
+    if alphas is not None:
+        opaque = float(alphas.mean()) / 255
+        level = float(np.average(greys, weights=alphas)) if alphas.any() else 0.0
     if image.mode != "L":
         colours = np.array(image)[..., :3]
         if not (colours != colours[..., :1]).any():

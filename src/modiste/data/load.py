@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +57,8 @@ def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> 
         spec: How they are divided.
         data_digest: Of `images`, where it is known.
     """
-    every = np.arange(len(images))
-    held = every[:0]
-    if spec.folds is not None:
-        held = held_out(images.labels_N, spec.folds, spec.fold, spec.split_seed)
-    kept = np.setdiff1d(every, held)
-    split = _within(stratified(images.labels_N[kept], spec.num_val, spec.split_seed), kept, held)
+    split = _given(images, spec) if images.num_given_val else _drawn(images, spec)
+    held = split.held_indices
     if spec.num_train is not None and spec.num_train < len(split.train_indices):
         labels_N = images.labels_N[split.train_indices]
         least, most = images.num_classes, len(labels_N) - images.num_classes
@@ -100,6 +97,44 @@ def arrange(
     return TrainingData(spec, train, val, known, split, preprocess, images, judge)
 
 
+def _drawn(images: ImageSet, spec: DataSpec) -> Split:
+    """A validation part drawn by chance, each class with its share."""
+    every = np.arange(len(images))
+    held = every[:0]
+    if spec.folds is not None:
+        held = held_out(images.labels_N, spec.folds, spec.fold, spec.split_seed)
+    kept = np.setdiff1d(every, held)
+    return _within(stratified(images.labels_N[kept], spec.num_val, spec.split_seed), kept, held)
+
+
+def _given(images: ImageSet, spec: DataSpec) -> Split:
+    """The validation part that the set came with."""
+    number = images.num_given_val
+    if spec.num_val != number:
+        raise SpecError(
+            f"data.num_val: {spec.num_val:,}, but the set came with a validation part of "
+            f"{number:,} images, which is used: say data.num_val: {number}."
+        )
+    if spec.folds is not None:
+        raise SpecError(
+            f"data.folds: {spec.folds}, but the set came with a validation part, which is used. "
+            "Put its images into the training part to deal out folds."
+        )
+    every = np.arange(len(images))
+    return Split(every[:-number], every[-number:], spec.split_seed)
+
+
+def usual_num_val(images: ImageSet) -> int:
+    """Images to validate on where nobody says how many: those that the set came with, or a fifth.
+
+    Example:
+        >>> usual_num_val(ImageSet(np.zeros((60, 1, 2, 2), np.uint8), np.arange(60) % 2,
+        ...     ("a", "b"), np.arange(60), "train"))
+        12
+    """
+    return images.num_given_val or max(images.num_classes, len(images) // 5)
+
+
 def _within(split: Split, kept: LabelsN, held: LabelsN) -> Split:
     """A split of the images that are kept, by their positions among all."""
     return Split(kept[split.train_indices], kept[split.val_indices], split.split_seed, held)
@@ -110,12 +145,20 @@ def save_arrays(images: ImageSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "images.npy", images.images_NCHW)
     np.save(folder / "labels.npy", images.labels_N)
-    (folder / "classes.txt").write_text("\n".join(images.class_names), encoding="utf-8")
+    about = {"class_names": images.class_names, "num_given_val": images.num_given_val}
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def map_arrays(folder: Path) -> ImageSet:
     """What `save_arrays` wrote, mapped: the pages are shared by all who map them."""
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / "labels.npy", allow_pickle=False)
-    names = (folder / "classes.txt").read_text(encoding="utf-8").split("\n")
-    return ImageSet(images, labels, tuple(names), np.arange(len(labels)), "train")
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    return ImageSet(
+        images,
+        labels,
+        tuple(about["class_names"]),
+        np.arange(len(labels)),
+        "train",
+        about["num_given_val"],
+    )

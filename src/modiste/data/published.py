@@ -101,6 +101,7 @@ def source(published: Published, folder: Path | None) -> Source:
         load_part=load_part,
         class_names=published.class_names,
         test_counts_K=published.parts["test"].counts_K,
+        is_published=True,
     )
 
 

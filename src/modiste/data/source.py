@@ -11,15 +11,24 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modiste.data.types import ImageSet
+from modiste.errors import SpecError
 from modiste.spec.registry import Registry
+from modiste.spec.run import DataSpec
+
+if TYPE_CHECKING:
+    from modiste.data.own.stock import Stock
 
 Part = Literal["train", "test"]
+# Told how many images were looked at, of how many.
+Tell = Callable[[int, int], None]
+# Keys of a data spec that speak of images nobody knows beforehand.
+OWN_KEYS = ("decode", "test_share", "skip_bad", "keep_duplicates")
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,13 @@ class Source:
         load_part: Decode and check one part. Ids are positions in the part, from 0.
         class_names: Names in the order of the labels, where they are known without reading.
         test_counts_K: Test images of each class as the publisher declares them, or None.
+        is_published: Its arrays are checked by digests that stand in our code; any other source
+            could hold anything.
+        adapt: Of images of your own: the source as a data spec wants it. None where the images
+            are what they are, and a spec has nothing to say about them.
+        facts: What a report tells of the set, as JSON values; reads the images, if need be.
+        stock: Looks at every image of all parts, whatever a spec makes of them.
+        propose: Fills in what a spec has to say of the images, given the keys that are settled.
     """
 
     name: str
@@ -42,6 +58,11 @@ class Source:
     load_part: Callable[[Part], ImageSet]
     class_names: tuple[str, ...] | None = None
     test_counts_K: tuple[int, ...] | None = None
+    is_published: bool = False
+    adapt: Callable[[DataSpec, Tell], Source] | None = None
+    facts: Callable[[], dict[str, Any]] | None = None
+    stock: Callable[[Tell], Stock] | None = None
+    propose: Callable[[Mapping[str, Any], Tell], DataSpec] | None = None
 
     def load_train(self) -> ImageSet:
         """All images that may be trained on, role `train`.
@@ -53,3 +74,35 @@ class Source:
 
 
 SOURCES: Registry[Callable[[Path | None], Source]] = Registry("data source", "modiste.data.sources")
+
+
+def says_nothing_of_images(spec: DataSpec) -> bool:
+    """Whether a spec leaves images as they are."""
+    return not any(getattr(spec, key) for key in OWN_KEYS)
+
+
+def silent(done: int, total: int) -> None:
+    """Tells nobody how far something has come."""
+
+
+def open_source(spec: DataSpec, path: Path | None, tell: Tell = silent) -> Source:
+    """The source that a spec speaks of; opens nothing yet.
+
+    Args:
+        spec: Names it, and says what its images become.
+        path: Where it lies; looked for if not given.
+        tell: Told how many images were looked at, where that takes its time.
+
+    Raises:
+        SpecError: If no source has that name, or the spec says what the source leaves no choice in.
+    """
+    source = SOURCES.get(spec.name)(path)
+    if source.adapt is not None:
+        return source.adapt(spec, tell)
+    for key in OWN_KEYS:
+        if getattr(spec, key):
+            raise SpecError(
+                f"data.{key}: has no meaning for the data source {spec.name!r}, whose images and "
+                "parts are known; take it out."
+            )
+    return source

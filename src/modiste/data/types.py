@@ -28,6 +28,7 @@ class ImageSet:
         class_names: K names.
         ids_N: int64, each image's position in its source part; stays with it through splits.
         role: What these images are for. `train` fits, `val` chooses, `test` is sealed.
+        num_given_val: The last so many came as the set's own validation part.
     """
 
     images_NCHW: npt.NDArray[Any]
@@ -35,6 +36,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     ids_N: LabelsN
     role: Role
+    num_given_val: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.labels_N)
@@ -68,7 +70,7 @@ class ImageSet:
     @cached_property
     def digest(self) -> str:
         """`digest` of these images and labels, computed once; nobody may change them after."""
-        return digest(self.images_NCHW, self.labels_N)
+        return digest(self.images_NCHW, self.labels_N, self.num_given_val)
 
     def counts(self) -> list[int]:
         """Images of each class, in the order of `class_names`."""
@@ -85,10 +87,11 @@ class ImageSet:
         )
 
 
-def digest(images_NCHW: npt.NDArray[Any], labels_N: LabelsN) -> str:
+def digest(images_NCHW: npt.NDArray[Any], labels_N: LabelsN, num_given_val: int = 0) -> str:
     """SHA-256 of the decoded pixels and labels with their shapes, in hexadecimal.
 
-    Mirrors pack the same arrays into different files, so files are never compared.
+    Mirrors pack the same arrays into different files, so files are never compared. Where a set
+    came with a validation part, its size is hashed as well.
     """
     sha = hashlib.sha256()
     dtype = "<f4" if images_NCHW.dtype == np.float32 else "u1"
@@ -100,4 +103,6 @@ def digest(images_NCHW: npt.NDArray[Any], labels_N: LabelsN) -> str:
     ):
         sha.update(repr(array.shape).encode())
         sha.update(array.tobytes())
+    if num_given_val:
+        sha.update(f"validation {num_given_val}".encode())
     return sha.hexdigest()

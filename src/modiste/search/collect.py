@@ -27,7 +27,7 @@ from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
 from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
-from modiste.search.study import Stage, Study
+from modiste.search.study import DATA_FACTS, Stage, Study
 
 COPIED = ("trials", "stages", "figures", "final", "models")
 FILES = (closing.FILE, latency.FILE, timeline.FILE)
@@ -65,7 +65,9 @@ def collect(study: Study, target: Path) -> list[Path]:
     """
     if target.resolve() == study.folder.resolve():
         raise StoreError(f"{target}: is the study itself; choose another folder.")
-    files.write_bytes(target / "study.json", (study.folder / "study.json").read_bytes())
+    for name in ("study.json", DATA_FACTS):
+        if (study.folder / name).is_file():
+            files.write_bytes(target / name, (study.folder / name).read_bytes())
     for name in COPIED:
         if (study.folder / name).is_dir():
             shutil.copytree(study.folder / name, target / name, dirs_exist_ok=True)

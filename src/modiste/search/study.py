@@ -7,6 +7,7 @@
       runs/ID/          run folders, shared by all stages: ID begins the fingerprint
       final/ID/         what the test set said of a frozen list of runs, once opened
       models/NAME/      the models of the stages that a study ends with
+      data.json         what was found of images of your own
       work/             unfinished work; nothing in it is needed to read results
       report.html, report.md
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+# What was found of images of your own, when they were read.
+DATA_FACTS = "data.json"
 ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
 KEYS = {"file", "out", "profile", "seed", "data_digest", "versions", "overrides", "spec"}
 

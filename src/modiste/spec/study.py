@@ -154,7 +154,9 @@ class StudySpec(Spec):
         seed: Of every point, so that points are paired; ``--seed`` overrides it.
         rank_epoch: Which epoch's validation accuracy chooses: ``last`` or ``best`` (lowest
             validation loss).
-        preset, threads, data, model, train: What every stage begins with.
+        preset, threads, data, model, train: What every stage begins with. In ``data``, `path` says
+            where images of your own lie, seen from the study file; it is about a machine, not about
+            a run, so no run has it.
         published: A file beside the study's, with the figures to compare with.
         results: A folder, seen from the study file, with collected results of the full profile;
             the report of a smaller profile shows them for what it does not run.
@@ -176,6 +178,18 @@ class StudySpec(Spec):
     results: str | None = None
     profiles: dict[Profile, Settings] = {}
     stages: tuple[StageSpec, ...] = Field(min_length=1)
+
+    @property
+    def data_path(self) -> str | None:
+        """Where the images lie, seen from the study file; none if the file does not say.
+
+        Raises:
+            SpecError: If it says something that is no path.
+        """
+        path = self.data.get("path")
+        if path is not None and not (isinstance(path, str) and path.strip()):
+            raise SpecError(f"data.path: expected a folder or a file, got {path!r}.")
+        return path
 
     def stage(self, name: str) -> StageSpec:
         """The stage of that name.
@@ -330,8 +344,10 @@ def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict
 def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
     """What every point of a stage begins with."""
     base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
-    for key in ("data", "model", "train"):
-        base[key] = merge({key: getattr(study, key)}, {key: getattr(stage, key)})[key]
+    shared = {key: getattr(study, key) for key in ("data", "model", "train")}
+    shared["data"] = {key: value for key, value in study.data.items() if key != "path"}
+    for key, values in shared.items():
+        base[key] = merge({key: values}, {key: getattr(stage, key)})[key]
     for key in ("preset", "threads"):
         if getattr(stage, key) is not None:
             base[key] = getattr(stage, key)
@@ -364,6 +380,7 @@ def check(
             one that has no winner, or a point that makes no sense.
     """
     _check_stages(study.stages)
+    _ = study.data_path  # a slip in it is one
     answer: list[Point] = []
     for profile in profiles:
         firsts: dict[str, Found] = {}

@@ -24,7 +24,8 @@ _KINDS = ("exact", "mirrored", "near", "near mirrored")
 
 def command(
     name: Annotated[
-        str, typer.Argument(help="A data source, such as fashion-mnist.", metavar="DATA")
+        str,
+        typer.Argument(help="A data source, such as fashion-mnist, or a folder.", metavar="DATA"),
     ],
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     out: Annotated[
@@ -32,7 +33,7 @@ def command(
     ] = None,
     num_val: Annotated[
         int | None,
-        typer.Option(help="Images kept for validation; 12,000, or the study's.", min=1),
+        typer.Option(help="Images kept for validation; a fifth, or the study's.", min=1),
     ] = None,
     split_seed: Annotated[
         int | None, typer.Option(help="Seed of the split; 0, or the study's.", min=0)

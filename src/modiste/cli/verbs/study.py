@@ -69,6 +69,7 @@ def command(
             watcher=display,
             should_stop=should_stop,
             budget=budget,
+            tell=display.looked,
         )
     if not is_finished:
         raise Interrupted(f"stopped; everything done is saved. Go on with:\n  {this_command()}")

@@ -2,18 +2,29 @@
 
 The class names stand in `classes.txt` beside them, one on a line; without it they are the labels
 as words: ``0``, ``1`` and so on. Nothing is known of such a set, so its digest is only recorded.
+
+A spec that says what images become, or splits a test part off, makes a set of your own of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from modiste.data import idx, places
-from modiste.data.source import SOURCES, Part, Source
+from modiste.data import idx
+from modiste.data.own import apart
+from modiste.data.own.arrays import Arrays, list_arrays
+from modiste.data.own.division import need_no_record
+from modiste.data.own.listing import Listing, Place
+from modiste.data.own.source import adapted, named
+from modiste.data.own.stock import take_stock
+from modiste.data.source import SOURCES, Part, Source, Tell, says_nothing_of_images
 from modiste.data.types import ImageSet
 from modiste.errors import DataError
+from modiste.spec.run import DataSpec
 
 _NAMES: dict[Part, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -26,20 +37,65 @@ def idx_folder(folder: Path | None = None) -> Source:
     """The IDX files in `folder`, or in the one that the variable for data folders names."""
 
     def where(part: Part) -> Path:
-        named = places.named_folder(folder)
-        if named is None:
-            raise DataError(
-                "the data source 'idx' needs a folder: name it in the study (data.folder) or with "
-                f"{places.DATA_VARIABLE}=FOLDER."
-            )
+        place = named("idx", folder)
         for name in _NAMES[part]:
-            _located(named[0], name)
-        return named[0]
+            _located(place, name)
+        return place
 
     def load_part(part: Part) -> ImageSet:
-        return _read(where(part), part)
+        place = where(part)
+        need_no_record(place, has_test=holds_idx(place, "test"))
+        return _read(place, part)
 
-    return Source(name="idx", where=where, load_part=load_part)
+    def propose(said: Mapping[str, Any], tell: Tell) -> DataSpec:
+        """As they are, but for a test part that was split off: that stays one."""
+        place = named("idx", folder)
+        record = None if holds_idx(place, "test") else apart.load(place)
+        share = {} if record is None else {"test_share": record.share}
+        return DataSpec.parse({"name": "idx", **share, **said}, "data")
+
+    def adapt(spec: DataSpec, tell: Tell) -> Source:
+        return plain if says_nothing_of_images(spec) else own(spec, tell)
+
+    def own(spec: DataSpec, tell: Tell) -> Source:
+        return adapted("idx", list_idx, folder, spec, tell)
+
+    plain = Source(
+        name="idx",
+        where=where,
+        load_part=load_part,
+        adapt=adapt,
+        stock=lambda tell: take_stock(list_idx(named("idx", folder)), tell),
+        propose=propose,
+    )
+    return plain
+
+
+def holds_idx(folder: Path, part: Part = "train") -> bool:
+    """Whether a folder holds both IDX files of a part."""
+    return all(
+        (folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in _NAMES[part]
+    )
+
+
+def list_idx(folder: Path) -> Listing:
+    """The images of the IDX files in a folder, one for each row.
+
+    Raises:
+        DataError: If one is missing or damaged, or labels are out of range.
+    """
+    parts: dict[Place, Arrays] = {}
+    for part in ("train", "test"):
+        if part == "train" or holds_idx(folder, part):
+            images, labels = (_located(folder, name) for name in _NAMES[part])
+            parts[part] = Arrays(
+                idx.read(images, "images"),
+                idx.read(labels, "labels").astype(np.int64),
+                images.name,
+                labels.name,
+            )
+    names = _class_names(folder) if (folder / "classes.txt").is_file() else None
+    return list_arrays("idx", folder, parts, names)
 
 
 def _located(folder: Path, name: str) -> Path:

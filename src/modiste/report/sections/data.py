@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from modiste.errors import StoreError
-from modiste.report import svg
-from modiste.report.blocks import Block, Code, Figure, Inline, Panel, Paragraph, Ref
+from modiste.report import own_data, svg
+from modiste.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Column,
+    Figure,
+    Inline,
+    Panel,
+    Paragraph,
+    Ref,
+    Table,
+    TableRow,
+)
 from modiste.report.context import Context
-from modiste.report.numbers import count, listing
+from modiste.report.numbers import NONE, count, listing, plural
 from modiste.report.section import SECTIONS, Section
+from modiste.runs import files
+from modiste.search.study import DATA_FACTS
 
 # Files of STUDY/figures as `modiste.report.data_figures` writes them.
 _FIGURES = (
@@ -27,7 +43,10 @@ _FIGURES = (
 
 def build(context: Context) -> Sequence[Block]:
     """What the runs record of their data, and the figures as far as they are there."""
-    blocks: list[Block] = [Paragraph(_words(context))]
+    facts = _facts(context)
+    blocks: list[Block] = [Paragraph(_words(context, facts))]
+    if facts is not None:
+        blocks += _own(facts)
     missing = []
     for name, caption, width in _FIGURES:
         path = context.study.folder / "figures" / f"{name}.svg"
@@ -55,10 +74,105 @@ def build(context: Context) -> Sequence[Block]:
     return blocks
 
 
-def _words(context: Context) -> list[Inline]:
+def _facts(context: Context) -> dict[str, Any] | None:
+    """What was found of images of your own; none where the set is known by name."""
+    path = context.study.folder / DATA_FACTS
+    return files.read_json(path) if path.is_file() else None
+
+
+def _own(facts: dict[str, Any]) -> list[Block]:
+    """What the images are, what becomes of them, and what was left out."""
+    remarks = [f"{text[0].upper()}{text[1:]}." for text in own_data.remarks(facts)]
+    blocks: list[Block] = [
+        Paragraph([f"{own_data.rule(facts)} {own_data.of_test_part(facts)}"]),
+        *([Bullets([[text] for text in remarks])] if remarks else []),
+        _seen_table(facts),
+        _classes_table(facts),
+    ]
+    return blocks + ([_bad_table(facts)] if facts["bad"] else [])
+
+
+def _seen_table(facts: dict[str, Any]) -> Table:
+    sizes = {f"{s['width']} × {s['height']}": s["count"] for s in facts["sizes"]}
+    named = sum(sizes.values())
+    total = facts["num_seen"] - len(facts["bad"])
+    if named < total:
+        sizes[f"{count(facts['num_sizes'] - len(sizes))} other sizes"] = total - named
+    rows = [
+        TableRow([Cell(what), Cell(name), Cell(count(number), number)])
+        for what, numbers in (
+            ("format", facts["formats"]),
+            ("mode", facts["modes"]),
+            ("size, in pixels", sizes),
+        )
+        for name, number in numbers.items()
+    ]
+    return Table(
+        "table-seen",
+        [
+            (
+                f"What the scan found: each of {plural(facts['num_seen'], facts['unit'])} was "
+                "decoded once, before any training."
+            )
+        ],
+        [
+            Column("what", is_number=False),
+            Column("is", is_number=False),
+            Column("images"),
+        ],
+        rows,
+        notes=[["A mode is named as Pillow does: L is grey, P has a palette, A is transparency."]],
+    )
+
+
+def _classes_table(facts: dict[str, Any]) -> Table:
+    parts = [part for part in ("train", "val", "test") if any(facts["parts"][part])]
+    titles = {"train": "train", "val": "validation", "test": "test"}
+    if facts["validation"] == "drawn":
+        titles["train"] = "train and validation"
+    rows = [
+        TableRow(
+            [
+                Cell(name),
+                *(
+                    Cell(count(facts["parts"][part][label]), facts["parts"][part][label])
+                    for part in parts
+                ),
+            ]
+        )
+        for label, name in enumerate(facts["class_names"])
+    ]
+    return Table(
+        "table-classes",
+        ["Images of each class in each part; copies and what cannot be used are left out."],
+        [Column("class", is_number=False), *(Column(titles[part]) for part in parts)],
+        rows,
+        is_sortable=len(rows) > 2,
+    )
+
+
+def _bad_table(facts: dict[str, Any]) -> Table:
+    return Table(
+        "table-bad",
+        ["Left out, because they cannot be used."],
+        [
+            Column(facts["unit"], is_number=False),
+            Column("why", is_number=False),
+            Column("SHA-256", is_number=False),
+        ],
+        [
+            TableRow([Cell(bad["name"]), Cell(bad["why"]), Cell(bad["sha256"][:16] or NONE)])
+            for bad in facts["bad"]
+        ],
+    )
+
+
+def _words(context: Context, facts: dict[str, Any] | None) -> list[Inline]:
     study = context.study
     names = {row.row.specs[0].data.name for stage in context.stages for row in stage.rows}
     words: list[Inline] = ["The images come from ", Code(", ".join(sorted(names)) or study.name)]
+    if facts is not None:
+        words = ["The images come from ", Code(facts["name"]), f", read as {facts['source']}"]
     if not context.runs:
         return [*words, "; no run has recorded yet how they were divided."]
     sizes = {(run.metrics["num_train"], run.metrics["num_val"]) for run in context.runs}
@@ -73,19 +187,31 @@ def _words(context: Context) -> list[Inline]:
     words += [
         (
             f": {kind} images of {width} × {height} pixels in {len(classes)} classes"
-            f" ({listing(classes)}). They are divided into {listing(parts)}, the same share of "
-            "each class in both. A further part, the test set, is sealed: training and choosing "
-            "cannot reach it, and every opening is counted ("
-        ),
-        Ref("final"),
-        ").",
+            f" ({listing(classes)}). They are divided into {listing(parts)}, "
+            f"{_how_divided(facts)}."
+        )
     ]
+    if facts is None or facts["test"]["origin"] != "none":
+        words += [
+            (
+                " A further part, the test set, is sealed: training and choosing cannot reach it, "
+                "and every opening is counted ("
+            ),
+            Ref("final"),
+            ").",
+        ]
     words += [
         f" {_scaling(context)} The digest of the decoded training images and labels is ",
         Code(study.data_digest[:16]),
         ".",
     ]
     return words
+
+
+def _how_divided(facts: dict[str, Any] | None) -> str:
+    if facts is not None and facts["validation"] == "given":
+        return "the validation part that the set came with"
+    return "the same share of each class in both"
 
 
 def _scaling(context: Context) -> str:

@@ -24,6 +24,14 @@ from modiste.report.section import SECTIONS, Section
 
 _MARK = "†"
 _HIDDEN = ("seed", "model.family")
+# Left out where they say nothing: most studies have no use for them.
+_RARE = {
+    "data.decode": None,
+    "data.test_share": None,
+    "data.skip_bad": False,
+    "data.keep_duplicates": False,
+    "train.class_weights": None,
+}
 _MANY = 5  # values of one key that are still written out in a cell
 
 # What some keys mean, for those who do not know ours; others explain themselves.
@@ -36,11 +44,20 @@ _MEANING = {
     "data.num_train": "images to train on; none means all that remain",
     "data.split_seed": "seed of the division alone",
     "data.scaling": "unit is x / 255; raw leaves 0 to 255",
+    "data.decode.size": "height and width that images are brought to, in pixels",
+    "data.decode.channels": "1 is grey, 3 is red, green and blue",
+    "data.decode.sizing": "how other sizes are brought to this one",
+    "data.decode.background": "under what is transparent, beside what does not fill it",
+    "data.decode.resize": "filter, where the size differs",
+    "data.test_share": "share of each class that was split off as the test part",
+    "data.skip_bad": "whether unreadable files were left out",
+    "data.keep_duplicates": "whether pictures may lie in two parts",
     "train.epochs": "the limit; early stopping may end before it",
     "train.batch_size": "images in one update",
     "train.label_smoothing": "share of each label spread over all classes",
     "train.augment": "random changes of the training images",
     "train.max_seconds": "ends a training after so long; none means never",
+    "train.class_weights": "balanced: each class counts the same in the loss",
     "train.early_stopping.monitor": "what early stopping watches",
     "train.early_stopping.patience": "epochs without progress before the stop",
     "train.early_stopping.min_delta": "a smaller change is no progress",
@@ -129,7 +146,9 @@ def _fixed(stages: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
     for key in dict.fromkeys(key for stage in (*trained, *stages) for key in stage):
         among = trained if key.startswith("train.") else stages
         values = [stage.get(key, []) for stage in among]
-        if key not in _HIDDEN and all(v == values[0] and len(v) == 1 for v in values):
+        is_said = key not in _RARE or values[0] != [_RARE[key]]
+        is_one = all(v == values[0] and len(v) == 1 for v in values)
+        if key not in _HIDDEN and is_one and is_said:
             answer[key] = values[0][0]
     return answer
 

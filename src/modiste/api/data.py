@@ -1,0 +1,176 @@
+"""A data set by name or by path, and how it is divided where nobody says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modiste.data.load import TrainingData, divide, usual_num_val
+from modiste.data.own import facts
+from modiste.data.own.arrays import Arrays, list_arrays
+from modiste.data.own.division import divide as divide_own
+from modiste.data.own.listing import Place
+from modiste.data.own.names import shown
+from modiste.data.own.propose import propose
+from modiste.data.own.recognise import source_at
+from modiste.data.own.source import images_of
+from modiste.data.own.stock import take_stock
+from modiste.data.source import SOURCES, Source, Tell, open_source, silent
+from modiste.data.types import ImageSet
+from modiste.errors import DataError, SpecError
+from modiste.spec.run import DataSpec
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """A data set, read, and how it is divided.
+
+    Attributes:
+        spec: With everything that was not said filled in.
+        path: Where it lies, if that was named.
+    """
+
+    spec: DataSpec
+    source: Source
+    images: ImageSet
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """What to call it: a set of your own by its folder or file."""
+        if self.source.facts is None or self.path is None:
+            return self.spec.name
+        return shown(self.path.absolute().name)
+
+    @property
+    def test_counts_K(self) -> list[int] | None:
+        """Test images of each class, as far as that is known without opening the part."""
+        if self.source.facts is None:
+            known = self.source.test_counts_K
+            return None if known is None else list(known)
+        counts: list[int] = self.source.facts()["parts"]["test"]
+        return counts if any(counts) else None
+
+    def divided(self) -> TrainingData:
+        """What trains and what chooses."""
+        return divide(self.images, self.spec)
+
+
+def open_data(
+    name: str, path: str | Path | None = None, tell: Tell = silent, **given: Any
+) -> OpenedData:
+    """Read a data set.
+
+    Args:
+        name: Of a source, or the path of a folder or file of images.
+        path: Where the source of that name lies.
+        tell: Told how many images were looked at, of how many.
+        given: Keys of `data`. Those that are missing, or None, are filled in: of images of your
+            own by looking at them, and `num_val` with the size of the validation part that the
+            set came with, or with a fifth of its images.
+
+    Raises:
+        SpecError: If there is no such source, or what is given makes no sense.
+        DataError: If the images cannot be had, or cannot be used.
+    """
+    kind, place = source_at(name, None if path is None else Path(path))
+    said = {key: value for key, value in given.items() if value is not None}
+    spec = DataSpec.parse({"name": kind, **said}, "data")
+    fill_in = SOURCES.get(kind)(place).propose
+    if fill_in is not None:
+        spec = fill_in(said, tell)
+    source = open_source(spec, place, tell)
+    images = source.load_train()
+    if "num_val" not in said:
+        spec = spec.model_copy(update={"num_val": usual_num_val(images)})
+    return OpenedData(spec, source, images, place)
+
+
+def scan(
+    name: str,
+    path: str | Path | None = None,
+    *,
+    skip_bad: bool = False,
+    keep_duplicates: bool = False,
+    tell: Tell = silent,
+) -> dict[str, Any]:
+    """Look at every image of a set of your own once, and say what speaks against training on it.
+
+    Args:
+        name: The path of a folder or file of images, or a source.
+        path: Where the source of that name lies.
+        skip_bad: Let up to 1 % of unreadable images be left out.
+        keep_duplicates: Let pictures lie in two parts.
+        tell: Told how many images were looked at, of how many.
+
+    Returns:
+        Numbers of images by format, mode and size; what cannot be used, and why; ``trouble``, the
+        error that a study of it would end with, or none.
+
+    Raises:
+        SpecError: If it is a set that is known by its digests, with nothing to find out.
+        DataError: If it cannot be listed.
+    """
+    kind, place = source_at(name, None if path is None else Path(path))
+    look = SOURCES.get(kind)(place).stock
+    if look is None:
+        raise SpecError(f"{name}: is checked by the digests that its publisher's files have.")
+    stock = look(tell)
+    said = {"skip_bad": skip_bad, "keep_duplicates": keep_duplicates}
+    try:
+        division = divide_own(stock, propose(stock, said))
+    except (DataError, SpecError) as error:
+        return {**facts.of_stock(stock), "trouble": str(error)}
+    found = facts.of_division(division)
+    del found["images"]
+    return {**found, "trouble": None}
+
+
+def from_arrays(
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    class_names: Sequence[str] | None = None,
+    val: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    num_val: int | None = None,
+    **given: Any,
+) -> TrainingData:
+    """Images in memory, divided like any other set; a test part is split off and not handed out.
+
+    Which images that are follows from the pictures alone: saved with ``np.savez("all.npz",
+    images=images, labels=labels)`` they are the same for ``modiste.evaluate(RUN, final=True,
+    reason=..., data_folder="all.npz")``, and for studies on that file.
+
+    Args:
+        images: N x H x W, or N x H x W x C with 1, 3 or 4 channels; uint8, uint16 or bool.
+        labels: Whole numbers or words, one for each image.
+        class_names: Of labels 0 to K - 1; the labels themselves if not given.
+        val: Images and labels to validate on; drawn from the others if not given.
+        num_val: How many of them, where they are drawn; a fifth if not given.
+        given: Other keys of ``data``, such as ``test_share``, ``decode``, ``split_seed``.
+
+    Raises:
+        DataError: If they do not belong together, or speak against training.
+        SpecError: If a key makes no sense.
+
+    Example:
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+        >>> data = from_arrays(pixels, np.arange(60) % 2)
+        >>> len(data.train), len(data.val)
+        (39, 9)
+    """
+    parts: dict[Place, Arrays] = {"train": Arrays(np.asarray(images), np.asarray(labels))}
+    if val is not None:
+        parts["val"] = Arrays(np.asarray(val[0]), np.asarray(val[1]), "val[0]", "val[1]")
+    where = Path("arrays")
+    listing = list_arrays("npz", where, parts, class_names)
+    stock = take_stock(listing)
+    spec = propose(stock, given)
+    found = images_of(divide_own(stock, spec))
+    number = usual_num_val(found) if num_val is None else num_val
+    return divide(found, DataSpec.parse({**spec.model_dump(), "num_val": number}, "data"))
