@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modiste.api.audit import audit as audit
     from modiste.api.classifier import ImageClassifier as ImageClassifier
+    from modiste.api.data import from_arrays as from_arrays
+    from modiste.api.data import scan as scan
     from modiste.api.evaluation import evaluate as evaluate
     from modiste.api.exporting import export_model as export_model
     from modiste.api.fitting import compare as compare
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from modiste.api.fitting import load as load
     from modiste.api.fitting import look as look
     from modiste.api.imported import import_study as import_study
+    from modiste.api.init import init_study as init_study
     from modiste.api.plan import plan_study as plan_study
     from modiste.api.reading import compare_studies as compare_studies
     from modiste.api.reading import show as show
@@ -43,7 +46,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "audit": "modiste.api.audit",
+    "scan": "modiste.api.data",
+    "init_study": "modiste.api.init",
     "load": "modiste.api.fitting",
+    "from_arrays": "modiste.api.data",
     "look": "modiste.api.fitting",
     "fit": "modiste.api.fitting",
     "compare": "modiste.api.fitting",

@@ -20,6 +20,7 @@ from modiste.cli.verbs import (
     export,
     imported,
     leaderboard,
+    init,
     plan,
     predict,
     report,
@@ -32,6 +33,7 @@ from modiste.cli.verbs import (
 from modiste.errors import ModisteError
 
 VERBS = (
+    init,
     plan,
     study,
     leaderboard,
