@@ -110,7 +110,7 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     """Class and probability of each validation image, for several runs.
 
     Returns:
-        ``fingerprints_R``, for both epochs ``classes_last_RN`` (uint8) and
+        ``fingerprints_R``, for both epochs ``classes_last_RN`` (uint8 up to 256 classes) and
         ``probabilities_last_RN`` (float16; NaN for a model that gives none), and ``labels_N`` and
         ``image_ids_N``, or with folds ``labels_RN`` and ``image_ids_RN``; empty if no run has
         predictions.
@@ -128,18 +128,20 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     }
     found = [study.answers(run, "last") for run in finished]
     first = found[0]
+    is_many = len(finished[0].layers["class_names"]) > 256
+    label_type = np.uint16 if is_many else np.uint8
     for run, answers in zip(finished, found, strict=True):
         if len(answers.labels_N) != len(first.labels_N):
             raise StoreError(f"{run.folder}: validated on more or fewer images than its stage.")
     if all(np.array_equal(first.image_ids_N, answers.image_ids_N) for answers in found):
-        arrays["labels_N"] = first.labels_N.astype(np.uint8)
+        arrays["labels_N"] = first.labels_N.astype(label_type)
         arrays["image_ids_N"] = first.image_ids_N.astype(np.int32)
     else:
-        arrays["labels_RN"] = np.stack([a.labels_N for a in found]).astype(np.uint8)
+        arrays["labels_RN"] = np.stack([a.labels_N for a in found]).astype(label_type)
         arrays["image_ids_RN"] = np.stack([a.image_ids_N for a in found]).astype(np.int32)
     for epoch in EPOCHS:
         said = [study.answers(run, epoch) for run in finished]
-        arrays[f"classes_{epoch}_RN"] = np.stack([a.classes_N for a in said]).astype(np.uint8)
+        arrays[f"classes_{epoch}_RN"] = np.stack([a.classes_N for a in said]).astype(label_type)
         arrays[f"probabilities_{epoch}_RN"] = np.stack([a.probabilities_N for a in said])
     return arrays
 

@@ -6,6 +6,8 @@ import csv
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from modiste.api.study import collect_results, write_report
 from modiste.errors import SealError, StoreError
 from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
-from modiste.search.collect import collect, summary
-from modiste.search.study import Study
+from modiste.search.collect import collect, compact, summary
+from modiste.search.study import Answers, Study
 from tests import small
 from tests.driving import drive, make
 
@@ -52,6 +54,21 @@ def test_tables_and_compact_answers_say_what_the_runs_say(study: Study, tmp_path
         for epoch in ("best", "last"):
             one, two = there.answers(run, epoch), study.answers(original, epoch)
             assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_labels_of_more_than_256_classes_are_kept() -> None:
+    every = np.arange(300)
+    said = Answers(every[::-1], every, every, np.zeros(300, np.float16))
+    run: Any = SimpleNamespace(
+        metrics={"status": "finished"},
+        fingerprint="f",
+        folder="f",
+        layers={"class_names": [str(label) for label in range(300)]},
+    )
+    study: Any = SimpleNamespace(has_answers=lambda _: True, answers=lambda *_: said)
+    kept = compact(study, [run])
+    assert np.array_equal(kept["labels_N"], every)
+    assert np.array_equal(kept["classes_last_RN"][0], every[::-1])
 
 
 def test_bulk_is_left_out_and_said_to_be(study: Study, tmp_path: Path) -> None:
