@@ -1,0 +1,119 @@
+"""What can be wrong with the stages of a study, beyond what each key says by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modiste.errors import SpecError, did_you_mean
+from modiste.spec.settings import Settings, matches
+
+if TYPE_CHECKING:
+    from modiste.spec.study import Point, StageProfile, StageSpec
+
+
+def check_stages(stages: Sequence[StageSpec]) -> None:
+    """Names, references and what excludes one another.
+
+    Raises:
+        SpecError: Names the stage and the key.
+    """
+    names = [stage.name for stage in stages]
+    for index, stage in enumerate(stages):
+        earlier = names[:index]
+        if stage.name in earlier:
+            raise SpecError(f"stages: two are named {stage.name!r}; each needs a name of its own.")
+        for name in stage.from_:
+            if name not in earlier:
+                hint = " That stage comes later: move it up." if name in names else ""
+                hint = hint or did_you_mean(name, earlier)
+                raise SpecError(f"stages[{stage.name}].from: no earlier stage {name!r}.{hint}")
+        if stage.confirm is not None:
+            _check_confirm(stage, stages[:index])
+        if stage.search is not None:
+            _check_search(stage)
+        if stage.is_final and not stage.keep_weights:
+            raise SpecError(
+                f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "
+                "saved as a model, which needs weights. Keep 1 or more."
+            )
+
+
+def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
+    assert stage.confirm is not None
+    where = f"stages[{stage.name}].confirm"
+    own = ("grid", "points", "search", "from_", "data", "model", "train", "preset", "threads")
+    given = [key.rstrip("_") for key in own if getattr(stage, key)]
+    if given or stage.repeats != 1:
+        word = ", ".join(given) or "repeats"
+        raise SpecError(
+            f"{where}: the points are trained again just as they were, so `{word}` has no place "
+            "in this stage. Take it out; `confirm` holds `top` and `seeds`."
+        )
+    name = stage.confirm.stage
+    found = next((other for other in earlier if other.name == name), None)
+    if name is None and earlier:
+        found = earlier[-1]
+    if found is None:
+        known = [other.name for other in earlier]
+        hint = did_you_mean(name, known) if name and known else " It needs a stage before it."
+        raise SpecError(f"{where}.stage: no earlier stage {name or ''!r}.{hint}")
+    if found.confirm is not None:
+        raise SpecError(f"{where}.stage: {found.name!r} confirms another one already.")
+    num_points = len(found.settings())
+    if found.search is not None:
+        num_points = min(found.search.num_trials(group) for group in found.search.groups())
+    if stage.confirm.top > num_points:
+        raise SpecError(
+            f"{where}.top: {stage.confirm.top}, but the stage {found.name!r} has "
+            f"{num_points} points in all."
+        )
+
+
+def check_among(stage: StageSpec, found: Sequence[Point]) -> None:
+    """A confirming stage that is choosy has to find something.
+
+    Raises:
+        SpecError: If no point agrees with what it says.
+    """
+    if stage.confirm is not None and stage.confirm.among and not found:
+        raise SpecError(
+            f"stages[{stage.name}].confirm.among: {stage.confirm.among} agrees with no point of "
+            "the stage that is confirmed. Give full keys, such as model.params.filters."
+        )
+
+
+def _check_search(stage: StageSpec) -> None:
+    assert stage.search is not None
+    where = f"stages[{stage.name}]"
+    for key in ("grid", "points"):
+        if getattr(stage, key):
+            raise SpecError(
+                f"{where}: a search chooses the points, so `{key}` has no place beside it. "
+                "`search: {method: grid, tune: {...}}` is a grid, too."
+            )
+    for name, changes in stage.profiles.items():
+        try:
+            stage.searched(name)
+        except SpecError as error:
+            raise SpecError(f"{where}.profiles.{name}: {error}") from None
+        for wanted in changes.only or ():
+            if not set(wanted) <= set(stage.search.compare):
+                raise SpecError(
+                    f"{where}.profiles.{name}.only: {wanted}; of a search, only compared values "
+                    "can be left out. `trials` tells how many points are tried."
+                )
+
+
+def check_only(stage: StageSpec, changes: StageProfile, rows: Sequence[Settings]) -> None:
+    """What a profile runs only has to be there.
+
+    Raises:
+        SpecError: If it names no point of the stage.
+    """
+    for wanted in changes.only or ():
+        if not any(matches(row, wanted) for row in rows):
+            raise SpecError(
+                f"stages[{stage.name}].profiles: only {wanted} names no point of this stage. "
+                f"Its points: {'; '.join(row['label'] for row in rows)}."
+            )
