@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from modiste.artifact import folder as folders
+from modiste.data.decode import SIZING_WORDS
 
 Rows = Sequence[Sequence[str]]
 
@@ -159,8 +160,8 @@ images = image.reshape(1, {height}, {width}, {rule["channels"]})  # uint8, N x H
 
 The graph (ONNX opset {facts.certificate["opset"]}) holds the scaling of pixels, the temperature and
 softmax. Before it: the rotation in the EXIF data is applied, what is transparent is laid on
-({red}, {green}, {blue}), the image is {colour}, and one of another size is stretched to
-{height} x {width} ({rule["resize"]})."""
+({red}, {green}, {blue}), the image is {colour}, and one of another size is brought to
+{height} x {width}: {SIZING_WORDS[rule.get("sizing", "stretch")]} ({rule["resize"]})."""
 
 
 def _data(facts: Facts) -> str:

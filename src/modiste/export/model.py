@@ -21,7 +21,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from modiste.data.decode import Rule
+from modiste.data.decode import Rule, rule_of
 from modiste.errors import StoreError
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
@@ -127,7 +127,7 @@ def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
         "input_shape": layers["input_shape"],
         "parameters": layers["parameters"],
         "preprocess": layers["preprocess"],
-        "decode": Rule((height, width), channels).to_dict(),
+        "decode": rule_of(run.spec.data, (channels, height, width)).to_dict(),
     }
 
 
@@ -155,7 +155,8 @@ def load_model(folder: Path) -> Model:
     height, width, channels = run.layers["input_shape"]
     config = {"fingerprint": run.fingerprint, "epoch": epoch, **run.layers}
     predictor = Predictor(run.spec, run.layers, run.weights(epoch))
-    return Model(folder, config, predictor, Rule((height, width), channels))
+    rule = rule_of(run.spec.data, (channels, height, width))
+    return Model(folder, config, predictor, rule)
 
 
 def is_model(folder: Path) -> bool:

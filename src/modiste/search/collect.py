@@ -30,7 +30,7 @@ from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
 
 COPIED = ("trials", "stages", "figures", "final", "models")
-FILES = (closing.FILE, latency.FILE, timeline.FILE)
+FILES = ("study.json", DATA_FACTS, closing.FILE, latency.FILE, timeline.FILE)
 COLUMNS = (
     "point",
     "seed",
@@ -65,9 +65,6 @@ def collect(study: Study, target: Path) -> list[Path]:
     """
     if target.resolve() == study.folder.resolve():
         raise StoreError(f"{target}: is the study itself; choose another folder.")
-    for name in ("study.json", DATA_FACTS):
-        if (study.folder / name).is_file():
-            files.write_bytes(target / name, (study.folder / name).read_bytes())
     for name in COPIED:
         if (study.folder / name).is_dir():
             shutil.copytree(study.folder / name, target / name, dirs_exist_ok=True)
