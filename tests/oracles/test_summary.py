@@ -9,9 +9,6 @@ from sklearn import metrics as theirs
 
 from modiste.evaluate.bootstrap import bootstrap
 from modiste.evaluate.calibration import (
-    bin_features,
-    calibration_error,
-    reliability,
     risk_coverage,
     temperature,
     tempered,
@@ -84,17 +81,18 @@ def test_the_interval_of_a_ratio_is_scipys_bca() -> None:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """Of the mean loss and the Brier score, whose true values a large sample tells."""
+    """Of macro F1, the mean loss and the Brier score, whose true values a large sample tells."""
     logits_NK, labels_N = answers(99, 400_000)
     truths = [
+        theirs.f1_score(labels_N, logits_NK.argmax(axis=1), average="macro"),
         losses(logits_NK, labels_N).mean(),
         briers(probabilities(logits_NK), labels_N).mean(),
     ]
-    num_trials, hits = 300, np.zeros(2)
+    num_trials, hits = 300, np.zeros(3)
     for trial in range(num_trials):
         part = slice(trial * 400, (trial + 1) * 400)
         found = summarise(logits_NK[part], labels_N[part], num_resamples=400)
-        for index, figure in enumerate((found.loss, found.brier)):
+        for index, figure in enumerate((found.macro_f1, found.loss, found.brier)):
             hits[index] += figure.interval.low <= truths[index] <= figure.interval.high
     # Five standard errors of a share of 0.95, and a point for intervals of so few resamples.
     tolerance = 5 * (0.95 * 0.05 / num_trials) ** 0.5 + 0.01
@@ -103,22 +101,6 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 
 def test_a_figure_that_no_resample_moves_has_no_width() -> None:
     assert bootstrap(np.ones((5, 1)), lambda sums: sums[:, 0] / 5) == (1.0, 1.0)
-
-
-def test_the_calibration_error_is_the_sum_over_bins_written_out() -> None:
-    logits_NK, labels_N = answers(2, pride=2.0)
-    shares_NK = probabilities(logits_NK)
-    confidence, right = shares_NK.max(axis=1), shares_NK.argmax(axis=1) == labels_N
-    wanted = 0.0
-    for number in range(15):
-        low, high = number / 15, (number + 1) / 15
-        own = (confidence >= low) & ((confidence < high) | (number == 14))
-        if own.any():
-            wanted += own.mean() * abs(confidence[own].mean() - right[own].mean())
-    found = calibration_error(bin_features(shares_NK, labels_N).sum(axis=0))
-    assert float(found) == pytest.approx(wanted, rel=1e-9)
-    bins = reliability(shares_NK, labels_N)
-    assert bins.counts.sum() == len(labels_N)
 
 
 @pytest.mark.parametrize("pride", [0.5, 1.0, 3.0])

@@ -71,10 +71,7 @@ def reliability(shares_NK: FloatsNK, labels_N: LabelsN, num_bins: int = NUM_BINS
 def bin_features(
     shares_NK: FloatsNK, labels_N: LabelsN, num_bins: int = NUM_BINS
 ) -> npt.NDArray[np.float64]:
-    """For each image, 3 x `num_bins` numbers: 1, its confidence, and 1 if right, in its bin.
-
-    `calibration_error` is worked out from their sums, and so from those of any sample of images.
-    """
+    """For each image, 3 x `num_bins` numbers: 1, its confidence, and 1 if right, in its bin."""
     confidences_N = shares_NK.max(axis=1)
     is_right_N = shares_NK.argmax(axis=1) == labels_N
     own_NB = np.eye(num_bins)[bins_of(confidences_N, num_bins)]
@@ -84,28 +81,6 @@ def bin_features(
             len(labels_N), 3 * num_bins
         )
     )
-
-
-def calibration_error(sums_M: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Expected calibration error (ECE) from sums of `bin_features`; the last axis is theirs.
-
-    The mean over images of the gap between their bin's confidence and accuracy. It depends on
-    the bins, and leans upwards where they hold few images.
-
-    Source:
-        M. P. Naeini, G. F. Cooper, M. Hauskrecht, AAAI 2015; C. Guo et al., ICML 2017,
-        arXiv:1706.04599.
-
-    Example:
-        >>> shares, labels = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1])
-        >>> float(calibration_error(bin_features(shares, labels).sum(axis=0)).round(4))
-        0.4
-    """
-    num_bins = sums_M.shape[-1] // 3
-    counts, confidences, rights = np.moveaxis(
-        sums_M.reshape(*sums_M.shape[:-1], 3, num_bins), -2, 0
-    )
-    return np.asarray(np.abs(confidences - rights).sum(axis=-1) / counts.sum(axis=-1))
 
 
 def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.bootstrap import bootstrap
-from modiste.evaluate.calibration import NUM_BINS, bin_features, calibration_error
 from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.metrics import (
     FloatsNK,
@@ -20,6 +19,7 @@ from modiste.evaluate.metrics import (
     losses,
     probabilities,
 )
+from modiste.evaluate.miscalibration import Calibration, calibration
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +42,9 @@ class Summary:
         macro_f1: Mean of the classes' F1.
         loss: Mean cross-entropy, nats.
         brier: Mean Brier score, 0 to 2.
-        calibration_error: ECE, bins of equal width.
+        calibration_error: ECE, bins of equal width; its interval is that of the error that
+            endless images would show.
+        calibration: More of that.
     """
 
     accuracy: Figure
@@ -51,6 +53,7 @@ class Summary:
     loss: Figure
     brier: Figure
     calibration_error: Figure
+    calibration: Calibration
 
 
 def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000) -> Summary:
@@ -59,7 +62,7 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
     Args:
         logits_NK: Or logarithms of probabilities.
         labels_N: The right classes.
-        num_resamples: Of the BCa bootstrap, for all figures but the shares.
+        num_resamples: Of the BCa bootstrap, for macro F1, loss and Brier score.
     """
     shares_NK = probabilities(logits_NK)
     num_images, num_classes = shares_NK.shape
@@ -81,13 +84,16 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
         value = float(work_out(features_NM.sum(axis=0)[np.newaxis])[0])
         return Figure(value, bootstrap(features_NM, work_out, num_resamples=num_resamples))
 
+    is_right_N = shares_NK.argmax(axis=1) == labels_N
+    calibrated = calibration(shares_NK.max(axis=1), is_right_N)
     return Summary(
-        accuracy=_share(shares_NK.argmax(axis=1) == labels_N),
+        accuracy=_share(is_right_N),
         top_two=_share(in_top(logits_NK, labels_N)),
         macro_f1=figure(parts_NM, macro),
         loss=figure(losses(logits_NK, labels_N)[:, np.newaxis], mean),
         brier=figure(briers(shares_NK, labels_N)[:, np.newaxis], mean),
-        calibration_error=figure(bin_features(shares_NK, labels_N, NUM_BINS), calibration_error),
+        calibration_error=Figure(calibrated.error, calibrated.interval),
+        calibration=calibrated,
     )
 
 

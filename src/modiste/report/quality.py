@@ -120,18 +120,23 @@ def _cooled(answered: Answered) -> tuple[npt.NDArray[np.float64] | None, str]:
 
 
 def _words(before: summary.Summary, after: summary.Summary | None) -> list[Inline]:
-    error = before.calibration_error
+    found = before.calibration
+    low, high = found.interval
     words = [
         (
-            f"Its confidence lies {100 * error.value:.1f} points from its accuracy in the mean "
-            f"over bins ({100 * error.interval.low:.1f} to {100 * error.interval.high:.1f})"
+            f"Its confidence lies {100 * found.error:.1f} points from its accuracy in the mean "
+            f"over bins (95\u00a0% interval of the true error {100 * low:.1f} to "
+            f"{100 * high:.1f}; were it perfectly calibrated, noise alone would show "
+            f"{100 * found.calibrated:.1f})"
         )
     ]
     if after is not None:
+        found = after.calibration
+        low, high = found.interval
         words.append(
-            f"; after temperature {100 * after.calibration_error.value:.1f} points, with a "
-            f"cross-entropy of {proportion(after.loss.value)} in place of "
-            f"{proportion(before.loss.value)}"
+            f"; after temperature {100 * found.error:.1f} points ({100 * low:.1f} to "
+            f"{100 * high:.1f}; noise alone {100 * found.calibrated:.1f}), with a cross-entropy "
+            f"of {proportion(after.loss.value)} in place of {proportion(before.loss.value)}"
         )
     return ["".join(words) + "."]
 
@@ -190,7 +195,12 @@ def _table(
         Column("95 % interval", "as trained"),
     ]
     notes: list[Words] = [
-        ["Intervals cover the choice of images: Wilson’s for shares, BCa bootstrap for the rest."]
+        [
+            (
+                "Intervals cover the choice of images: Wilson’s for shares; for the calibration "
+                "error by inversion, since its estimate leans upwards; BCa bootstrap for the rest."
+            )
+        ]
     ]
     if after is not None:
         columns += [
