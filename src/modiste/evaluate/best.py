@@ -11,7 +11,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled
+from modiste.evaluate.contrast import Pooled, Seeds
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
 LEVEL = 0.95
@@ -28,7 +28,8 @@ class Standing:
 
     Attributes:
         difference: Accuracy of the first less that of this one; 0 for the first.
-        standard_error: Of that difference; 0 for the first.
+        standard_error: Of that difference; 0 for the first. It covers the images and, where the
+            spread of both is known, the seeds.
         p_value: One-sided, that a model as good as the first would come out so far behind it,
             times the number of other models (Bonferroni), at most 1; 1 for the first.
         may_be_best: Whether it cannot be told from the best.
@@ -83,7 +84,9 @@ def mcnemar(one_N: np.ndarray, two_N: np.ndarray) -> float:
 
 
 def standings(
-    models: Sequence[BoolsSN], seeds: Pooled | None = None, level: float = LEVEL
+    models: Sequence[BoolsSN],
+    seeds: Seeds | Sequence[Seeds] = None,
+    level: float = LEVEL,
 ) -> list[Standing]:
     """Every model beside the one with the most right answers; those that may be best.
 
@@ -91,14 +94,15 @@ def standings(
     `level`: it is left out only if some other one beats it by a test at (1 - level) / (k - 1), and
     there are k - 1 others. This holds although the first was picked by looking.
 
-    Models that were trained once, with no idea how much the seed moves them, are compared by
-    McNemar's test, which covers images alone. Where `seeds` is known, Student's test covers both:
-    the seeds' variance over the number of seeds, and the images' paired variance, with
-    Satterthwaite's degrees of freedom.
+    Where it is not known of both models how much a seed moves them, the test covers images alone:
+    McNemar's for one seed each. Where it is known, Student's test covers both doubts: the seeds'
+    variance over the number of seeds, and the images' paired variance, with Satterthwaite's
+    degrees of freedom.
 
     Args:
         models: Of each, right or wrong for each seed and image; all answered the same images.
-        seeds: Variance of an accuracy between seeds, from `contrast.pooled`.
+        seeds: Variance of an accuracy between seeds, from `contrast.pooled`: one for all models,
+            or one for each; `contrast.UNMOVED` for what comes out the same for each seed.
         level: As a proportion.
 
     Returns:
@@ -106,7 +110,7 @@ def standings(
 
     Raises:
         DataError: If the models did not answer the same number of images, or there is none.
-        SpecError: If the level makes no sense.
+        SpecError: If the level makes no sense, or a model has several seeds and no spread.
 
     Source:
         Subset selection: S. S. Gupta, Technometrics 7 (1965) 225-245,
@@ -116,33 +120,53 @@ def standings(
         raise DataError("the models must all have answered the same images, and there must be one.")
     if not 0 < level < 1:
         raise SpecError(f"level: expected a proportion such as 0.95, got {level}.")
-    if seeds is None and any(len(model) > 1 for model in models):
+    each = [seeds] * len(models) if seeds is None or isinstance(seeds, Pooled) else list(seeds)
+    if len(each) != len(models):
+        raise SpecError(f"{len(models)} models and {len(each)} spreads between seeds.")
+    if any(own is None and len(model) > 1 for model, own in zip(models, each, strict=True)):
         raise SpecError("several seeds were given, and no spread between them: see `pooled`.")
-    first = models[max(range(len(models)), key=lambda index: models[index].mean())]
+    top = max(range(len(models)), key=lambda index: models[index].mean())
     others = max(1, len(models) - 1)
     answer = []
-    for model in models:
-        if model is first:
+    for index in range(len(models)):
+        if index == top:
             answer.append(Standing(0.0, 0.0, 1.0, may_be_best=True))
             continue
-        by_image_N = first.mean(axis=0) - model.mean(axis=0)
-        difference = float(by_image_N.mean())
-        error, degrees = _error(by_image_N, len(first), len(model), seeds)
-        if seeds is None:
-            p_value = mcnemar(first[0], model[0])
-        elif error:
-            p_value = float(student.sf(difference / error, degrees))
-        else:
-            p_value = 0.5 if difference == 0 else 0.0
+        pair = (models[top], each[top]), (models[index], each[index])
+        difference, error, p_value = _behind(*pair)
         p_value = min(1.0, p_value * others)
         answer.append(Standing(difference, error, p_value, may_be_best=p_value > 1 - level))
     return answer
 
 
-def needed(one_SN: BoolsSN, two_SN: BoolsSN, seeds: Pooled) -> Needed:
+def _behind(
+    first: tuple[BoolsSN, Seeds], second: tuple[BoolsSN, Seeds]
+) -> tuple[float, float, float]:
+    """How far the second lies behind, the standard error of that, and its one-sided p value."""
+    (one_SN, one), (two_SN, two) = first, second
+    by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
+    difference = float(by_image_N.mean())
+    known = [] if one is None or two is None else [(one, len(one_SN)), (two, len(two_SN))]
+    error, degrees = _error(by_image_N, known)
+    if not known and len(one_SN) == len(two_SN) == 1:
+        return difference, error, mcnemar(one_SN[0], two_SN[0])
+    if not error:
+        return difference, error, 0.5 if difference == 0 else 0.0
+    return difference, error, float(student.sf(difference / error, degrees))
+
+
+def needed(
+    one_SN: BoolsSN, two_SN: BoolsSN, seeds: Pooled, two_seeds: Pooled | None = None
+) -> Needed:
     """How many seeds, or images, would tell two models apart, if what was seen is the truth.
 
     At 5 %, two-sided, with a chance of 80 %. One of the two is varied, the other kept.
+
+    Args:
+        one_SN: Right or wrong, for each seed and image.
+        two_SN: The same of the other model.
+        seeds: Variance of an accuracy between seeds.
+        two_seeds: That of the second model; the same, if not given.
 
     Example:
         >>> chance = np.random.default_rng(0)
@@ -154,11 +178,12 @@ def needed(one_SN: BoolsSN, two_SN: BoolsSN, seeds: Pooled) -> Needed:
     num_images = len(by_image_N)
     allowed = (float(by_image_N.mean()) / _DETECTED) ** 2
     per_image = float(by_image_N.var(ddof=1))
-    by_seeds = seeds.variance * (1 / len(one_SN) + 1 / len(two_SN))
+    variances = seeds.variance, (two_seeds or seeds).variance
+    by_seeds = variances[0] / len(one_SN) + variances[1] / len(two_SN)
     half = allowed / 2
-    both = _whole(2 * seeds.variance, half), _whole(per_image, half)
+    both = _whole(sum(variances), half), _whole(per_image, half)
     return Needed(
-        seeds=_whole(2 * seeds.variance, allowed - per_image / num_images),
+        seeds=_whole(sum(variances), allowed - per_image / num_images),
         images=_whole(per_image, allowed - by_seeds),
         both=None if both[0] is None or both[1] is None else (both[0], both[1]),
     )
@@ -187,7 +212,7 @@ def accuracy_interval(
     if seeds is None and num_seeds == 1:
         return wilson(int(right_SN.sum()), num_images, level)
     by_image_N = right_SN.mean(axis=0)
-    error, degrees = _error(by_image_N, num_seeds, None, seeds)
+    error, degrees = _error(by_image_N, [] if seeds is None else [(seeds, num_seeds)])
     half = error * float(student.ppf((1 + level) / 2, degrees)) if error else 0.0
     middle = float(by_image_N.mean())
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
@@ -199,15 +224,17 @@ def _whole(variance: float, allowed: float) -> int | None:
     return max(1, math.ceil(variance / allowed))
 
 
-def _error(
-    by_image_N: np.ndarray, num_one: int, num_two: int | None, seeds: Pooled | None
-) -> tuple[float, float]:
-    """Standard error of a mean over images, or of a difference, and its degrees of freedom."""
+def _error(by_image_N: np.ndarray, known: Sequence[tuple[Pooled, int]]) -> tuple[float, float]:
+    """Standard error of a mean over images, or of a difference, and its degrees of freedom.
+
+    `known` holds the spread between seeds, and how many there are, of each side.
+    """
     num_images = len(by_image_N)
     parts = [(float(by_image_N.var(ddof=1)) / num_images, num_images - 1)]
-    if seeds is not None:
-        share = 1 / num_one + (1 / num_two if num_two else 0.0)
-        parts.append((seeds.variance * share, seeds.degrees))
+    shares: dict[Pooled, float] = {}
+    for seeds, num_seeds in known:
+        shares[seeds] = shares.get(seeds, 0.0) + 1 / num_seeds
+    parts += [(seeds.variance * share, seeds.degrees) for seeds, share in shares.items()]
     total = sum(variance for variance, _ in parts)
     below = sum(variance**2 / degrees for variance, degrees in parts)
     return math.sqrt(total), total**2 / below if below else math.inf

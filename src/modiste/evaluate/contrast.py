@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import f as fisher
 from scipy.stats import t as student
 
 from modiste.errors import SpecError
@@ -22,6 +23,12 @@ class Pooled(NamedTuple):
 
     variance: float
     degrees: int
+
+
+# Of what comes out the same for each seed, such as a model that is fitted in one go.
+UNMOVED = Pooled(0.0, 1)
+
+Seeds = Pooled | None
 
 
 @dataclass(frozen=True)
@@ -65,31 +72,74 @@ def pooled(points: Sequence[Sequence[float]]) -> Pooled | None:
     return Pooled(squares / degrees, degrees)
 
 
+def alike(points: Sequence[Sequence[float]], level: float = 0.01) -> list[bool]:
+    """Which points scatter over their seeds as the others do, so that one variance fits them.
+
+    The point whose variance is least like that of the others leaves if an F test at ``level``,
+    divided by the number of points (Bonferroni), says that it scatters more; then the same again.
+    Points that scatter less stay: they make the common variance smaller, but the accuracies that
+    this is for are counts, and a few seeds with equal counts are nothing rare.
+
+    Args:
+        points: One figure of each seed, for each point; those with one seed always stay.
+        level: Chance that any point of a homogeneous group is sent away.
+
+    Source:
+        Repeated use of the two-sample F test; the idea of one outlying variance is W. G.
+        Cochran's, Annals of Eugenics 11 (1941) 47-52, doi:10.1111/j.1469-1809.1941.tb02271.x.
+
+    Example:
+        >>> alike([[0.90, 0.91], [0.91, 0.92, 0.91], [0.30, 0.90], [0.5]])
+        [True, True, False, True]
+    """
+    stays = [True] * len(points)
+    repeated = [index for index, values in enumerate(points) if len(values) > 1]
+    while len(repeated) > 1:
+        p_values = []
+        for index in repeated:
+            rest = pooled([points[other] for other in repeated if other != index])
+            own = pooled([points[index]])
+            assert rest is not None
+            assert own is not None
+            # Where all others have equal counts on every seed, they are no measure of anything.
+            ratio = own.variance / rest.variance if rest.variance else 0.0
+            p_values.append(float(fisher.sf(ratio, own.degrees, rest.degrees)))
+        least = min(range(len(repeated)), key=lambda at: p_values[at])
+        if p_values[least] * len(repeated) >= level:
+            break
+        stays[repeated.pop(least)] = False
+    return stays
+
+
 def contrast(
     one: Sequence[Sequence[float]],
     two: Sequence[Sequence[float]],
-    seeds: Pooled | None,
+    seeds: Seeds | Sequence[Seeds],
     image_differences_N: npt.NDArray[np.float64] | None = None,
     level: float = 0.95,
+    weights: Sequence[float] | None = None,
 ) -> Contrast:
     """Compare two groups of points.
 
     Each group's mean is over its points, each point counting once however many seeds it has. Two
-    doubts are added as independent: that of seeds, whose variance is taken to be the same at every
-    point, and that of images, paired, because all answered the same ones. The interval is
-    Student's, with Satterthwaite's degrees of freedom. The points themselves are taken as they
-    are: nothing is said of points that were not run.
+    doubts are added as independent: that of seeds, and that of images, paired, because all
+    answered the same ones. The interval is Student's, with Satterthwaite's degrees of freedom. The
+    points themselves are taken as they are: nothing is said of points that were not run.
 
     Args:
         one: One figure of each seed, for each point of the first group.
         two: The same for the second.
-        seeds: From `pooled`, over as many points as are alike; none if no point was repeated.
+        seeds: Variance between seeds, from `pooled`: one for all points, or one for each, those
+            of `one` first. None where it is not known: if of any point, the interval covers
+            images alone.
         image_differences_N: For an accuracy: for each image, the first group's share of right
             answers less the second's, averaged as the figures are.
         level: Confidence, as a proportion.
+        weights: Of each point within its group, those of `one` first; equal if not given. Those
+            of a group add up to 1.
 
     Raises:
-        SpecError: If a group is empty.
+        SpecError: If a group is empty, or there are more or fewer spreads or weights than points.
 
     Source:
         F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114, doi:10.2307/3002019.
@@ -101,14 +151,19 @@ def contrast(
     """
     if not all(group and all(group) for group in (one, two)):
         raise SpecError("a contrast needs at least one run on each side.")
-    first, second = (float(np.mean([np.mean(values) for values in group])) for group in (one, two))
-    parts: list[tuple[float, float]] = []  # variance, degrees of freedom
-    seed_error = image_error = None
-    if seeds is not None:
-        share = sum(sum(1 / len(values) for values in group) / len(group) ** 2
-                    for group in (one, two))  # fmt: skip
-        parts.append((seeds.variance * share, seeds.degrees))
-        seed_error = math.sqrt(parts[-1][0])
+    points = [*one, *two]
+    each = [seeds] * len(points) if seeds is None or isinstance(seeds, Pooled) else list(seeds)
+    if weights is None:
+        weights = [1 / len(one)] * len(one) + [1 / len(two)] * len(two)
+    if not len(each) == len(weights) == len(points):
+        raise SpecError(f"{len(points)} points, {len(each)} spreads and {len(weights)} weights.")
+    means = [
+        weight * float(np.mean(values)) for weight, values in zip(weights, points, strict=True)
+    ]
+    first, second = math.fsum(means[: len(one)]), math.fsum(means[len(one) :])
+    parts = _seed_parts(points, each, weights)
+    seed_error = None if parts is None else math.sqrt(sum(variance for variance, _ in parts))
+    parts, image_error = parts or [], None
     if image_differences_N is not None:
         num_images = len(image_differences_N)
         parts.append((float(image_differences_N.var(ddof=1)) / num_images, num_images - 1))
@@ -120,6 +175,18 @@ def contrast(
     half = math.sqrt(total) * float(student.ppf((1 + level) / 2, total**2 / below)) if total else 0
     middle = first - second
     return Contrast(first, second, seed_error, image_error, middle - half, middle + half)
+
+
+def _seed_parts(
+    points: Sequence[Sequence[float]], each: Sequence[Seeds], weights: Sequence[float]
+) -> list[tuple[float, int]] | None:
+    """Variance and degrees of freedom that each spread adds to a weighted sum; none if unknown."""
+    shares: dict[Pooled, float] = {}
+    for values, seeds, weight in zip(points, each, weights, strict=True):
+        if seeds is None:
+            return None
+        shares[seeds] = shares.get(seeds, 0.0) + weight**2 / len(values)
+    return [(seeds.variance * share, seeds.degrees) for seeds, share in shares.items()]
 
 
 def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:

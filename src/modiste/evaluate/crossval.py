@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from modiste.errors import SpecError
+from modiste.evaluate.best import LEVEL, Standing
 from modiste.evaluate.intervals import Interval
 
 
@@ -66,6 +67,56 @@ def cross_validated(
     error = math.sqrt(variance(accuracies) * (1 / count + share_held_out))
     half = error * float(student.ppf((1 + level) / 2, count - 1))
     return Interval(fmean(accuracies) - half, fmean(accuracies) + half)
+
+
+def fold_standings(
+    scores: Sequence[Sequence[float]], share_held_out: float, level: float = LEVEL
+) -> list[Standing]:
+    """Every point beside the one that stands first over the folds; those that may be best.
+
+    The scores are paired by training: all points were fitted without the same fold. Their
+    differences hang together as the scores do, so their error is corrected in the same way
+    (`cross_validated`), and the test is Student's. A point leaves the set of those that may be
+    best only if the first beats it by a one-sided test at (1 - level) over the number of other
+    points, as in `best.standings`.
+
+    Args:
+        scores: Of each point, the accuracy of each training on its held-out fold, in one order.
+        share_held_out: Held-out images over training images.
+        level: As a proportion.
+
+    Raises:
+        SpecError: For fewer than two trainings, or points with other numbers of them.
+
+    Source:
+        C. Nadeau, Y. Bengio, Machine Learning 52 (2003) 239-281, section 3, the corrected
+        resampled t-test, doi:10.1023/A:1024068626366; R. R. Bouckaert, E. Frank, PAKDD 2004,
+        doi:10.1007/978-3-540-24775-3_3, use it for repeated k-fold cross-validation.
+
+    Example:
+        >>> found = fold_standings([[0.90, 0.91, 0.92], [0.89, 0.91, 0.91]], 0.5)
+        >>> f"{found[1].difference:.4f} {found[1].p_value:.3f} {found[1].may_be_best}"
+        '0.0067 0.167 True'
+    """
+    count = len(scores[0]) if scores else 0
+    if count < 2 or any(len(own) != count for own in scores):
+        raise SpecError("points are compared over the same two or more trainings of each.")
+    first = max(range(len(scores)), key=lambda index: fmean(scores[index]))
+    others = max(1, len(scores) - 1)
+    answer = []
+    for index, own in enumerate(scores):
+        if index == first:
+            answer.append(Standing(0.0, 0.0, 1.0, may_be_best=True))
+            continue
+        behind = [one - two for one, two in zip(scores[first], own, strict=True)]
+        error = math.sqrt(variance(behind) * (1 / count + share_held_out))
+        difference = fmean(behind)
+        p_value = 0.5 if difference == 0 else 0.0
+        if error:
+            p_value = float(student.sf(difference / error, count - 1))
+        p_value = min(1.0, p_value * others)
+        answer.append(Standing(difference, error, p_value, may_be_best=p_value > 1 - level))
+    return answer
 
 
 def slices(right_N: npt.NDArray[np.bool_], count: int) -> Slices:

@@ -77,6 +77,31 @@ def test_a_planted_tie_is_found_and_a_clear_loser_leaves() -> None:
     assert max(found, key=lambda standing: standing.p_value).difference == 0.0
 
 
+def test_each_pair_is_compared_by_what_is_known_of_both() -> None:
+    chance = np.random.default_rng(10)
+    hard_N = chance.random(NUM_IMAGES)
+    models = [answers(chance, hard_N, skill)[np.newaxis] for skill in (0.9, 0.85, 0.85)]
+    wide = Pooled(0.02**2, 20)
+    plain, seeded, mixed = (standings(models, seeds) for seeds in (None, wide, [wide, wide, None]))
+    assert mixed[1] == seeded[1]
+    assert mixed[2] == plain[2]  # of the third nobody knows; images alone
+    assert plain[1].p_value < 0.05 < seeded[1].p_value
+    with pytest.raises(SpecError, match="3 models and 2 spreads"):
+        standings(models, [wide, wide])
+
+
+def test_two_spreads_count_each_for_its_own_model() -> None:
+    chance = np.random.default_rng(11)
+    hard_N = chance.random(NUM_IMAGES)
+    one, two = (answers(chance, hard_N, skill)[np.newaxis] for skill in (0.9, 0.89))
+    narrow, wide = Pooled(1e-6, 9), Pooled(9e-6, 9)
+    errors = [standings([one, two], pair)[1].standard_error ** 2
+              for pair in (None, [narrow, wide], [wide, narrow])]  # fmt: skip
+    assert errors[1] - errors[0] == pytest.approx(1e-5)
+    assert errors[1] == pytest.approx(errors[2])
+    assert needed(one, two, narrow, wide).seeds == needed(one, two, wide, narrow).seeds
+
+
 def test_a_single_model_is_the_best() -> None:
     (only,) = standings([np.ones((2, 10), bool)], Pooled(0.0, 1))
     assert only.may_be_best

@@ -9,7 +9,17 @@ import pytest
 from scipy import stats
 
 from modiste.errors import SpecError
-from modiste.evaluate.contrast import Contrast, Pooled, contrast, judge, pooled, together
+from modiste.evaluate.contrast import (
+    UNMOVED,
+    Contrast,
+    Pooled,
+    alike,
+    contrast,
+    judge,
+    pooled,
+    together,
+)
+from modiste.evaluate.curse import winners_curse
 
 
 def test_two_points_with_their_own_seeds_are_a_two_sample_t_test() -> None:
@@ -70,6 +80,72 @@ def test_seeds_that_all_agree_leave_no_doubt() -> None:
 def test_an_empty_side_is_refused(groups: tuple[list[list[float]], list[list[float]]]) -> None:
     with pytest.raises(SpecError, match="at least one run on each side"):
         contrast(*groups, None)
+
+
+def test_each_point_has_a_spread_of_its_own_where_they_differ() -> None:
+    wide, narrow = Pooled(4.0, 6), Pooled(1.0, 3)
+    found = contrast([[3.0, 3.0]], [[1.0], [2.0]], [wide, narrow, narrow])
+    # Variances: 4 / 2 of the first group; (1 + 1) / 4 of the second.
+    assert found.seed_error == pytest.approx(2.5**0.5)
+    degrees = 2.5**2 / (2.0**2 / 6 + 0.5**2 / 3)
+    half = 2.5**0.5 * stats.t.ppf(0.975, degrees)
+    assert (found.low, found.high) == pytest.approx((1.5 - half, 1.5 + half))
+    unknown = contrast([[3.0]], [[1.0]], [wide, None])
+    assert unknown.seed_error is None
+    assert unknown.low is None
+
+
+def test_weights_say_how_much_each_point_counts() -> None:
+    found = contrast([[1.0], [3.0]], [[1.0]], Pooled(1.0, 9), weights=[0.75, 0.25, 1.0])
+    assert found.difference == pytest.approx(0.5)
+    assert found.seed_error == pytest.approx((0.75**2 + 0.25**2 + 1) ** 0.5)
+    with pytest.raises(SpecError, match="3 points, 3 spreads and 2 weights"):
+        contrast([[1.0], [3.0]], [[1.0]], None, weights=[1.0, 1.0])
+
+
+def test_a_point_that_scatters_far_more_leaves_the_pool_and_others_hardly_ever() -> None:
+    chance = np.random.default_rng(2)
+    num_trials, sent_away, found = 200, 0, 0
+    for _ in range(num_trials):
+        points = chance.normal(0.9, 0.001, (10, 5)).tolist()
+        sent_away += not all(alike(points))
+        points[3] = chance.normal(0.9, 0.02, 5).tolist()
+        found += alike(points) == [index != 3 for index in range(10)]
+    # One group in a hundred, by the level; five standard errors above that would be a mistake.
+    assert sent_away / num_trials <= 0.01 + 5 * (0.01 * 0.99 / num_trials) ** 0.5
+    assert found / num_trials > 0.95
+
+
+def test_points_that_were_trained_once_or_always_alike_are_kept() -> None:
+    assert alike([]) == []
+    assert alike([[1.0], [5.0], [2.0]]) == [True] * 3
+    assert alike([[1.0, 1.0], [2.0, 2.0], [1.0, 3.0]]) == [True] * 3
+
+
+def test_the_curse_holds_the_truth_although_its_points_were_picked_for_their_figures() -> None:
+    """Thirty points, the ten best of one seed each confirmed on five; what they are worth known."""
+    chance = np.random.default_rng(3)
+    num_trials, spread, hits, sizes = 1_000, 0.0012, 0, []
+    for _ in range(num_trials):
+        worth = chance.normal(0.908, 0.0008, 30)
+        searched = worth + chance.normal(0, spread, 30)
+        best = np.argsort(-searched)[:10]
+        confirmed = (worth[best][:, np.newaxis] + chance.normal(0, spread, (10, 5))).tolist()
+        seeds = pooled(confirmed)
+        found = winners_curse(searched[best].tolist(), confirmed, [seeds] * 10)
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= float(np.mean(searched[best] - worth[best])) <= found.high
+        sizes.append(found.difference)
+    assert hits / num_trials == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / num_trials) ** 0.5)
+    assert np.mean(sizes) > 0.0005  # above 0: the search promises too much
+
+
+def test_without_a_spread_of_the_fresh_seeds_the_curse_has_no_interval() -> None:
+    found = winners_curse([0.92], [[0.91]], [None])
+    assert found.difference == pytest.approx(0.01)
+    assert found.low is None
+    assert contrast([[0.92]], [[0.91]], [UNMOVED, UNMOVED]).low == pytest.approx(0.01)
 
 
 def of(low: float, high: float) -> Contrast:

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from modiste.errors import SpecError
-from modiste.evaluate.crossval import cross_validated, slices
+from modiste.evaluate.crossval import cross_validated, fold_standings, slices
 
 
 def test_without_shared_images_it_is_students_interval() -> None:
@@ -69,3 +69,39 @@ def test_slices_that_make_no_sense_are_refused(count: int) -> None:
 def test_one_training_is_no_cross_validation() -> None:
     with pytest.raises(SpecError, match="two trainings"):
         cross_validated([0.9], 0.25)
+
+
+def test_points_are_compared_fold_by_fold_as_a_paired_t_test_would() -> None:
+    one, two = [0.9, 0.91, 0.93, 0.92], [0.9, 0.9, 0.91, 0.92]
+    _, behind = fold_standings([one, two], 0.0)
+    wanted = stats.ttest_rel(one, two, alternative="greater").pvalue
+    assert behind.p_value == pytest.approx(wanted)
+    _, three_of_them, _ = fold_standings([one, two, two], 0.0)
+    assert three_of_them.p_value == pytest.approx(2 * wanted)  # Bonferroni
+    _, shared = fold_standings([one, two], 0.25)
+    ratio = shared.standard_error / behind.standard_error
+    assert ratio == pytest.approx(((1 / 4 + 0.25) / (1 / 4)) ** 0.5)
+
+
+def test_folds_that_all_agree_leave_a_tie_or_none() -> None:
+    tie, far = [0.9, 0.9], [0.8, 0.8]
+    found = fold_standings([tie, tie, far], 0.25)
+    assert [standing.may_be_best for standing in found] == [True, True, False]
+
+
+@pytest.mark.parametrize("scores", [[], [[0.9]], [[0.9, 0.9], [0.9]]])
+def test_points_with_other_trainings_are_not_compared(scores: list[list[float]]) -> None:
+    with pytest.raises(SpecError, match="the same two or more trainings"):
+        fold_standings(scores, 0.25)
+
+
+def test_of_equally_good_methods_none_is_lost_more_often_than_promised() -> None:
+    """Scores that hang together as those of folds do: a part is common to all trainings."""
+    chance = np.random.default_rng(2)
+    num_trials, num_points, lost = 1_000, 4, 0
+    for _ in range(num_trials):
+        # Correlation of the folds' differences equals the share held out, as the method assumes.
+        common = chance.normal(0, 0.2**0.5, (num_points, 1))
+        scores = common + chance.normal(0, 0.8**0.5, (num_points, 5))
+        lost += not fold_standings(scores.tolist(), 0.25)[0].may_be_best
+    assert lost / num_trials <= 0.05 + 5 * (0.05 * 0.95 / num_trials) ** 0.5
