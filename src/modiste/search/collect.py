@@ -1,11 +1,12 @@
 """A study's results made small, for a repository or a reader: everything but the bulk.
 
     TARGET/                 a study folder: `modiste report TARGET` writes its report again
-      study.json, trials/, stages/, figures/, final/, models/
+      study.json, trials/, stages/, figures/, final/, models/, duplicates.json, audit.json
       runs/ID/              as in the study, less weights and logits, as each manifest says
       ledger/               the ledger of looks at the test set, as it was
       NAME/table.csv        of each stage, one row for each run
-      NAME/predictions.npz  of each stage, the class and its probability for each validation image
+      NAME/predictions.npz  of each stage, the class and its probability for each validation image,
+                            and for each image of the fold that was held out, where there is one
 
 Runs of final stages keep their logits.
 """
@@ -30,7 +31,16 @@ from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
 
 COPIED = ("trials", "stages", "figures", "final", "models")
-FILES = ("study.json", DATA_FACTS, closing.FILE, latency.FILE, timeline.FILE)
+# The last two: what is known of duplicates across the split; see `modiste.report.leaks`.
+FILES = (
+    "study.json",
+    DATA_FACTS,
+    closing.FILE,
+    latency.FILE,
+    timeline.FILE,
+    "duplicates.json",
+    "audit.json",
+)
 COLUMNS = (
     "point",
     "seed",
@@ -109,8 +119,10 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
     Returns:
         ``fingerprints_R``, for both epochs ``classes_last_RN`` (uint8 up to 256 classes) and
         ``probabilities_last_RN`` (float16; NaN for a model that gives none), and ``labels_N`` and
-        ``image_ids_N``, or with folds ``labels_RN`` and ``image_ids_RN``; empty if no run has
-        predictions.
+        ``image_ids_N``, or with folds ``labels_RN`` and ``image_ids_RN``. With folds also the
+        same of the held-out images, run after run, as folds may differ by a few images:
+        ``held_classes_last_M`` and so on, and where each run's end, ``held_ends_R``. Empty if no
+        run has predictions.
 
     Raises:
         StoreError: If the runs were validated on different numbers of images.
@@ -140,6 +152,26 @@ def compact(study: Study, runs: Iterable[Run]) -> dict[str, npt.NDArray[Any]]:
         said = [study.answers(run, epoch) for run in finished]
         arrays[f"classes_{epoch}_RN"] = np.stack([a.classes_N for a in said]).astype(label_type)
         arrays[f"probabilities_{epoch}_RN"] = np.stack([a.probabilities_N for a in said])
+    if all(run.spec.data.folds is not None for run in finished):
+        arrays |= _held(study, finished, label_type)
+    return arrays
+
+
+def _held(
+    study: Study, runs: Sequence[Run], label_type: npt.DTypeLike
+) -> dict[str, npt.NDArray[Any]]:
+    """Out-of-fold answers, run after run."""
+    found = [study.held_answers(run, "last") for run in runs]
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "held_ends_R": np.cumsum([len(answers.labels_N) for answers in found]).astype(np.int64),
+        "held_labels_M": np.concatenate([a.labels_N for a in found]).astype(label_type),
+        "held_image_ids_M": np.concatenate([a.image_ids_N for a in found]).astype(np.int32),
+    }
+    for epoch in EPOCHS:
+        said = [study.held_answers(run, epoch) for run in runs]
+        classes = np.concatenate([answers.classes_N for answers in said])
+        arrays[f"held_classes_{epoch}_M"] = classes.astype(label_type)
+        arrays[f"held_probabilities_{epoch}_M"] = np.concatenate([a.probabilities_N for a in said])
     return arrays
 
 

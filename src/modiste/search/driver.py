@@ -240,7 +240,10 @@ class Driver:
         """The indices of each division, for whoever wants to check it."""
         runs = [spec for stage in stages for row in stage.chosen for spec in row.specs]
         for spec in dict.fromkeys(run.data.model_copy(update={"scaling": "unit"}) for run in runs):
-            words = [spec.num_val, spec.split_seed, *([spec.num_train] if spec.num_train else [])]
+            words: list[object] = [spec.num_val, spec.split_seed]
+            words += [spec.num_train] if spec.num_train else []
+            if spec.folds is not None:
+                words += ["fold", spec.fold, "of", spec.folds]
             path = self._study.folder / f"split-{'-'.join(map(str, words))}.json"
             if path.exists():
                 continue

@@ -24,14 +24,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, trial_log
-from modiste.search.answers import Answers, answers_of
+from modiste.search.answers import Answers, Kept, answers_of, held_answers_of
 from modiste.search.climbing import Trial, climb
 from modiste.search.closing import closed_stages
 from modiste.search.leaderboard import leaderboard
@@ -153,6 +150,7 @@ class Study:
         self.published: dict[str, Any] = value.get("published") or {}
         self.committed: dict[str, dict[str, Any]] = value.get("committed") or {}
         self._runs: dict[str, Run] = {}
+        self._kept = Kept(folder)
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
 
     @classmethod
@@ -293,7 +291,7 @@ class Study:
 
     def has_answers(self, run: Run) -> bool:
         """Whether a run's validation answers can still be told; see `answers`."""
-        return run.has_predictions or run.fingerprint in self._collected
+        return run.has_predictions or run.fingerprint in self._kept
 
     def answers(self, run: Run, epoch: Epoch) -> Answers:
         """A run's validation answers: from its logits, or from what `collect` kept of them.
@@ -301,28 +299,20 @@ class Study:
         Raises:
             StoreError: If neither is there.
         """
-        if run.has_predictions:
-            return answers_of(run, epoch)
-        if run.fingerprint not in self._collected:
-            raise StoreError(f"{run.folder}: neither its logits nor its answers were kept.")
-        kept, index = self._collected[run.fingerprint]
-        classes, labels, image_ids = (
-            (kept[f"{name}_RN"][index] if f"{name}_RN" in kept else kept[f"{name}_N"]).astype(
-                np.int64
-            )
-            for name in (f"classes_{epoch}", "labels", "image_ids")
-        )
-        return Answers(classes, kept[f"probabilities_{epoch}_RN"][index], labels, image_ids)
+        return answers_of(run, epoch) if run.has_predictions else self._kept.answers(run, epoch)
 
-    @cached_property
-    def _collected(self) -> dict[str, tuple[dict[str, npt.NDArray[Any]], int]]:
-        """By fingerprint: the arrays of its stage's `predictions.npz`, and its row in them."""
-        found = {}
-        for path in sorted(self.folder.glob("*/predictions.npz")):
-            arrays = files.read_npz(path.read_bytes())
-            for index, fingerprint in enumerate(arrays["fingerprints_R"].tolist()):
-                found[str(fingerprint)] = arrays, index
-        return found
+    def held_answers(self, run: Run, epoch: Epoch) -> Answers:
+        """A run's answers for the fold that was held out from it: its out-of-fold predictions.
+
+        Over the folds of one repeat they are of every image once, by a model that had no part of
+        it in fitting, stopping or choosing.
+
+        Raises:
+            StoreError: If there was no such fold, or its answers were not kept.
+        """
+        if run.has_predictions:
+            return held_answers_of(run, epoch)
+        return self._kept.held_answers(run, epoch)
 
     def stages(self) -> list[Stage]:
         """Every stage, in order, with what is finished of it."""

@@ -32,6 +32,13 @@ def check_stages(stages: Sequence[StageSpec]) -> None:
             _check_confirm(stage, stages[:index])
         if stage.search is not None:
             _check_search(stage)
+        if stage.is_final and stage.folds is not None:
+            raise SpecError(
+                f"stages[{stage.name}].final: true, but its trainings are those of {stage.folds} "
+                "folds: each has seen a part of the images, and none of them is the model. Let "
+                "another stage take over the winner: a stage with `final: true`, "
+                f"`from: [{stage.name}]` and no `folds`."
+            )
         if stage.is_final and not stage.keep_weights:
             raise SpecError(
                 f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,12 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
     return RunRecord(
         fingerprint=spec.fingerprint(data.digest),
         spec=spec.to_dict(),
-        environment={**environment(), **device_facts(device, spec.threads)},
+        environment={
+            **environment(),
+            **device_facts(device, spec.threads),
+            # So that a report can say what was trained after a look at the test set.
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
         history=[],
         metrics={
             "schema": 1,
