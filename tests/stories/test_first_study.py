@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,15 @@ def test_the_report_stands_for_itself(finished: Finished) -> None:
     assert len(html.encode()) < 5_000_000
     for word in ("<link", "@import", 'src="http', "fetch("):
         assert word not in html
+
+
+def test_every_study_looks_for_images_that_both_train_and_choose(finished: Finished) -> None:
+    found = json.loads((finished.out / "duplicates.json").read_text())
+    assert found["val_with_exact_duplicate_in_train"] == []
+    said = f"None of the {found['num_val']} validation images has an exact duplicate"
+    assert said in (finished.out / "report.md").read_text("utf-8")
+    run = Study(finished.out).stages()[0].rows[0].runs[0]
+    assert datetime.fromisoformat(run.environment["finished_at"]).tzinfo is not None
 
 
 def test_the_same_command_again_repeats_nothing(finished: Finished) -> None:

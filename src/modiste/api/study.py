@@ -14,11 +14,13 @@ from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.errors import worst_errors
+from modiste.evaluate.leaks import equal_across
 from modiste.export.model import card, save_model
 from modiste.export.stress import under_stress
 from modiste.final.look import Candidate, known_heads, look
 from modiste.models.layers import describe
 from modiste.report.data_figures import render
+from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
 from modiste.runs.environment import num_cores
 from modiste.runs.ledger import Ledger
@@ -113,6 +115,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if not is_finished:
         return study, False  # whoever stopped it waits; the next call draws and writes
     _draw_data(study, images, opened.source, opened.data)
+    _look_for_leaks(study, images, opened.data)
     _save_finals(study, images)
     write_report(study)
     return study, True
@@ -286,7 +289,12 @@ def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate
     """
     wanted = set(stages) if stages is not None else None
     for name in wanted or ():
-        study.spec.stage(name)
+        if study.spec.stage(name).folds is not None:
+            raise SpecError(
+                f"--stages {name}: its trainings are those of cross-validation; each has seen a "
+                "part of the images, and none of them is a model to be measured. Name a stage "
+                f"that trains its winner whole, such as one with `from: [{name}]`."
+            )
     candidates = []
     for stage in study.stages():
         if stage.spec.name in wanted if wanted is not None else stage.spec.is_final:
@@ -375,6 +383,16 @@ def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -
             counts_K, name = facts["parts"]["test"], facts["name"]
             counts_K = counts_K if any(counts_K) else None
         render(images, data.split, folder, name=name, test_counts_K=counts_K)
+
+
+def _look_for_leaks(study: Study, images: ImageSet, spec: DataSpec) -> None:
+    """Write down which validation images equal a training image, for the report to say so."""
+    if not exact_file(study).exists():
+        data = divide(images, spec, study.data_digest)
+        found = equal_across(data.train.images_NCHW, data.val.images_NCHW)
+        ids = data.val.ids_N[found].tolist()
+        record = exact_record(study, len(data.train), ids, len(data.val))
+        files.write_json(exact_file(study), record)
 
 
 def _save_finals(study: Study, images: ImageSet) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from modiste.evaluate.miscalibration import Calibration
 from modiste.runs.run import Run
 from modiste.spec.registry import Registry
 
@@ -24,12 +25,15 @@ class RunFacts:
         status, reason: How the run ended, as its `metrics.json` says.
         history: One mapping for each epoch; keys as in `modiste.runs.run.COLUMNS`.
         epoch_limit: The epochs it was allowed.
+        calibration: How sure it is of its answers beside how often they are right; none of a
+            model without probabilities, or where its answers were not kept.
     """
 
     status: str
     reason: str
     history: History
     epoch_limit: int
+    calibration: Calibration | None = None
 
     def column(self, name: str) -> list[float]:
         """One figure of every epoch, in order."""
@@ -81,13 +85,19 @@ class Check:
 FINDINGS: Registry[Check] = Registry("finding", "modiste.evaluate.findings")
 
 
-def facts(run: Run) -> RunFacts:
-    """What the checks look at, of a run folder."""
+def facts(run: Run, found: Calibration | None = None) -> RunFacts:
+    """What the checks look at, of a run folder.
+
+    Args:
+        run: The folder.
+        found: Its calibration, from whoever has its answers.
+    """
     return RunFacts(
         str(run.metrics["status"]),
         str(run.metrics.get("reason", "")),
         run.history,
         run.spec.train.epochs,
+        found,
     )
 
 

@@ -57,6 +57,57 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What fresh seeds made of the row that a search put first.
+
+    Attributes:
+        label: Of that row.
+        searched, confirmed: Its figure in the search, and its mean over the fresh seeds.
+        best: Label of the confirmed row with the highest mean over its fresh seeds.
+        behind: How far behind that one it lies; 0 if it is that one.
+        may_be_best: Whether it cannot be told from that one.
+    """
+
+    label: str
+    searched: float
+    confirmed: float
+    best: str
+    behind: float
+    may_be_best: bool
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Validation images with a duplicate among the training images.
+
+    Attributes:
+        count, total: Such images, and all.
+        kind: What was looked for, with its article: ``an exact``, or ``an exact or near``.
+        worth: The most that any accuracy moves without them; none if nobody worked that out.
+    """
+
+    count: int
+    total: int
+    kind: str
+    worth: float | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The test set, opened while there was still something to choose.
+
+    Attributes:
+        at: When it was first opened.
+        stages: For the models of which stages, in words.
+        num_after: Rows of this table that were trained after that.
+    """
+
+    at: str
+    stages: str
+    num_after: int
+
+
+@dataclass(frozen=True)
 class StudyFacts:
     """What the checks look at.
 
@@ -64,12 +115,16 @@ class StudyFacts:
         entries: Best first.
         figure: What ranks them, in words or by its name: ``val_accuracy``.
         space: What settings were allowed to be; where a key is missing, the values tried count.
-        is_confirmed: Whether the best rows are trained again elsewhere, on fresh seeds.
+        is_confirmed: Whether the best rows have been trained again elsewhere, on fresh seeds.
         epoch: Whose figure it is: of the epoch that it is itself best at, of the last one; none
             if that is not known, or the epoch was chosen by something else.
         scored_on: The images that the figure was measured on, as far as that is known.
         also: Names of the other figures that stand beside it.
         refolded: Names of figures that were averaged over slices of the data with one training.
+        lead_covers: What the standard error of the first row's lead covers.
+        chosen: Where these rows confirm a search: what became of its choice.
+        leaks: Where duplicates across the split were looked for.
+        opened: Where the test set was opened before some of these rows were trained.
     """
 
     entries: Sequence[Entry]
@@ -80,6 +135,10 @@ class StudyFacts:
     scored_on: Literal["validation", "test", "training"] | None = "validation"
     also: Sequence[str] = ()
     refolded: Sequence[str] = ()
+    lead_covers: str = "images"
+    chosen: Chosen | None = None
+    leaks: Leaks | None = None
+    opened: Opened | None = None
 
     @property
     def lead(self) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ from modiste.report import looks, prose
 from modiste.report.blocks import Inline, Strong
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, mean
+from modiste.report.folds import scored
 from modiste.report.numbers import count, listing, plural, points, proportion, size
 
 
@@ -17,10 +18,17 @@ def best(context: Context) -> list[Inline]:
     """
     found = _best_of_families(context)
     if not found:
-        return ["Nothing has been trained to its end yet, so there is no answer."]
+        return _best_over_folds(context) or [
+            "Nothing has been trained to its end yet, so there is no answer."
+        ]
     ordered = sorted(found, key=lambda pair: -_accuracy(context, pair[1]))
     stage, first = ordered[0]
-    num_rows = sum(row.row.until is None for stage in context.stages for row in stage.ranked)
+    num_rows = sum(
+        row.row.until is None
+        for stage in context.stages
+        if not stage.is_folded
+        for row in stage.ranked
+    )
     is_finished = all(stage.stage.is_done for stage in context.stages)
     words: list[Inline] = [
         (
@@ -79,9 +87,14 @@ def evidence(context: Context) -> list[Inline]:
     """How far all this carries: points, seeds, looks at the test set."""
     if not context.runs:
         return []
-    seeds = {len(row.runs) for stage in context.stages for row in stage.rows if row.runs}
+    rows = [row for stage in context.stages for row in stage.rows if row.runs]
+    seeds = {len(row.runs) for row in rows if not row.is_folded}
     low, high = min(seeds, default=0), max(seeds, default=0)
     each = f"{plural(low, 'seed')} each" if low == high else f"{low} to {high} seeds each"
+    folded = [row for row in rows if row.is_folded]
+    if folded:
+        cross = f"{plural(len(folded), 'point')} cross-validated over {folded[0].trainings}"
+        each = f"{each}, {cross}" if seeds else cross
     done = sum(row.is_done for stage in context.stages for row in stage.stage.chosen)
     total = sum(len(stage.rows) for stage in context.stages)
     run = f"All {count(total)} points were" if done == total else f"{done} of {total} points were"
@@ -141,12 +154,29 @@ def _best_of_families(context: Context) -> list[tuple[StageFacts, RowFacts]]:
     found: dict[str, tuple[StageFacts, RowFacts]] = {}
     for stage in context.stages:
         for row in stage.ranked:
-            if not row.runs or row.broken or row.row.until is not None:
+            # Trainings of cross-validation saw fewer images, and none of them is the model.
+            if not row.runs or row.broken or row.is_folded or row.row.until is not None:
                 continue
             before = found.get(row.family)
             if before is None or _accuracy(context, row) > _accuracy(context, before[1]):
                 found[row.family] = (stage, row)
     return list(found.values())
+
+
+def _best_over_folds(context: Context) -> list[Inline]:
+    """Of a study that does nothing but cross-validate: the best point on held-out images."""
+    rows = [each for stage in context.stages for each in scored(stage, context.epoch)]
+    if not rows:
+        return []
+    best = max(rows, key=lambda each: each.mean)
+    low, high = best.interval
+    return [
+        f"Of {plural(len(rows), 'cross-validated point')}, ",
+        Strong(best.row.label),
+        " has the highest accuracy on images held out from it, ",
+        Strong(proportion(best.mean)),
+        f" (95\u00a0% interval {proportion(low)} to {proportion(high)}).",
+    ]
 
 
 def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 
-from modiste.evaluate.contrast import Contrast, Pooled, Verdict, contrast, judge, pooled, together
+from modiste.evaluate.contrast import Contrast, Verdict, contrast, judge, together
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, mean
+from modiste.report.facts import RowFacts, StageFacts
 from modiste.runs.run import Epoch, Run
-from modiste.search.standing import FEW_DEGREES, is_right
+from modiste.search.standing import SeedSpreads, is_right, seeds_of
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
 
@@ -38,6 +39,14 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Published:
+    """The same difference between published figures, and the rows behind each side of it."""
+
+    difference: float
+    num_rows: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class TestAnswer:
     """What our runs say to one test; `found` is none where a side has no runs."""
 
@@ -45,8 +54,18 @@ class TestAnswer:
     one: Side
     two: Side
     found: Contrast | None
-    published: float | None
+    published: Published | None
     verdict: Verdict
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether it is known how much another seed moves either side."""
+        return self.found is not None and self.found.seed_error is not None
+
+    @property
+    def is_of_one_stage(self) -> bool:
+        """Whether both sides come from one stage, and so were chosen and trained alike."""
+        return self.one.stage is self.two.stage
 
 
 @dataclass(frozen=True)
@@ -70,32 +89,56 @@ def answer(context: Context) -> list[ClaimAnswer]:
 
 
 def _test(context: Context, test: ClaimTest) -> TestAnswer:
-    one, two = _side(context, test.one), _side(context, test.two)
+    one, two = _sides(context, test)
     value = _figure(test.figure, context.published.epoch)
     published = _published(context, test)
     first, second = ([_values(row.runs, value) for row in side.done] for side in (one, two))
     if not all(group and all(group) for group in (first, second)):
         return TestAnswer(test, one, two, None, published, "undecided")
-    families = {row.family for side in (one, two) for row in side.done}
-    seeds = _seeds(context, families, value)
+    spreads = SeedSpreads([stage.stage for stage in context.stages], value)
+    seeds = [
+        seeds_of(row.row, spreads.of(side.stage.name, row.row))
+        for side in (one, two)
+        if side.stage is not None
+        for row in side.done
+    ]
     images_N = _images(context, one, two) if test.figure == "val_accuracy" else None
     found = contrast(first, second, seeds, images_N)
-    # Without any repeated point nobody knows what another seed would have said; and half a group
-    # may be the better half.
-    can_decide = seeds is not None and one.is_whole and two.is_whole
+    # Where nobody repeated a comparable point, nobody knows what another seed would have said; and
+    # half a group may be the better half.
+    can_decide = found.seed_error is not None and one.is_whole and two.is_whole
     verdict = judge(found, test.expect, test.margin) if can_decide else "undecided"
     return TestAnswer(test, one, two, found, published, verdict)
 
 
-def _side(context: Context, group: Group) -> Side:
-    """The points of the first stage that has finished ones; else of the first that has any."""
-    found = []
-    for name in group.stages:
-        stage = context.stage(name)
-        rows = [row for row in stage.rows if _belongs(row, group)]
-        found.append(Side(stage if rows else None, rows))
-    best = [side for side in found if side.done] or [side for side in found if side.rows]
-    return best[0] if best else found[0]
+def _sides(context: Context, test: ClaimTest) -> tuple[Side, Side]:
+    """The points of both groups, from one stage wherever there is one that both groups name.
+
+    Points of one stage were chosen and trained alike; a row of a search beside one that was
+    selected and confirmed is no comparison. Of several common stages it is the first in which both
+    sides are finished, or have runs, or have points. Groups that name no common stage each take
+    the first of their own by the same order.
+    """
+    shared = [name for name in test.one.stages if name in test.two.stages]
+    pairs = [(_side(context, test.one, name), _side(context, test.two, name)) for name in shared]
+    if pairs:
+        return max(pairs, key=lambda pair: min(_readiness(side) for side in pair))
+    one, two = (
+        max((_side(context, group, name) for name in group.stages), key=_readiness)
+        for group in (test.one, test.two)
+    )
+    return one, two
+
+
+def _side(context: Context, group: Group, name: str) -> Side:
+    stage = context.stage(name)
+    rows = [row for row in stage.rows if _belongs(row, group)]
+    return Side(stage if rows else None, rows)
+
+
+def _readiness(side: Side) -> int:
+    """3 for a side that is finished, 2 for one with runs, 1 with points; the first one wins."""
+    return 3 if side.is_whole else 2 if side.done else 1 if side.rows else 0
 
 
 def _belongs(row: RowFacts, group: Group) -> bool:
@@ -128,17 +171,6 @@ def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[f
     return [found for run in runs if (found := value(run)) is not None]
 
 
-def _seeds(
-    context: Context, families: set[str], value: Callable[[Run], float | None]
-) -> Pooled | None:
-    """The spread over seeds of these families; of all, where they were hardly repeated."""
-    rows = {r.row.fingerprints: r for stage in context.stages for r in stage.rows if r.is_net}
-    alike = pooled([_values(row.runs, value) for row in rows.values() if row.family in families])
-    if alike is not None and alike.degrees >= FEW_DEGREES:
-        return alike
-    return pooled([_values(row.runs, value) for row in rows.values()])
-
-
 def _images(context: Context, one: Side, two: Side) -> npt.NDArray[np.float64] | None:
     """Share of right answers of one side less that of the other, image by image."""
     epoch = context.published.epoch
@@ -155,21 +187,26 @@ def _images(context: Context, one: Side, two: Side) -> npt.NDArray[np.float64] |
     return np.asarray(shares[0] - shares[1], np.float64)
 
 
-def _published(context: Context, test: ClaimTest) -> float | None:
-    """The same difference between the published figures, where both sides have some."""
-    sides = [_published_mean(context, group, test.figure) for group in (test.one, test.two)]
-    return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
-
-
-def _published_mean(context: Context, group: Group, figure: str) -> float | None:
-    for name in group.stages:
-        rows = [row for row in context.stage(name).rows if _belongs(row, group)]
-        values = [
-            float(value)
-            for row in rows
-            if row.published is not None
-            and (value := getattr(row.published, figure, None)) is not None
-        ]
-        if values:
-            return mean(values)
+def _published(context: Context, test: ClaimTest) -> Published | None:
+    """The same difference between the published figures, both from one stage if there is one."""
+    shared = [name for name in test.one.stages if name in test.two.stages]
+    names = [(name, name) for name in shared] or [
+        (one, two) for one in test.one.stages for two in test.two.stages
+    ]
+    for pair in names:
+        one, two = (
+            _published_figures(context, group, name, test.figure)
+            for group, name in zip((test.one, test.two), pair, strict=True)
+        )
+        if one and two:
+            return Published(fmean(one) - fmean(two), (len(one), len(two)))
     return None
+
+
+def _published_figures(context: Context, group: Group, name: str, figure: str) -> list[float]:
+    return [
+        float(value)
+        for row in context.stage(name).rows
+        if _belongs(row, group) and row.published is not None
+        if (value := getattr(row.published, figure, None)) is not None
+    ]

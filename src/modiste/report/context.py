@@ -93,9 +93,14 @@ class Context:
         """The models whose errors are shown one by one.
 
         Those that the test set was opened for; before that, of each family the final model with
-        the most right answers on validation images.
+        the most right answers on validation images. None of cross-validation: its trainings are
+        no models, and each answered other images.
         """
-        done = [(stage, row) for stage, row in self.finals if row is not None and row.runs]
+        done = [
+            (stage, row)
+            for stage, row in self.finals
+            if row is not None and row.runs and not row.is_folded
+        ]
         done = [pair for pair in done if pair[0].stage.spec.is_final] or done
         looked = {run.fingerprint for look in self.looks for run in look.runs}
         chosen = [pair for pair in done if looked & set(pair[1].row.fingerprints)]
@@ -175,8 +180,8 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
             return publication.find(published, stage.spec.name, row.specs[0])
 
         committed = study.committed.get(stage.spec.name, {})
-        spread = spread_for(stage, spreads)
-        return stage_facts(stage, cut, epoch, find, study.answers, committed, spread)
+        known = spread_for(stage, spreads)
+        return stage_facts(stage, cut, epoch, find, study.answers, committed, known)
 
     return Context(
         study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks

@@ -78,12 +78,13 @@ def cut_of(study: Study, stage: Stage, earlier: Mapping[str, Found]) -> Cut:
             before, after = changed.setdefault(key, ([], []))
             _add(before, show(theirs.get(key)))
             _add(after, show(ours.get(key)))
+    folds = stage.spec.folds or 1
     return Cut(
         {key: (" or ".join(full), " or ".join(here)) for key, (full, here) in changed.items()},
         num_run=len(stage.chosen) + stage.num_to_come,
         num_points=_num_points(stage, full),
-        repeats=min((len(row.specs) for row in stage.rows), default=0),
-        full_repeats=_repeats(full),
+        repeats=min((len(row.specs) for row in stage.rows), default=0) // folds,
+        full_repeats=_repeats(full) // folds,
     )
 
 

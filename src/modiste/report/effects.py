@@ -1,8 +1,12 @@
-"""What each choice is worth: the points of a grid grouped by one key at a time."""
+"""What each choice is worth: points that differ in one factor, and agree in all others.
+
+A factor is a key that the stage varies, or what can be read from one: a list of layer widths is
+also a number of layers and a widest one. Each value of a factor is set against the others where
+points that agree in all else are finished, so a table can be written before the whole grid is.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,54 +19,175 @@ from modiste.report.context import Context
 from modiste.report.cuts import flatten, show
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.search.standing import is_right
+from modiste.spec.run import RunSpec
 from modiste.spec.settings import CHOICES
 
-HIDDEN = "model.params.hidden"
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something that a stage varies.
+
+    Attributes:
+        name: Such as ``batch_size``, or ``number of hidden layers``.
+        values: Of each point, as it is shown.
+        others: For each point, the values of all that has to agree, as one word.
+        is_derived: Read from a key, not one itself.
+    """
+
+    name: str
+    values: Sequence[str]
+    others: Sequence[str]
+    is_derived: bool = False
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Points that share one value of a key, against all points that have another.
+    """Points that share one value of a factor, against points that have another.
 
     Attributes:
-        key: Such as ``train.batch_size``, or the number of hidden layers.
+        key: The factor's name.
         value: As it is shown.
-        num_points: That have it.
+        num_points, num_others: Points that have it, and those they are set against.
+        num_settings: Settings of all other factors within which both were compared.
         contrast: Their mean accuracy, that of the others, and the difference.
+        is_clear: Whether the interval covers seeds and images, and leaves out 0 even when all
+            intervals of the table are allowed for (Bonferroni).
     """
 
     key: str
     value: str
     num_points: int
+    num_others: int
+    num_settings: int
     contrast: Contrast
+    is_clear: bool
+
+    @property
+    def leaves_out_0(self) -> bool:
+        """Whether its own interval, which covers seeds and images, lies on one side of 0."""
+        found = self.contrast
+        is_known = found.seed_error is not None
+        return is_known and (found.low or 0.0) * (found.high or 0.0) > 0
 
 
-def effects(context: Context, stage: StageFacts) -> list[Effect]:
-    """Every value of every key of a full grid; nothing of any other stage.
+@dataclass(frozen=True)
+class Effects:
+    """All effects of a stage.
 
-    Only where each value of a key meets all values of the others is its mean its own; half a grid
-    may be its better half; and with one key the stage's own table says it all.
+    Attributes:
+        effects: By factor, in the order of the grid.
+        num_done, num_points: Points that are finished, and points there are.
+        part: Which points each factor was compared over, where that is not all of them; by its
+            name.
+        num_seeds_unknown: Points of which nobody knows how much a seed moves them.
     """
-    rows = [row for row in stage.rows if row.row.is_chosen]
-    if not rows or not all(row.row.is_done and row.runs and not row.broken for row in rows):
-        return []
-    given = [_choices(row.row.settings) for row in rows]
-    keys = [key for key in given[0] if len({show(values.get(key)) for values in given}) > 1]
-    by_key = {key: [show(values.get(key)) for values in given] for key in keys}
-    num_combinations = math.prod(len(set(values)) for values in by_key.values())
-    num_different = len(set(zip(*by_key.values(), strict=True)))
-    if len(keys) < 2 or not len(rows) == num_different == num_combinations:
-        return []
-    if HIDDEN in by_key:
-        depths = [str(len(values[HIDDEN])) for values in given]
-        by_key |= {"number of hidden layers": depths} if len(set(depths)) > 1 else {}
+
+    effects: Sequence[Effect]
+    num_done: int
+    num_points: int
+    part: Mapping[str, str]
+    num_seeds_unknown: int
+
+    @property
+    def is_whole(self) -> bool:
+        return self.num_done == self.num_points
+
+
+def effects(context: Context, stage: StageFacts) -> Effects | None:
+    """Every value of every factor that can be compared; none if that is less than two values.
+
+    A stage that varies one key of its own and nothing can be read from it has none: its table says
+    it all. Neither has cross-validation, whose points answered different images.
+    """
+    # What halving cut was trained to another length, and is set against nothing.
+    chosen = [row for row in stage.rows if row.row.is_chosen and row.row.until is None]
+    rows = [row for row in chosen if row.row.is_done and row.runs and not row.broken]
+    if len(rows) < 2 or stage.is_folded or any(row.broken for row in chosen):
+        return None
     right_PN = _right(context, rows)
-    answer = []
-    for key, values in by_key.items():
-        for value in dict.fromkeys(values):
-            has = np.array([other == value for other in values])
-            answer.append(_effect(context, stage, rows, key, value, has, right_PN))
-    return answer
+    found = factors([row.row.settings for row in rows], [row.row.specs[0] for row in rows])
+    matched = [(factor, _strata(factor)) for factor in found]
+    compared = [(factor, strata) for factor, strata in matched if strata]
+    num_intervals = sum(len(_values(factor, strata)) for factor, strata in compared)
+    answer: list[Effect] = []
+    part: dict[str, str] = {}
+    for factor, strata in compared:
+        answer += [
+            _effect(context, rows, right_PN, factor, value, strata, num_intervals)
+            for value in _values(factor, strata)
+        ]
+        if words := _part(rows, found, factor, strata, is_whole=len(rows) == len(chosen)):
+            part[factor.name] = words
+    if not answer:
+        return None
+    unknown = sum(row.seeds is None for row in rows)
+    return Effects(answer, len(rows), len(chosen), part, unknown)
+
+
+def factors(
+    settings: Sequence[Mapping[str, Any]], specs: Sequence[RunSpec] | None = None
+) -> list[Factor]:
+    """What a stage varies: its keys, and what can be read from a list of numbers under a key.
+
+    A single key is no factor of its own: what its values are worth, the table of the stage says.
+
+    Args:
+        settings: Of each point.
+        specs: Of each point's first run: what a point does not set itself is read there.
+
+    Example:
+        >>> found = factors([{"hidden": [64]}, {"hidden": [64, 32]}, {"hidden": [32, 32]}])
+        >>> [(factor.name, list(factor.values)) for factor in found]
+        [('number of hidden layers', ['1', '2', '2']), ('widest hidden layer', ['64', '64', '32'])]
+    """
+    given = [_choices(values) for values in settings]
+    names = list(dict.fromkeys(key for values in given for key in values))
+    if specs is not None:
+        rest = [flatten(spec.to_dict()) for spec in specs]
+        given = [
+            {key: values[key] if key in values else own.get(key) for key in names}
+            for values, own in zip(given, rest, strict=True)
+        ]
+    shown = {key: [show(values.get(key)) for values in given] for key in names}
+    keys = [key for key in names if len(set(shown[key])) > 1]
+    found = []
+    if len(keys) > 1:
+        for key in keys:
+            others = _joined([shown[other] for other in keys if other != key], len(given))
+            found.append(Factor(_short(key), shown[key], others))
+    for key in keys:
+        parts = _derived(key, [values.get(key) for values in given])
+        for name, values in parts.items():
+            fixed = [shown[other] for other in keys if other != key]
+            fixed += [other for label, other in parts.items() if label != name]
+            found.append(Factor(name, values, _joined(fixed, len(given)), is_derived=True))
+    return found
+
+
+def _derived(key: str, values: Sequence[Any]) -> dict[str, list[str]]:
+    """Number and largest of lists of numbers, such as the widths of layers; only what varies."""
+    if not all(
+        isinstance(value, list | tuple)
+        and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+        for value in values
+    ):
+        return {}
+    what = f"{key.rpartition('.')[2]} layer"
+    read = {
+        f"number of {what}s": [str(len(value)) for value in values],
+        f"widest {what}": [show(max(value, default=0)) for value in values],
+    }
+    return {name: found for name, found in read.items() if len(set(found)) > 1}
+
+
+def _joined(columns: Sequence[Sequence[str]], num_points: int) -> list[str]:
+    return [" | ".join(column[point] for column in columns) for point in range(num_points)]
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("model.params.").removeprefix("train.")
 
 
 def _choices(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +201,100 @@ def _choices(settings: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _strata(factor: Factor) -> dict[str, list[int]]:
+    """Positions of the points that agree in all else, for each such setting that is of use.
+
+    Of a key, those that hold every one of as many values as possible: a balanced part, so that all
+    values of the key are compared over the same settings. Of what is derived from a key, whose
+    values can seldom all meet, those that hold two.
+    """
+    strata: dict[str, list[int]] = {}
+    for position, others in enumerate(factor.others):
+        strata.setdefault(others, []).append(position)
+
+    def held(others: str) -> frozenset[str]:
+        return frozenset(factor.values[position] for position in strata[others])
+
+    if factor.is_derived:
+        return {name: own for name, own in strata.items() if len(held(name)) > 1}
+    # Of all sets of values that some setting holds, the one that covers the most points.
+    wanted: frozenset[str] = frozenset()
+    complete: list[str] = []
+    for values in dict.fromkeys(held(others) for others in strata if len(held(others)) > 1):
+        found = [others for others in strata if values <= held(others)]
+        if len(values) * len(found) > len(wanted) * len(complete):
+            wanted, complete = values, found
+    return {
+        others: [position for position in strata[others] if factor.values[position] in wanted]
+        for others in complete
+    }
+
+
+def _values(factor: Factor, strata: Mapping[str, Sequence[int]]) -> list[str]:
+    positions = sorted(position for own in strata.values() for position in own)
+    values = list(dict.fromkeys(factor.values[position] for position in positions))
+    return sorted(values, key=int) if factor.is_derived else values
+
+
+def _effect(
+    context: Context,
+    rows: Sequence[RowFacts],
+    right_PN: npt.NDArray[np.float64] | None,
+    factor: Factor,
+    value: str,
+    strata: Mapping[str, Sequence[int]],
+    num_intervals: int,
+) -> Effect:
+    """The mean over the settings that hold it and another value; each setting counts once."""
+    sides: tuple[dict[int, float], dict[int, float]] = ({}, {})
+    num_settings = 0
+    for positions in strata.values():
+        own = [p for p in positions if factor.values[p] == value]
+        others = [p for p in positions if factor.values[p] != value]
+        if own and others:
+            num_settings += 1
+            for side, points in zip(sides, (own, others), strict=True):
+                for p in points:
+                    side[p] = 1 / len(points)
+    weights = [weight / num_settings for side in sides for weight in side.values()]
+    positions = [p for side in sides for p in side]
+    first, second = (
+        [rows[p].values(context.epoch, "val", "accuracy") for p in side] for side in sides
+    )
+    images_N = None
+    if right_PN is not None:
+        signed = np.array(weights)
+        signed[len(first) :] *= -1
+        images_N = signed @ right_PN[positions]
+    seeds = [rows[p].seeds for p in positions]
+    found = contrast(first, second, seeds, images_N, weights=weights)
+    allowed = contrast(
+        first, second, seeds, images_N, level=1 - 0.05 / num_intervals, weights=weights
+    )
+    is_clear = allowed.seed_error is not None and (allowed.low or 0.0) * (allowed.high or 0.0) > 0
+    return Effect(factor.name, value, len(first), len(second), num_settings, found, is_clear)
+
+
+def _part(
+    rows: Sequence[RowFacts],
+    found: Sequence[Factor],
+    factor: Factor,
+    strata: Mapping[str, Sequence[int]],
+    *,
+    is_whole: bool,
+) -> str:
+    """Which values of the other factors a factor was compared over, if not over all of them."""
+    positions = sorted(position for own in strata.values() for position in own)
+    if is_whole and (factor.is_derived or len(positions) == len(rows)):
+        return ""
+    words = []
+    for other in found:
+        if other is not factor and not other.is_derived:
+            values = dict.fromkeys(other.values[position] for position in positions)
+            words.append(f"{other.name} {' or '.join(values)}")
+    return f"{len(positions)} points" + (f" ({'; '.join(words)})" if words else "")
+
+
 def _right(context: Context, rows: Sequence[RowFacts]) -> npt.NDArray[np.float64] | None:
     """Share of its seeds that got an image right, for each point and image; none if unpaired."""
     shares, ids = [], []
@@ -86,24 +305,3 @@ def _right(context: Context, rows: Sequence[RowFacts]) -> npt.NDArray[np.float64
     if not all(np.array_equal(ids[0], other) for other in ids[1:]):
         return None
     return np.stack(shares)
-
-
-def _effect(
-    context: Context,
-    stage: StageFacts,
-    rows: Sequence[RowFacts],
-    key: str,
-    value: str,
-    has_P: npt.NDArray[np.bool_],
-    right_PN: npt.NDArray[np.float64] | None,
-) -> Effect:
-    own, others = (
-        [row.values(context.epoch, "val", "accuracy") for row, has in zip(rows, has_P, strict=True)
-         if has == wanted]
-        for wanted in (True, False)
-    )  # fmt: skip
-    images_N = None
-    if right_PN is not None:
-        images_N = right_PN[has_P].mean(axis=0) - right_PN[~has_P].mean(axis=0)
-    found = contrast(own, others, stage.seeds, images_N)
-    return Effect(key, value, int(has_P.sum()), found)

@@ -9,18 +9,15 @@ from statistics import fmean, stdev
 from typing import Any
 
 from modiste.evaluate.best import Standing
-from modiste.evaluate.contrast import Pooled
-from modiste.evaluate.intervals import (
-    Interval,
-    standard_error,
-)
+from modiste.evaluate.contrast import Seeds
+from modiste.evaluate.intervals import Interval, standard_error
 from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
 from modiste.runs.run import Epoch, Run
 from modiste.search.answers import Answers
 from modiste.search.row import Row
-from modiste.search.standing import standing
+from modiste.search.standing import SeedSpread, is_folded, seeds_of, standing
 from modiste.search.study import Stage
 from modiste.spec.parts import ModelFamily
 from modiste.spec.published import PublishedRow
@@ -40,6 +37,7 @@ class RowFacts:
         interval: Of its accuracy at the epoch that ranks, at 95 %; none for rows that broke or
             are not finished.
         committed: Validation accuracies and epochs of the full profile, if they were collected.
+        spread: How much a seed moves its accuracy; none if nobody knows, or no seed does.
     """
 
     row: Row
@@ -49,6 +47,7 @@ class RowFacts:
     standing: Standing | None = None
     interval: Interval | None = None
     committed: Mapping[str, Sequence[float]] | None = None
+    spread: SeedSpread | None = None
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -110,11 +109,43 @@ class RowFacts:
         return [number for run in self.runs if (number := int(run.metrics[epoch]["epoch"]))]
 
     def standard_error(self, epoch: Epoch, part: str = "val") -> float | None:
-        """Of the mean accuracy; it covers the images, which are the same for all seeds."""
+        """Of the mean accuracy; it covers the images, which are the same for all seeds.
+
+        None for folds, which answered different ones.
+        """
         accuracy = self.mean(epoch, part, "accuracy")
-        if accuracy is None:
+        if accuracy is None or self.is_folded:
             return None
         return standard_error(accuracy, self.runs[0].metrics[epoch][part]["total"])
+
+    @property
+    def seeds(self) -> Seeds:
+        """How much a seed moves it, as the statistics take it."""
+        return seeds_of(self.row, self.spread)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether its trainings are those of cross-validation."""
+        return is_folded(self.row)
+
+    @property
+    def trainings(self) -> str:
+        """How often it was trained, in words: ``3 seeds``, ``5 folds``, ``2 × 5 folds``."""
+        folds = self.row.specs[0].data.folds
+        if folds is None:
+            return plural(len(self.runs), "seed")
+        if len(self.runs) % folds:
+            return f"{len(self.runs)} of {len(self.row.specs)} trainings over {folds} folds"
+        repeats = len(self.runs) // folds
+        return f"{folds} folds" if repeats == 1 else f"{repeats} × {folds} folds"
+
+    def name_of(self, run: Run) -> str:
+        """A run of this row by what tells it from the others: its seed, or its fold."""
+        data = run.spec.data
+        if data.folds is None:
+            return f"{self.label}, seed {run.spec.seed}" if len(self.row.specs) > 1 else self.label
+        dealt = f", seed {run.spec.seed}" if len(self.row.specs) > data.folds else ""
+        return f"{self.label}{dealt}, fold {data.fold}"
 
     @property
     def family(self) -> str:
@@ -147,14 +178,11 @@ class StageFacts:
         stage: Of the study.
         rows: In the order of its points.
         cut: What the profile changed; none while the stage waits for another.
-        seeds: How much a seed moves an accuracy, by points of this family that were repeated
-            anywhere in the study; none if none was.
     """
 
     stage: Stage
     rows: Sequence[RowFacts]
     cut: Cut | None
-    seeds: Pooled | None = None
 
     @property
     def name(self) -> str:
@@ -167,6 +195,17 @@ class StageFacts:
     @property
     def has_nets(self) -> bool:
         return any(row.is_net for row in self.rows)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether its trainings are those of cross-validation."""
+        return self.stage.spec.folds is not None
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether intervals and ties cover the seeds of every row that has been trained."""
+        rows = [row for row in self.rows if row.runs]
+        return bool(rows) and all(row.seeds is not None for row in rows)
 
     @property
     def ranked(self) -> list[RowFacts]:
@@ -208,12 +247,12 @@ def stage_facts(
     find: Callable[[Row], PublishedRow | None],
     answers: Callable[[Run, Epoch], Answers],
     committed: Mapping[str, Any],
-    seeds: Pooled | None,
+    spreads: Mapping[int, SeedSpread | None],
 ) -> StageFacts:
     """Everything about a stage; reads the predictions of the rows that compete."""
     ranked = stage.ranked(epoch)
     ranks = {id(row): number for number, row in enumerate(ranked, start=1)}
-    stood = standing(stage, epoch, answers, seeds)
+    stood = standing(stage, epoch, answers, spreads)
     rows = []
     for row, label in zip(stage.rows, short_labels(stage.rows), strict=True):
         rows.append(
@@ -225,9 +264,10 @@ def stage_facts(
                 standing=stood[id(row)].standing if id(row) in stood else None,
                 interval=stood[id(row)].interval if id(row) in stood else None,
                 committed=committed.get(row.label),
+                spread=spreads.get(id(row)),
             )
         )
-    return StageFacts(stage, rows, cut, seeds)
+    return StageFacts(stage, rows, cut)
 
 
 def mean(values: Sequence[float]) -> float | None:

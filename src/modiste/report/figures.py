@@ -67,7 +67,8 @@ class Curve:
 def stage_figure(stage: StageFacts) -> Figure | None:
     """Curves of every model of a stage that has a history; none if there is none yet.
 
-    The first seed of each point is drawn. Of many models the first ones by rank are coloured.
+    The first seed, or fold, of each point is drawn. Of many models, the first ones by rank are
+    coloured.
     """
     rows = [row for row in stage.in_order if row.row.runs and row.row.runs[0].history]
     if not rows:
@@ -197,7 +198,7 @@ def _caption(stage: StageFacts, rows: Sequence[RowFacts], is_clipped: bool) -> W
         "training. Solid: validation."
     )
     if any(len(row.row.specs) > 1 for row in rows):
-        words += " The first seed of each point."
+        words += f" The first {'fold' if stage.is_folded else 'seed'} of each point."
     if len(rows) > len(SERIES):
         words += f" Coloured: the first {len(SERIES)} by rank."
     if is_clipped:

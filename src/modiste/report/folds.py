@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from modiste.evaluate.crossval import cross_validated
+from scipy.stats import t as student
+
+from modiste.evaluate.best import Standing
+from modiste.evaluate.crossval import cross_validated, fold_standings
 from modiste.evaluate.intervals import Interval
 from modiste.report.blocks import Block, Cell, Column, Paragraph, Table, TableRow
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import count, plural, proportion, size, spread
+from modiste.report.numbers import NONE, bound, count, plural, points, proportion, size, spread
 from modiste.runs.run import Epoch, Run
 
 
@@ -30,18 +33,56 @@ class Nested:
     chosen: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A cross-validated row with its held-out accuracies, one of each training.
+
+    Attributes:
+        standing: Beside the row that stands first on held-out images; none of a single row.
+    """
+
+    row: RowFacts
+    accuracies: Sequence[float]
+    standing: Standing | None
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.accuracies)
+
+    @property
+    def interval(self) -> Interval:
+        """Of that, at 95 %."""
+        return cross_validated(self.accuracies, _share(self.row.runs))
+
+
+def scored(stage: StageFacts, epoch: Epoch) -> list[Scored]:
+    """The finished rows of a stage with folds, the highest held-out accuracy first."""
+    rows = [row for row in stage.ranked if row.row.is_done and not row.broken]
+    if not stage.is_folded or not rows:
+        return []
+    accuracies = [held(row, epoch) for row in rows]
+    found: list[Standing | None] = [None] * len(rows)
+    if len(rows) > 1:
+        found = [*fold_standings(accuracies, _share(rows[0].runs))]
+    answer = [Scored(*each) for each in zip(rows, accuracies, found, strict=True)]
+    return sorted(answer, key=lambda each: -each.mean)
+
+
 def folds(context: Context, stage: StageFacts) -> list[Block]:
     """A table of held-out accuracies, and what choosing cost; nothing of a stage without folds."""
-    rows = [row for row in stage.ranked if row.row.is_done and not row.broken]
-    if stage.stage.spec.folds is None or not rows:
-        return []
     epoch = context.epoch
+    rows = scored(stage, epoch)
+    if not rows:
+        return []
+    first = rows[0].row
+    held_out = first.runs[0].metrics["last"]["held"]["total"]
     table = Table(
         f"table-folds-{stage.name}",
         [
             (
-                f"Cross-validation: {plural(len(rows[0].runs), 'training')} of each point, each "
-                "judged on the images of a fold that it was not fitted, stopped or chosen by."
+                f"Cross-validation: {plural(len(first.runs), 'training')} of each point "
+                f"({first.trainings}), each judged on the {count(held_out)} images of a fold that "
+                "it was not fitted, stopped or chosen by."
             )
         ],
         [
@@ -49,15 +90,21 @@ def folds(context: Context, stage: StageFacts) -> list[Block]:
             Column("trainings"),
             Column("accuracy", "held out"),
             Column("95 % interval", "held out"),
+            Column("behind the first, points", "held out"),
+            Column("95 % interval", "of that"),
             Column("accuracy", "validation, for choosing"),
         ],
-        [_row(row, epoch) for row in rows],
+        [_row(each, epoch, is_first=each is rows[0]) for each in rows],
         notes=[
             [
                 (
-                    "± is the standard deviation between trainings. The interval is corrected for "
-                    "the images that the trainings share (Nadeau and Bengio); it covers the "
-                    "choice of training and held-out images and of seeds."
+                    "± is the standard deviation between trainings, which differ in the images "
+                    "that they were fitted to and judged on: folds are no seeds. Intervals are "
+                    "corrected for the images that the trainings share (Nadeau and Bengio); they "
+                    "cover the choice of training and held-out images and what chance does to "
+                    "a training. Differences are paired fold by fold; “≈” marks points that "
+                    "cannot be told from the first by them (one-sided, at 5 %, all points allowed "
+                    "for)."
                 )
             ]
         ],
@@ -65,9 +112,10 @@ def folds(context: Context, stage: StageFacts) -> list[Block]:
         is_sortable=len(rows) > 1,
     )
     blocks: list[Block] = [table]
-    found = nested(rows, epoch)
+    ranked = sorted((each.row for each in rows), key=lambda row: row.rank or 0)
+    found = nested(ranked, epoch)
     if found is not None:
-        blocks.append(Paragraph([_words(rows[0], found, epoch)]))
+        blocks.append(Paragraph([_words(ranked[0], found, epoch)]))
     return blocks
 
 
@@ -93,16 +141,25 @@ def held(row: RowFacts, epoch: Epoch) -> list[float]:
     return [float(run.metrics[epoch]["held"]["accuracy"]) for run in row.runs]
 
 
-def _row(row: RowFacts, epoch: Epoch) -> TableRow:
-    accuracies = held(row, epoch)
-    low, high = cross_validated(accuracies, _share(row.runs))
-    chosen_by = row.mean(epoch, "val", "accuracy")
+def _row(scored: Scored, epoch: Epoch, *, is_first: bool) -> TableRow:
+    accuracies, standing = scored.accuracies, scored.standing
+    low, high = scored.interval
+    chosen_by = scored.row.mean(epoch, "val", "accuracy")
+    behind, doubt = Cell(NONE), Cell(NONE)
+    if standing is not None and not is_first:
+        half = standing.standard_error * float(student.ppf(0.975, len(accuracies) - 1))
+        behind = Cell(points(-standing.difference), -standing.difference)
+        ends = -standing.difference - half, -standing.difference + half
+        doubt = Cell(f"{bound(ends[0])} to {bound(ends[1])}")
+    is_tied = standing is not None and standing.may_be_best and not is_first
     return TableRow(
         [
-            Cell(row.label),
-            Cell(count(len(accuracies)), len(accuracies)),
-            Cell(spread(fmean(accuracies), stdev(accuracies)), fmean(accuracies)),
+            Cell(f"{scored.row.label}{' ≈' if is_tied else ''}"),
+            Cell(scored.row.trainings, len(accuracies)),
+            Cell(spread(scored.mean, stdev(accuracies)), scored.mean, is_strong=is_first),
             Cell(f"{proportion(low)}–{proportion(high)}", low),
+            behind,
+            doubt,
             Cell(proportion(chosen_by), chosen_by),
         ]
     )

@@ -72,6 +72,9 @@ class Numbers:
     def __getitem__(self, ident: str) -> str:
         return self.names[ident]
 
+    def __contains__(self, ident: str) -> bool:
+        return ident in self.names
+
     def text(self, ref: Ref) -> str:
         """What a pointer prints."""
         return ref.text or self.names[ref.ident]

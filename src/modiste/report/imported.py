@@ -26,6 +26,7 @@ from modiste.report.blocks import (
     Words,
 )
 from modiste.report.cuts import show
+from modiste.report.explained import with_explanations
 from modiste.report.html import Head
 from modiste.report.numbers import NONE, count, duration, plural, proportion
 from modiste.runs import files
@@ -53,6 +54,7 @@ def write_imported(folder: Path) -> Path:
         SectionText("Rows", "rows", "1", [_table(imported)]),
         SectionText("What these rows can say", "evidence", "2", _evidence(imported)),
     ]
+    sections = with_explanations(sections)
     path = folder / "report.html"
     files.write_bytes(folder / "report.md", markdown.render(head, sections).encode())
     files.write_bytes(path, html.render(head, sections).encode())

@@ -19,14 +19,18 @@ from modiste.report.blocks import (
     Heading,
     Paragraph,
     Ref,
+    Remark,
     Remarks,
     SectionText,
     Strong,
     Table,
     Words,
 )
+from modiste.report.explained import IDENT, check_of
 from modiste.report.html import Head, Numbers
 
+# Runs that a remark names one by one; the page lists them all.
+_FEW = 3
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
@@ -81,16 +85,43 @@ def _block(block: Block, numbers: Numbers, page: str) -> str:
                 f"(Drawn in {escape(page)}.)"
             )
         case Remarks():
-            return "\n".join(
-                f"- **{remark.code} {remark.title}.** "
-                + "; ".join(f"{escape(name)}: {escape(text)}" for name, text in remark.about)
-                + f". {escape(remark.advice)}"
-                for remark in block.remarks
-            )
+            return "\n".join(_remark(remark, numbers, page) for remark in block.remarks)
         case CodeLine():
             return f"```sh\n{block.text}\n```"
         case _:
             assert_never(block)
+
+
+def _remark(remark: Remark, numbers: Numbers, page: str) -> str:
+    """One item; a remark about many runs names the first few and how many more there are."""
+    head = f"- **{_code(remark.code, numbers)} {remark.title}.**"
+    about = [f"{escape(name)}: {escape(text)}" for name, text in remark.about]
+    if len(about) <= _FEW:
+        return f"{head} {'; '.join(about)}. {escape(remark.advice)}"
+    lines = [f"  - {text}." for text in about[:_FEW]]
+    more = f"  - And {len(about) - _FEW} more, listed in {escape(page)}."
+    return "\n".join(
+        [f"{head} {len(about)} of {remark.total} runs. {escape(remark.advice)}", *lines, more]
+    )
+
+
+def _code(code: str, numbers: Numbers) -> str:
+    """A finding's code, which leads to its paragraph, where the text has one."""
+    ident = f"{IDENT}{code}"
+    if ident not in numbers:
+        return code
+    heading = f"{numbers[ident].removeprefix('section ')} {code} {check_of(code).title}"
+    return f"[{code}](#{anchor(heading)})"
+
+
+def anchor(heading: str) -> str:
+    """What a heading is called in links, as GitHub and others do it.
+
+    Example:
+        >>> anchor("8.1 M007 single seed")
+        '81-m007-single-seed'
+    """
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _table(table: Table, numbers: Numbers) -> str:

@@ -58,6 +58,30 @@ def size(difference: float) -> str:
     return f"{abs(100 * difference):.2f}"
 
 
+def bound(end: float) -> str:
+    """The end of an interval of a difference, in points: the sign stays where it rounds to 0.
+
+    So one sees on which side of 0 the end lies.
+
+    Example:
+        >>> bound(0.00002), bound(-0.00002), bound(0.0), bound(0.0044)
+        ('+0.00', '−0.00', '0.00', '+0.44')
+    """
+    text = f"{abs(100 * end):.2f}"
+    return text if end == 0 else f"{'+' if end > 0 else '−'}{text}"
+
+
+def rough(number: int) -> str:
+    """A number that is known to a tenth at best: two digits of it, the rest zeros.
+
+    Example:
+        >>> rough(7), rough(123), rough(81_732)
+        ('7', '120', '82,000')
+    """
+    step = 10 ** max(0, len(str(number)) - 2)
+    return count(round(number / step) * step)
+
+
 def count(value: float | None) -> str:
     """A whole number with commas, or with one digit if a mean of counts is none.
 

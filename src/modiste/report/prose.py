@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
 
-from modiste.evaluate.best import needed
 from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, deviation
 from modiste.report.numbers import count, duration, listing, plural, proportion, size
 from modiste.report.numbers import points as signed
+from modiste.report.ties import tie
 from modiste.runs.run import Epoch
 from modiste.search.budget import left_out
 from modiste.search.closing import budget_of
-from modiste.search.standing import is_right, lead_over
+from modiste.search.standing import lead_over
 
 
 def tried(context: Context, stage: StageFacts) -> list[Inline]:
@@ -42,13 +41,15 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
     done = [row for row in chosen if row.row.is_done]
     total = len(stage.rows)
     seeds = stage.cut.repeats if stage.cut else 1
-    each = f", {plural(seeds, 'seed')} each" if total > 1 else f", {plural(seeds, 'seed')}"
+    often = trainings(stage, seeds)
+    each = f", {often} each" if total > 1 else f", {often}"
     if not done:
         return words
     if len(done) < len(chosen):
         return [*words, f" So far {len(done)} of {len(chosen)} points are finished."]
     if total == 1:
-        return words if seeds == 1 else [*words, f" It was trained with {plural(seeds, 'seed')}."]
+        is_plain = seeds == 1 and not stage.is_folded
+        return words if is_plain else [*words, f" It was trained with {often}."]
     if len(chosen) < total:
         return [*words, f" The {profile} profile ran {len(chosen)} of its {total} points{each}."]
     return [*words, f" All {total} points were run{each}."]
@@ -147,50 +148,6 @@ def compared(context: Context, stage: StageFacts) -> list[Inline]:
     ]
 
 
-def searched(context: Context, stage: StageFacts) -> dict[str, float]:
-    """For a stage that confirms another: what its points had reached there, by label."""
-    origin = context.study.spec.confirmed_by(stage.stage.spec)
-    if origin is None:
-        return {}
-    found = {
-        row.row.label: row.mean(context.epoch, "val", "accuracy")
-        for row in context.stage(origin.name).rows
-        if row.row.until is None  # a beginning is no figure to confirm
-    }
-    return {label: accuracy for label, accuracy in found.items() if accuracy is not None}
-
-
-def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
-    """What fresh seeds made of the figures that a search chose by, and of its winner."""
-    before = searched(context, stage)
-    now = {
-        row.row.label: row.mean(context.epoch, "val", "accuracy") or 0.0
-        for row in stage.ranked
-        if row.runs and not row.broken and row.row.label in before
-    }
-    if not now:
-        return []
-    then_mean = fmean(before[label] for label in now)
-    now_mean = fmean(now.values())
-    origin = context.study.spec.confirmed_by(stage.stage.spec)
-    assert origin is not None
-    moved = f"{size(then_mean - now_mean)} points {'less' if then_mean > now_mean else 'more'}"
-    curse = ": what choosing by one look adds to a figure, the winner’s curse"
-    first = max(now, key=lambda label: before[label])
-    label = next(row.label for row in stage.ranked if row.row.label == first)
-    place = list(now).index(first) + 1
-    return [
-        "The points were chosen for their figures in ",
-        stage_ref(context, origin.name),
-        (
-            f". On fresh seeds they score {moved} in the mean ({proportion(now_mean)} against "
-            f"{proportion(then_mean)}){curse if then_mean > now_mean else ''}. The one that stood "
-            f"first there, {label}, is number {place} of {len(now)} here ({proportion(now[first])} "
-            f"against {proportion(before[first])})."
-        ),
-    ]
-
-
 def published_pairs(context: Context, stage: StageFacts) -> list[Difference]:
     """Ours less the published validation accuracy of every row that has both.
 
@@ -209,7 +166,7 @@ def published_pairs(context: Context, stage: StageFacts) -> list[Difference]:
 def interval(row: RowFacts) -> str:
     """The 95 % interval of a row's accuracy, in words."""
     if row.interval is None:
-        return "no interval"
+        return f"mean of {row.trainings}" if row.is_folded else "no interval"
     return f"95\u00a0% interval {proportion(row.interval.low)} to {proportion(row.interval.high)}"
 
 
@@ -228,9 +185,11 @@ def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
     lasts, bests = row.epochs("last"), row.epochs("best")
     spread = deviation(accuracies["last"])
     mean = row.mean("last", "val", "accuracy")
-    doubt = f"standard error {size(row.standard_error('last') or 0)} points"
+    error = row.standard_error("last")
+    doubts = [] if error is None else [f"standard error {size(error)} points"]
     if spread is not None:
-        doubt += f"; {len(row.runs)} seeds, standard deviation {size(spread)} points"
+        doubts.append(f"{row.trainings}, standard deviation {size(spread)} points")
+    doubt = "; ".join(doubts)
     figure: list[Inline] = [" validation accuracy is ", Strong(proportion(mean)), f" ({doubt})"]
     if not row.is_net:
         return ["Its", *figure, "."]
@@ -274,63 +233,12 @@ def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> li
     return words
 
 
-def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list[Inline]:
-    """Which points may be the best one, and the cheapest of them."""
-    group = stage.may_be_best
-    compared = [row for row in ranked if row.standing is not None]
-    if len(compared) < 2:
-        return []
-    covered = "seeds and images" if stage.seeds else "images"
-    is_tried = stage.seeds or not stage.has_nets
-    alone = "" if is_tried else "; how much another seed would change, nobody has tried"
-    if len(group) == 1:
-        others = "the other is" if len(compared) == 2 else "every other point is"
-        return [
-            (
-                f"At 95\u00a0% confidence it is the best: {others} behind by more than {covered} "
-                f"explain{alone}."
-            )
-        ]
-    words: list[Inline] = [
-        (
-            f"At 95\u00a0% confidence any of {count(len(group))} of {count(len(compared))} points "
-            f"may be the best one (≈), as far as {covered} can tell{alone}. "
-        )
-    ]
-    cheapest = min(group, key=lambda row: (row.parameters or 0, row.rank or 0))
-    if cheapest is group[0]:
-        words += ["It is the cheapest of them, too."]
-    else:
-        parameters = plural(cheapest.parameters or 0, "parameter")
-        words += ["The cheapest of them is ", Strong(cheapest.label), f", with {parameters}."]
-    behind = [row for row in group if row.standing and row.standing.difference > 0]
-    return words + (_to_separate(context, stage, group[0], behind[0]) if behind else [])
-
-
-def _to_separate(
-    context: Context, stage: StageFacts, first: RowFacts, second: RowFacts
-) -> list[Inline]:
-    """What would tell the first and the next one apart."""
-    standing = second.standing
-    if stage.seeds is None or standing is None:
-        return []
-    one, two = (
-        is_right([context.study.answers(run, context.epoch) for run in row.runs])
-        for row in (first, second)
-    )
-    wanted = needed(one, two, stage.seeds)
-    ways = []
-    if wanted.seeds is not None:
-        ways.append(f"{count(wanted.seeds)} seeds of each")
-    if wanted.images is not None:
-        ways.append(f"{count(wanted.images)} validation images")
-    gap = f" {second.label} follows {size(standing.difference)} points behind"
-    if not ways and wanted.both is not None:
-        num_seeds, num_images = wanted.both
-        ways.append(f"{count(num_seeds)} seeds of each on {count(num_images)} images")
-    if not ways:
-        return [f"{gap}, too little for any study of this kind to confirm."]
-    return [f"{gap}: were that the truth, it would take about {' or '.join(ways)} to show it."]
+def trainings(stage: StageFacts, seeds: int) -> str:
+    """How often each point is trained, in words."""
+    folds = stage.stage.spec.folds
+    if folds is None:
+        return plural(seeds, "seed")
+    return f"{folds} folds" if seeds == 1 else f"{seeds} × {folds} folds"
 
 
 def _by_rule(context: Context, ranked: Sequence[RowFacts]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from modiste.report import html, markdown
 from modiste.report.blocks import SectionText
 from modiste.report.context import Context, gather
+from modiste.report.explained import with_explanations
 from modiste.report.html import Head
 from modiste.report.numbers import plural
 from modiste.report.section import SECTIONS
@@ -61,4 +62,4 @@ def _sections(context: Context) -> list[SectionText]:
         if blocks:
             number = str(len(answer)) if answer else ""
             answer.append(SectionText(section.title, name, number, blocks))
-    return answer
+    return with_explanations(answer)

@@ -1,16 +1,21 @@
-"""How the rows of a stage stand beside the first one, with the doubt of images and of seeds."""
+"""How the rows of a stage stand beside the first one, with the doubt of images and of seeds.
+
+Whose seeds say how much a seed moves a row is decided here, for tables, ties and claims alike;
+docs/decisions/0042-whose-seeds.md says why so.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.best import Standing, accuracy_interval, standings
-from modiste.evaluate.contrast import Pooled, pooled
+from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds, alike, pooled
 from modiste.evaluate.intervals import (
     BoolsSN,
     Difference,
@@ -26,21 +31,134 @@ if TYPE_CHECKING:
     from modiste.search.answers import Answers
     from modiste.search.study import Stage
 
-# Degrees of freedom below which the seeds of one family say too little of their own spread.
+# Degrees of freedom from which on the repeats of a stage alone say how far its seeds lie apart.
 FEW_DEGREES = 4
-ALL_FAMILIES = ""
+
+Value = Callable[[Run], float | None]
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """How much a seed moves a figure of a row, and by which trainings that is known.
+
+    Attributes:
+        pooled: The variance, with its degrees of freedom.
+        basis: The repeated points of the row's stage, those of its family in the whole study, or
+            the row's own seeds alone, because they scatter more than those of others.
+        num_points: Repeated points behind it.
+    """
+
+    pooled: Pooled
+    basis: Literal["stage", "family", "row"]
+    num_points: int
+
+
+class _Repeated(NamedTuple):
+    """A point that was trained more than once, with the figure of each seed."""
+
+    stage: str
+    fingerprints: tuple[str, ...]
+    values: list[float]
+
+
+class SeedSpreads:
+    """How much a seed moves a figure, for every row of a study.
+
+    Args:
+        stages: Of the study, or of several.
+        value: The figure of a run; none where it has none.
+    """
+
+    def __init__(self, stages: Sequence[Stage], value: Value) -> None:
+        self._repeated: dict[str, list[_Repeated]] = {}
+        for stage in stages:
+            for row in stage.rows:
+                if not moves_by_seed(row) or is_folded(row):
+                    continue
+                runs = [run for run in row.runs if run.metrics["status"] == "finished"]
+                values = [found for run in runs if (found := value(run)) is not None]
+                if len(values) > 1:
+                    repeated = _Repeated(stage.spec.name, row.fingerprints, values)
+                    self._repeated.setdefault(_comparable(row), []).append(repeated)
+
+    def of(self, stage: str, row: Row) -> SeedSpread | None:
+        """What is known of one row of that stage; none if no comparable point was repeated.
+
+        A model that is fitted in one go has none either, since no seed moves it.
+        """
+        if not moves_by_seed(row) or is_folded(row):
+            return None
+        all_alike = self._repeated.get(_comparable(row), [])
+        own_stage = [point for point in all_alike if point.stage == stage]
+        unique = {point.fingerprints: point for point in all_alike}
+        found = _pool(own_stage, "stage", row)
+        if found is None or (found.basis == "stage" and found.pooled.degrees < FEW_DEGREES):
+            return _pool(list(unique.values()), "family", row)
+        return found
+
+
+def _pool(
+    points: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
+) -> SeedSpread | None:
+    stays = alike([point.values for point in points])
+    for point, is_alike in zip(points, stays, strict=True):
+        if point.fingerprints == row.fingerprints and not is_alike:
+            own = pooled([point.values])
+            assert own is not None
+            return SeedSpread(own, "row", 1)
+    kept = [point.values for point, is_alike in zip(points, stays, strict=True) if is_alike]
+    together = pooled(kept)
+    return None if together is None else SeedSpread(together, basis, len(kept))
+
+
+def _comparable(row: Row) -> str:
+    """Rows with the same word are taken to scatter alike over their seeds.
+
+    They are of one family, trained on the same images in the same scaling, up to the same limit
+    of epochs, halving's cuts included. Width, depth, dropout, optimizer and batch size may differ.
+    """
+    spec = row.specs[0]
+    return f"{spec.model.family} {spec.data.to_dict()} {spec.train.epochs} {row.until}"
+
+
+def moves_by_seed(row: Row) -> bool:
+    """Whether another seed gives another model: not where it is fitted in one go."""
+    return isinstance(row.specs[0].model.params, ModelFamily)
+
+
+def is_folded(row: Row) -> bool:
+    """Whether its trainings are those of cross-validation, which differ in more than the seed."""
+    return row.specs[0].data.folds is not None
+
+
+def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> SeedSpreads:
+    """How much a seed moves the validation accuracy at that epoch."""
+    return SeedSpreads(stages, lambda run: float(run.metrics[epoch]["val"]["accuracy"]))
+
+
+def spread_for(stage: Stage, spreads: SeedSpreads) -> dict[int, SeedSpread | None]:
+    """What is known of each row of a stage, by the row's id."""
+    return {id(row): spreads.of(stage.spec.name, row) for row in stage.rows}
+
+
+def seeds_of(row: Row, spread: SeedSpread | None) -> Seeds:
+    """As the statistics take it: a row that no seed moves has no doubt from seeds, either."""
+    if not moves_by_seed(row):
+        return UNMOVED
+    return None if spread is None else spread.pooled
 
 
 class Stood(NamedTuple):
     """A row that is whole.
 
     Attributes:
-        interval: Of its accuracy at the epoch that ranks, at 95 %.
-        standing: Beside the stage's first row; none if it answered other images, or was trained
-            to another length, as halving does.
+        interval: Of its accuracy at the epoch that ranks, at 95 %; none of folds, whose trainings
+            answered different images.
+        standing: Beside the stage's first row; none if it does not compete, answered other images,
+            or was trained to another length, as halving does.
     """
 
-    interval: Interval
+    interval: Interval | None
     standing: Standing | None
 
 
@@ -48,25 +166,30 @@ def standing(
     stage: Stage,
     epoch: Epoch,
     answers: Callable[[Run, Epoch], Answers],
-    seeds: Pooled | None,
+    spreads: Mapping[int, SeedSpread | None],
 ) -> dict[int, Stood]:
-    """Every row that is finished and did not break, by its id; reads their predictions."""
+    """Every row that is finished and did not break, by its id; reads their predictions.
+
+    Args:
+        stage: Whose rows.
+        epoch: That ranks.
+        answers: What a run said of each validation image.
+        spreads: From `spread_for`.
+    """
+    whole = [row for row in stage.rows if _is_whole(row)]
+    right = {id(row): _Right.of(row, epoch, answers) for row in whole if not is_folded(row)}
+    seeds = {id(row): seeds_of(row, spreads.get(id(row))) for row in stage.rows}
     ranked = stage.ranked(epoch)
-    right = {id(row): _Right.of(row, epoch, answers) for row in stage.rows if _is_whole(row)}
     compared = [row for row in ranked if id(row) in right and row.until == ranked[0].until]
     beside = _standings(compared, right, seeds)
-    return {
-        name: Stood(accuracy_interval(found.right_SN, seeds), beside.get(name))
-        for name, found in right.items()
-    }
-
-
-def spread_for(stage: Stage, spreads: Mapping[str, Pooled]) -> Pooled | None:
-    """What `seed_spreads` says of the rows of a stage; none if no seed moves any of them."""
-    if not any(isinstance(row.specs[0].model.params, ModelFamily) for row in stage.rows):
-        return None  # what is fitted in one go comes out the same for each seed
-    families = {row.specs[0].model.family for row in stage.rows}
-    return spreads.get(families.pop() if len(families) == 1 else ALL_FAMILIES)
+    answer = {id(row): Stood(None, None) for row in whole}
+    for row in whole:
+        if (found := right.get(id(row))) is not None:
+            # Of one that no seed moves, one seed says it all, and Wilson's interval is exact.
+            own = None if len(row.runs) == 1 and not moves_by_seed(row) else seeds[id(row)]
+            interval = accuracy_interval(found.right_SN, own)
+            answer[id(row)] = Stood(interval, beside.get(id(row)))
+    return answer
 
 
 class _Right(NamedTuple):
@@ -86,60 +209,31 @@ def _is_whole(row: Row) -> bool:
 
 
 def _standings(
-    compared: Sequence[Row], right: Mapping[int, _Right], seeds: Pooled | None
+    compared: Sequence[Row], right: Mapping[int, _Right], seeds: Mapping[int, Seeds]
 ) -> dict[int, Standing]:
     """Of each row that answered the same images as the first; by the row's id."""
     if not compared:
         return {}
     ids_N = right[id(compared[0])].ids_N
-    alike = [id(row) for row in compared if np.array_equal(ids_N, right[id(row)].ids_N)]
-    return dict(zip(alike, standings([right[i].right_SN for i in alike], seeds), strict=True))
-
-
-def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> dict[str, Pooled]:
-    """How much a seed moves the validation accuracy, by family, from every repeated point.
-
-    A family that was hardly repeated takes the spread of all of them together. What is fitted in
-    one go comes out the same for each seed, and says nothing of that; nor does a run that was cut,
-    of those that were not.
-    """
-    rows = list({row.fingerprints: row for stage in stages for row in stage.rows}.values())
-    values = _by_family([row for row in rows if row.until is None], epoch)
-    everything = pooled([each for family in values.values() for each in family])
-    if everything is None:  # so far, halving let none of the repeated ones up to the end
-        values = _by_family(rows, epoch)
-        everything = pooled([each for family in values.values() for each in family])
-    if everything is None:
-        return {}
-    own = {family: pooled(each) for family, each in values.items()}
-    return {
-        ALL_FAMILIES: everything,
-        **{
-            family: spread if spread is not None and spread.degrees >= FEW_DEGREES else everything
-            for family, spread in own.items()
-        },
-    }
-
-
-def _by_family(rows: Sequence[Row], epoch: Epoch) -> dict[str, list[list[float]]]:
-    """Validation accuracies of each row's seeds that ended well, by family; of nets only."""
-    values: dict[str, list[list[float]]] = {}
-    for row in rows:
-        if isinstance(row.specs[0].model.params, ModelFamily):
-            runs = [run for run in row.runs if run.metrics["status"] == "finished"]
-            accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in runs]
-            values.setdefault(row.specs[0].model.family, []).append(accuracies)
-    return values
+    names = [id(row) for row in compared if np.array_equal(ids_N, right[id(row)].ids_N)]
+    each = [seeds[name] for name in names]
+    # Where no seed moves any of them, images are the only doubt, and McNemar's test is exact.
+    is_plain = all(own == UNMOVED for own in each) and all(len(row.runs) == 1 for row in compared)
+    known = None if is_plain else each
+    return dict(zip(names, standings([right[n].right_SN for n in names], known), strict=True))
 
 
 def lead_over(
     one: Row, two: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]
 ) -> Difference | None:
-    """Accuracy of one row less that of another, on validation images; none if either broke.
+    """Accuracy of one row less that of another, on validation images; covers the images alone.
 
-    Paired where both answered the same images; otherwise as of two independent samples.
+    Paired where both answered the same images; otherwise as of two independent samples. None if
+    either broke, or is cross-validated.
     """
     if any(run.metrics["status"] != "finished" for row in (one, two) for run in row.runs):
+        return None
+    if is_folded(one) or is_folded(two):
         return None
     first, second = ([answers(run, epoch) for run in row.runs] for row in (one, two))
     ids = [found.image_ids_N for found in (*first, *second)]

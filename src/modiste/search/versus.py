@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modiste.evaluate.contrast import Contrast, Pooled, contrast
+from modiste.evaluate.contrast import Contrast, Seeds, contrast
 from modiste.evaluate.rank_agreement import RankAgreement, rank_agreement
 from modiste.runs.run import Epoch
 from modiste.search.row import Row
-from modiste.search.standing import is_right, seed_spreads, spread_for
+from modiste.search.standing import SeedSpreads, is_right, seed_spreads, seeds_of
 from modiste.search.study import Stage, Study
 from modiste.spec.space import identity
 
@@ -93,27 +93,35 @@ def versus(one: Study, two: Study) -> Versus:
     )
 
 
-def _stages(
-    one: Study, two: Study, mine: Stage, theirs: Stage, spreads: dict[str, Pooled]
-) -> StagePair:
+def _stages(one: Study, two: Study, mine: Stage, theirs: Stage, spreads: SeedSpreads) -> StagePair:
     epochs = one.spec.rank_epoch, two.spec.rank_epoch
     ours, others = (_good(s, e) for s, e in zip((mine, theirs), epochs, strict=True))
     known = {_name(row): row for row in others}
     rows = [(row, known[_name(row)]) for row in ours if _name(row) in known]
-    seeds = spread_for(mine, spreads)
+    name = mine.spec.name
     first = [row.mean(epochs[0], "val", "accuracy") for row, _ in rows]
     second = [row.mean(epochs[1], "val", "accuracy") for _, row in rows]
     return StagePair(
         mine.spec.name,
-        tuple(_pair(one, two, pair, epochs, seeds) for pair in rows),
+        tuple(
+            _pair(one, two, pair, epochs, [seeds_of(row, spreads.of(name, row)) for row in pair])
+            for pair in rows
+        ),
         rank_agreement(first, second),
         (ours[0].label if ours else None, others[0].label if others else None),
         (len(ours) - len(rows), len(others) - len(rows)),
     )
 
 
-def contrast_of(study: Study, one: Row, two: Row, seeds: Pooled | None) -> Contrast:
-    """Accuracy of one finished row of a study less that of another, with its interval."""
+def contrast_of(study: Study, one: Row, two: Row, seeds: Sequence[Seeds]) -> Contrast:
+    """Accuracy of one finished row of a study less that of another, with its interval.
+
+    Args:
+        study: Whose rows.
+        one: A row.
+        two: Another one.
+        seeds: How much a seed moves each of them.
+    """
     epochs = study.spec.rank_epoch, study.spec.rank_epoch
     return _pair(study, study, (one, two), epochs, seeds).contrast
 
@@ -135,7 +143,7 @@ def _pair(
     two: Study,
     rows: tuple[Row, Row],
     epochs: tuple[Epoch, Epoch],
-    seeds: Pooled | None,
+    seeds: Sequence[Seeds],
 ) -> Pair:
     figures = [
         [run.metrics[epoch]["val"]["accuracy"] for run in row.runs]

@@ -44,6 +44,17 @@ class PublishedRow(Spec):
     learning_rate: float | None = None
 
 
+class Choice(Spec):
+    """A point that the publication took, and the one that it might have taken as well.
+
+    Attributes:
+        taken, over: Full keys and values of each.
+    """
+
+    taken: Settings
+    over: Settings
+
+
 class PublishedStage(Spec):
     """The rows of one stage.
 
@@ -52,6 +63,7 @@ class PublishedStage(Spec):
         note: What a reader of these figures should know.
         conclusion: What the publication concluded from them, in our words.
         layers: Its layer table: what, output shape, parameters.
+        choice: Between two points, which a report answers as a computed one.
     """
 
     source: str = ""
@@ -59,6 +71,7 @@ class PublishedStage(Spec):
     conclusion: str = ""
     rows: tuple[PublishedRow, ...] = ()
     layers: tuple[tuple[str, tuple[int, ...], int], ...] = ()
+    choice: Choice | None = None
 
 
 class Unsaid(Spec):

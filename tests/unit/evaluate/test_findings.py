@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from modiste.evaluate.finding import RunFacts, findings
+from modiste.evaluate.miscalibration import calibration
 
 
 def run(
@@ -88,3 +91,17 @@ def test_a_model_without_epochs_draws_a_remark_only_if_its_solver_says_so() -> N
     found = findings(run([], reason="fitted in one go; lbfgs failed to converge after 1 iteration"))
     assert [finding.code for finding in found] == ["M002"]
     assert "failed to converge" in found[0].text
+
+
+def test_planted_pride_is_remarked_and_a_calibrated_model_is_not() -> None:
+    chance = np.random.default_rng(0)
+    sure = chance.uniform(0.5, 1, 5_000)
+    honest = calibration(sure, chance.random(5_000) < sure)
+    proud = calibration(sure, chance.random(5_000) < sure - 0.05)
+    shy = calibration(sure - 0.1, chance.random(5_000) < sure)
+    assert codes(replace(run(STAYS), calibration=honest)) == []
+    found = findings(replace(run(STAYS), calibration=proud))
+    assert [finding.code for finding in found] == ["M015"]
+    assert found[0].text.startswith(f"too sure by {100 * proud.pride:.1f} points in the mean")
+    assert f"calibration error {100 * proud.error:.1f} points" in found[0].text
+    assert findings(replace(run(STAYS), calibration=shy))[0].text.startswith("too unsure by")

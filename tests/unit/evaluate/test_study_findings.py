@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from modiste.evaluate.study_finding import Entry, Space, StudyFacts, study_findings
+from modiste.evaluate.study_finding import (
+    Chosen,
+    Entry,
+    Leaks,
+    Opened,
+    Space,
+    StudyFacts,
+    study_findings,
+)
 
 
 def entry(label: str, figure: float, settings: dict[str, Any] | None = None, **more: Any) -> Entry:
@@ -48,8 +56,12 @@ def test_a_lead_below_its_standard_error_is_said_to_be_noise() -> None:
     near = [entry("a", 0.9030), entry("b", 0.9000)]
     assert texts(near)["M008"] == (
         "a leads b by 0.30 points of validation accuracy; one standard error of that difference "
-        "is 0.42"
+        "is 0.42 points (images)"
     )
+    both = texts(near, lead_covers="images and seeds")["M008"]
+    assert both.endswith("is 0.42 points (images and seeds)")
+    level = [entry("a", 0.9), entry("b", 0.9)]
+    assert texts(level)["M008"].startswith("a and b have the same validation accuracy;")
     assert texts([entry("a", 0.9050), entry("b", 0.9000)]) == {}
 
 
@@ -149,3 +161,35 @@ def test_a_test_set_is_also_told_by_a_person_or_by_a_figure_beside() -> None:
 def test_folds_of_one_training_are_named() -> None:
     found = texts(rows(1, 2), refolded=["eval_f1score_mean"])["M012"]
     assert found.startswith("eval_f1score_mean: one trained model")
+
+
+def test_rows_that_were_trained_after_a_look_at_the_test_set_are_counted() -> None:
+    rows = [entry("a", 0.93), entry("b", 0.90)]
+    opened = Opened("2026-01-02T03:04:05+00:00", "mlp-final", 1)
+    assert texts(rows, opened=opened) == {
+        "M011": "1 of 2 rows were trained after the test set had been opened for mlp-final "
+        "(2026-01-02T03:04:05+00:00), so its figures were known when these rows were chosen between"
+    }
+    assert texts(rows[:1], opened=opened) == {}  # nothing to choose between
+
+
+def test_a_choice_that_fresh_seeds_put_behind_another_is_overtuned_only_beyond_chance() -> None:
+    behind = Chosen("a", 0.92, 0.91, "b", 0.004, may_be_best=False)
+    assert texts([], chosen=behind) == {
+        "M013": "a stood first in the search with 0.9200; on fresh seeds it has 0.9100, 0.40 "
+        "points behind b, which is more than chance explains"
+    }
+    assert texts([], chosen=Chosen("a", 0.92, 0.91, "b", 0.004, may_be_best=True)) == {}
+    assert texts([], chosen=Chosen("a", 0.92, 0.91, "a", 0.0, may_be_best=True)) == {}
+
+
+def test_a_leak_is_named_with_what_it_is_worth_where_that_is_known() -> None:
+    assert texts([], leaks=Leaks(0, 100, "an exact")) == {}
+    assert texts([], leaks=Leaks(1, 200, "an exact"))["M014"] == (
+        "1 of 200 validation image has an exact duplicate among the training images (0.50 %)"
+    )
+    known = Leaks(76, 12_000, "an exact, mirrored or near", 0.0005)
+    assert texts([], leaks=known)["M014"] == (
+        "76 of 12,000 validation images have an exact, mirrored or near duplicate among the "
+        "training images (0.63 %); without them no accuracy moves by more than 0.05 points"
+    )

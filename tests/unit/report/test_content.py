@@ -13,8 +13,12 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from modiste import report
+from modiste.evaluate.curse import winners_curse
 from modiste.evaluate.intervals import wilson
-from modiste.report.numbers import points
+from modiste.report.context import gather
+from modiste.report.explained import check_of
+from modiste.report.markdown import anchor
+from modiste.report.numbers import bound, points
 from modiste.report.quality import stress_table
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
@@ -147,10 +151,22 @@ def test_a_stage_that_confirms_another_says_what_fresh_seeds_made_of_it(confirme
     then = fmean(before[row.label] for row in again.rows)
     now = fmean(row.mean("last", "val", "accuracy") for row in again.rows)
     text = " ".join(confirmed.page.root.text.split())
-    assert f"({now:.4f} against {then:.4f})" in text
-    assert ("winner’s curse" in text) == (then > now)
+    assert f"these are {then:.4f} in the search and {now:.4f} on fresh seeds" in text
+    spread = gather(confirmed.study).stage("again").rows[0].seeds
+    found = winners_curse(
+        [before[row.label] for row in again.rows],
+        [[run.metrics["last"]["val"]["accuracy"] for run in row.runs] for row in again.rows],
+        [spread] * 3,
+    )
+    assert (
+        f"search less confirmed is {points(then - now)} points (95 % interval "
+        f"{bound(found.low or 0)} to {bound(found.high or 0)}; it covers seeds), paired over "
+        "3 points"
+    ) in text
+    assert ("no winner’s curse" in text) == (then <= now)
     first = grid.ranked("last")[0].label
     assert f"is number {ranked.index(first) + 1} of 3 here" in text
+    assert "overtuning" in text
     cells = [row[11] for row in confirmed.page.table("table-again")]
     assert cells == [f"{before[label]:.4f}" for label in ranked]
 
@@ -377,3 +393,42 @@ def test_a_damaged_errors_file_is_named(tmp_path, hostile: Written) -> None:
 
     with pytest.raises(StoreError, match=path.name):
         report.write(Study(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["quick", "full", "cut_in_part"])
+def test_every_code_leads_to_its_paragraph(name: str, every: dict[str, Written]) -> None:
+    written = every[name]
+    remarks = written.page.root.all("div", class_="remarks")
+    links = [a for each in remarks for a in each.all("a")]
+    codes = {a.text for a in links}
+    assert codes >= {"M007"}
+    for link in links:
+        target = written.page.by_id(link.attributes["href"].removeprefix("#"))
+        assert link.text in target.text
+        assert check_of(link.text).title in target.text
+    headings = {
+        anchor(line.lstrip("# ")) for line in written.markdown.splitlines() if line[:1] == "#"
+    }
+    found = re.findall(r"\*\*\[(M\d{3})\]\(#([\w-]+)\)", written.markdown)
+    assert {code for code, _ in found} == codes
+    assert {target for _, target in found} <= headings
+
+
+def test_a_report_without_remarks_explains_none(empty: Written) -> None:
+    assert "What the remarks mean" not in empty.markdown
+
+
+def test_a_remark_about_many_runs_names_a_few_in_markdown_and_all_in_the_page(
+    full: Written,
+) -> None:
+    few = r"(?:  - .*\n){3}  - And (\d+) more, listed in"
+    cut = re.findall(rf"\*\*\[(M\d{{3}})\].*?\*\* (\d+) of \d+ runs\. .*\n{few}", full.markdown)
+    assert cut
+    shown = {
+        (details.all("summary")[0].all("code")[0].text, len(details.all("li")))
+        for each in full.page.root.all("div", class_="remarks")
+        for details in each.all("details")
+    }
+    for code, total, more in cut:
+        assert int(total) == int(more) + 3
+        assert (code, int(total)) in shown

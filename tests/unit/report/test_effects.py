@@ -1,7 +1,8 @@
-"""What each choice is worth is worked out on full grids alone, from the means of their points."""
+"""What each choice is worth is worked out from points that agree in everything else."""
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 from modiste.report.context import Context, gather
-from modiste.report.effects import Effect, effects
+from modiste.report.effects import Effect, Effects, effects, factors
 from modiste.spec.study import StudySpec
 from tests.report_fixture import make_study
 
 GRID: dict[str, Any] = {
     "name": "grid",
+    "repeats": 2,
     "grid": {
         "model.params.hidden": [[64], [96], [64, 32]],
         "model.params.dropout": [0.1, 0.3],
@@ -28,72 +30,169 @@ def gathered(folder: Path, *stages: dict[str, Any], **more: Any) -> Context:
     return gather(make_study(folder, spec=StudySpec.parse(values), num_val=500, **more))
 
 
-def one(found: list[Effect], key: str, value: str) -> Effect:
-    (match,) = [effect for effect in found if (effect.key, effect.value) == (key, value)]
+def found(context: Context) -> Effects:
+    answer = effects(context, context.stage("grid"))
+    assert answer is not None
+    return answer
+
+
+def one(found: Effects, key: str, value: str) -> Effect:
+    (match,) = [effect for effect in found.effects if (effect.key, effect.value) == (key, value)]
     return match
+
+
+def accuracies(context: Context) -> dict[str, float]:
+    rows = context.stage("grid").rows
+    return {row.row.label: row.mean("last", "val", "accuracy") or 0.0 for row in rows}
 
 
 def test_each_value_is_set_against_all_others_of_its_key(tmp_path: Path) -> None:
     context = gathered(tmp_path, GRID)
-    stage = context.stage("grid")
-    found = effects(context, stage)
-    assert {effect.key for effect in found} == {
-        "model.params.hidden",
-        "model.params.dropout",
-        "train.optimizer",
+    given = found(context)
+    assert given.is_whole
+    assert not given.part
+    assert list(dict.fromkeys(effect.key for effect in given.effects)) == [
+        "hidden",
+        "dropout",
+        "optimizer",
         "number of hidden layers",
-    }
-    effect = one(found, "train.optimizer", "adam")
-    accuracies = {
-        name: fmean(
-            row.mean("last", "val", "accuracy") or 0.0
-            for row in stage.rows
-            if row.row.specs[0].train.optimizer.name == name
-        )
+        "widest hidden layer",
+    ]
+    effect = one(given, "optimizer", "adam")
+    means = [
+        fmean(value for label, value in accuracies(context).items() if name in label)
         for name in ("adam", "sgd")
-    }
-    assert effect.num_points == 6
-    assert effect.contrast.one == pytest.approx(accuracies["adam"])
-    assert effect.contrast.difference == pytest.approx(accuracies["adam"] - accuracies["sgd"])
-    deep = one(found, "number of hidden layers", "2")
-    assert deep.num_points == 4
-    assert deep.contrast.difference == pytest.approx(
-        one(found, "model.params.hidden", "[64, 32]").contrast.difference
-    )
+    ]
+    assert (effect.num_points, effect.num_others, effect.num_settings) == (6, 6, 6)
+    assert effect.contrast.one == pytest.approx(means[0])
+    assert effect.contrast.difference == pytest.approx(means[0] - means[1])
+
+
+def test_depth_and_width_are_compared_at_equal_width_and_depth(tmp_path: Path) -> None:
+    context = gathered(tmp_path, GRID)
+    given, known = found(context), accuracies(context)
+
+    def gap(first: str, second: str) -> float:
+        return fmean(
+            known[f"hidden={first}, {rest}"] - known[f"hidden={second}, {rest}"]
+            for rest in map(", ".join, product(
+                ("dropout=0.1", "dropout=0.3"), ("adam", "sgd learning_rate=0.01")))
+        )  # fmt: skip
+
+    deep = one(given, "number of hidden layers", "2")
+    assert (deep.num_points, deep.num_others) == (4, 4)  # [96] has no deeper net as wide
+    assert deep.contrast.difference == pytest.approx(gap("[64, 32]", "[64]"))
+    wide = one(given, "widest hidden layer", "96")
+    assert (wide.num_points, wide.num_others) == (4, 4)  # [64, 32] has no wider one as deep
+    assert wide.contrast.difference == pytest.approx(gap("[96]", "[64]"))
 
 
 def test_opposite_values_of_a_pair_mirror_each_other(tmp_path: Path) -> None:
-    context = gathered(tmp_path, GRID)
-    found = effects(context, context.stage("grid"))
-    low, high = (one(found, "model.params.dropout", value).contrast for value in ("0.1", "0.3"))
+    given = found(gathered(tmp_path, GRID))
+    low, high = (one(given, "dropout", value).contrast for value in ("0.1", "0.3"))
     assert low.difference == pytest.approx(-high.difference)
-    assert (low.low, low.high) == pytest.approx((-high.high, -high.low))
+    assert (low.low, low.high) == pytest.approx((-(high.high or 0), -(high.low or 0)))
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        {"name": "grid", "grid": {"model.params.hidden": [[64], [96]]}},
-        {
-            "name": "grid",
-            "points": [
-                {"model.params.hidden": [64], "model.params.dropout": 0.1},
-                {"model.params.hidden": [64], "model.params.dropout": 0.2},
-                {"model.params.hidden": [96], "model.params.dropout": 0.1},
-            ],
-        },
+def test_what_is_bold_survives_the_number_of_intervals(tmp_path: Path) -> None:
+    given = found(gathered(tmp_path, GRID))
+    for effect in given.effects:
+        assert effect.leaves_out_0 or not effect.is_clear
+
+
+def test_without_repeats_nothing_is_bold(tmp_path: Path) -> None:
+    once = {**GRID, "repeats": 1}
+    given = found(gathered(tmp_path, once))
+    assert given.num_seeds_unknown == 12
+    assert not any(effect.is_clear or effect.leaves_out_0 for effect in given.effects)
+    assert all(effect.contrast.low is not None for effect in given.effects)  # of images
+
+
+def test_a_stage_that_varies_one_key_has_none_but_what_is_read_from_it(tmp_path: Path) -> None:
+    plain = {"name": "grid", "grid": {"model.params.dropout": [0.1, 0.3]}}
+    context = gathered(tmp_path / "a", plain)
+    assert effects(context, context.stage("grid")) is None
+    shapes = {"name": "grid", "grid": {"model.params.hidden": [[64], [96], [64, 64]]}}
+    given = found(gathered(tmp_path / "b", shapes))
+    assert {effect.key for effect in given.effects} == {
+        "number of hidden layers",
+        "widest hidden layer",
+    }
+
+
+POINTS = {
+    "name": "grid",
+    "points": [
+        {"model.params.batch_norm": False, "model.params.dropout": 0.0},
+        {"model.params.batch_norm": True, "model.params.dropout": 0.0},
+        {"model.params.batch_norm": True, "model.params.dropout": 0.2},
     ],
-    ids=["one key", "a corner is missing"],
-)
-def test_what_is_no_full_grid_has_none(stage: dict[str, Any], tmp_path: Path) -> None:
-    context = gathered(tmp_path, stage)
-    assert effects(context, context.stage("grid")) == []
+    "model": {"family": "cnn", "params": {"num_layers": 1, "filters": 4}},
+}
 
 
-def test_a_grid_that_is_not_finished_or_broke_has_none(tmp_path: Path) -> None:
+def test_batch_norm_is_compared_where_the_rest_is_equal_and_that_part_is_named(
+    tmp_path: Path,
+) -> None:
+    context = gathered(tmp_path, POINTS)
+    given = found(context)
+    norm = one(given, "batch_norm", "yes")
+    none, alone, _ = accuracies(context).values()
+    assert (norm.num_points, norm.num_others) == (1, 1)
+    assert norm.contrast.difference == pytest.approx(alone - none)
+    assert given.part == {
+        "batch_norm": "2 points (dropout 0)",
+        "dropout": "2 points (batch_norm yes)",
+    }
+
+
+def test_of_a_grid_that_is_not_finished_a_balanced_part_is_taken_and_named(tmp_path: Path) -> None:
+    values = {
+        "name": "s",
+        "data": {"num_val": 500},
+        "model": {"family": "mlp"},
+        "stages": [
+            {
+                "name": "grid",
+                "grid": {
+                    "model.params.hidden": [[64], [96], [128]],
+                    "model.params.dropout": [0.1, 0.2, 0.3],
+                },
+            }
+        ],
+    }
+    study = make_study(tmp_path, spec=StudySpec.parse(values), num_val=500)
+    for label in ("hidden=[128], dropout=0.2", "hidden=[128], dropout=0.3"):
+        (row,) = [row for row in study.stages()[0].rows if row.label == label]
+        study.run_folder(row.fingerprints[0]).rename(tmp_path / label)
+    context = gather(type(study)(tmp_path))
+    given = found(context)
+    assert (given.num_done, given.num_points) == (7, 9)
+    # Over all three values of dropout where all are finished; [128] only beside 0.1.
+    assert given.part["hidden"] == "6 points (dropout 0.1 or 0.2 or 0.3)"
+    assert given.part["dropout"] == "6 points (hidden [64] or [96])"
+    known = accuracies(context)
+    wanted = fmean(
+        known[f"hidden=[64], dropout={rate}"] - known[f"hidden=[96], dropout={rate}"]
+        for rate in (0.1, 0.2, 0.3)
+    )
+    assert one(given, "hidden", "[64]").contrast.difference == pytest.approx(wanted)
+
+
+def test_a_grid_with_nothing_finished_or_that_broke_has_none(tmp_path: Path) -> None:
     unfinished = gathered(tmp_path / "a", GRID, stages=[])
-    assert effects(unfinished, unfinished.stage("grid")) == []
+    assert effects(unfinished, unfinished.stage("grid")) is None
     label = "hidden=[64], dropout=0.1, adam"
     broken = gathered(tmp_path / "b", GRID, diverging=[label])
     assert any(row.broken for row in broken.stage("grid").rows)
-    assert effects(broken, broken.stage("grid")) == []
+    assert effects(broken, broken.stage("grid")) is None
+
+
+def test_cross_validation_has_none(tmp_path: Path) -> None:
+    context = gathered(tmp_path, {**GRID, "repeats": 1, "folds": 2}, stages=[])
+    assert effects(context, context.stage("grid")) is None
+
+
+def test_what_is_no_list_of_whole_numbers_has_nothing_to_be_read() -> None:
+    assert factors([{"a": [0.5]}, {"a": [1, 2]}]) == []
+    assert factors([{"a": "x"}, {"a": "y"}]) == []

@@ -11,16 +11,20 @@ import pytest
 
 from modiste.errors import SpecError, StoreError
 from modiste.evaluate.best import Standing
-from modiste.evaluate.contrast import Pooled
-from modiste.report import looks, prose, svg
+from modiste.evaluate.contrast import Contrast, Pooled
+from modiste.report import looks, svg, ties
 from modiste.report.context import gather
+from modiste.report.effects import Effect, Effects
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.section import SECTIONS
 from modiste.search import published as publication
+from modiste.search.answers import Answers
 from modiste.search.row import Row
+from modiste.search.standing import SeedSpread
 from modiste.search.study import Stage
 from modiste.spec.files import read_study
 from modiste.spec.study import StageSpec, points
+from tests import small
 from tests.report_fixture import STUDY_FILE
 from tests.unit.report.conftest import Written
 
@@ -106,39 +110,85 @@ def test_labels_say_what_tells_the_rows_apart(full: Written) -> None:
 # --- Ties -------------------------------------------------------------------------------------
 
 
-def facts(label: str, rank: int, difference: float, p_value: float, size: int = 100) -> RowFacts:
-    run = SimpleNamespace(metrics={"status": "finished"}, layers={"parameters": {"total": size}})
+NUM_IMAGES = 400
+
+
+def facts(
+    label: str,
+    rank: int,
+    difference: float,
+    p_value: float,
+    size: int = 100,
+    seeds: Pooled | None = None,
+) -> RowFacts:
+    """A row with one training, whose answers are right but for the last few."""
+    right = NUM_IMAGES - rank
+    score = {"accuracy": right / NUM_IMAGES}
+    run = SimpleNamespace(
+        metrics={"status": "finished", "last": {"val": score}},
+        layers={"parameters": {"total": size}},
+        right_N=np.arange(NUM_IMAGES) < right,
+    )
     standing = Standing(difference, 0.001, p_value, may_be_best=p_value > 0.05)
-    row = Row(label, {}, (), (), is_chosen=True, runs=(run,))
-    return RowFacts(row, label, None, rank, standing)
+    row = Row(label, {}, (small.run_spec(),), ("",), is_chosen=True, runs=(run,))
+    spread = None if seeds is None else SeedSpread(seeds, "stage", 3)
+    return RowFacts(row, label, None, rank, standing, spread=spread)
 
 
-def said(rows: list[RowFacts], seeds: Pooled | None = None) -> str:
-    stage = StageFacts(Stage(StageSpec(name="one"), ()), rows, None, seeds)
-    return "".join(getattr(part, "text", str(part)) for part in prose.tie(None, stage, rows))
+def said(rows: list[RowFacts]) -> str:
+    stage = StageFacts(Stage(StageSpec(name="one"), ()), rows, None)
+    zeros_N = np.zeros(NUM_IMAGES, int)
+
+    def answers(run: SimpleNamespace, epoch: str) -> Answers:
+        classes_N = np.where(run.right_N, 0, 1)
+        return Answers(classes_N, zeros_N.astype(np.float16), zeros_N, np.arange(NUM_IMAGES))
+
+    context = SimpleNamespace(epoch="last", study=SimpleNamespace(answers=answers))
+    return "".join(getattr(part, "text", str(part)) for part in ties.tie(context, stage, rows))
 
 
 def test_a_clear_best_is_called_so_as_far_as_was_looked() -> None:
-    rows = [facts("one", 1, 0.0, 1.0), facts("two", 2, 0.02, 0.001), facts("three", 3, 0.03, 0.0)]
-    assert said(rows) == (
-        "At 95\u00a0% confidence it is the best: every other point is behind by more than images "
-        "explain; how much another seed would change, nobody has tried."
+    standings = [("one", 1, 0.0, 1.0), ("two", 2, 0.02, 0.001), ("three", 3, 0.03, 0.0)]
+    assert said([facts(*each) for each in standings]) == (
+        "Every other training is behind by more than images explain, at 95\u00a0% confidence. "
+        "Images only; the spread over seeds is not known, so which point is the best is not."
     )
-    assert said(rows, Pooled(1e-6, 9)) == (
+    assert said([facts(*each, seeds=Pooled(1e-6, 9)) for each in standings]) == (
         "At 95\u00a0% confidence it is the best: every other point is behind by more than seeds "
         "and images explain."
     )
-    assert "the other is behind" in said(rows[:2])
+    assert "The other training is behind" in said([facts(*each) for each in standings[:2]])
 
 
 def test_of_those_that_may_be_best_the_cheapest_is_recommended() -> None:
-    rows = [facts("big", 1, 0.0, 1.0, 900), facts("small", 2, 0.001, 0.3, 100),
-            facts("middle", 3, 0.002, 0.2, 500), facts("tiny", 4, 0.03, 0.0, 1)]  # fmt: skip
+    seeds = Pooled(1e-6, 9)
+    standings = [
+        ("big", 1, 0.0, 1.0, 900),
+        ("small", 2, 0.001, 0.3, 90),
+        ("middle", 3, 0.002, 0.2, 500),
+        ("tiny", 4, 0.03, 0.0, 1),
+    ]
+    rows = [facts(*each, seeds) for each in standings]
     text = said(rows)
-    assert "any of 3 of 4 points may be the best one (≈), as far as images can tell" in text
-    assert "The cheapest of them is small, with 100 parameters." in text
-    rows[0] = facts("big", 1, 0.0, 1.0, 50)
+    assert "any of 3 of 4 points may be the best one (≈), as far as seeds and images can" in text
+    assert "The cheapest of them is small, with 90 parameters, 90\u00a0% fewer; against" in text
+    assert "against the first that is −0.25 points (95\u00a0% interval " in text
+    assert "The first was picked for its figure, so it is rather flattered by this." in text
+    rows[0] = facts("big", 1, 0.0, 1.0, 50, seeds)
     assert "It is the cheapest of them, too." in said(rows)
+    equal = [facts("one", 1, 0.0, 1.0, 70), facts("two", 2, 0.0, 0.6, 70)]
+    assert "All of them have 70 parameters." in said(equal)
+
+
+def test_rows_with_equal_counts_are_named_before_the_one_that_follows() -> None:
+    seeds = Pooled(1e-6, 9)
+    rows = [facts("one", 1, 0.0, 1.0, seeds=seeds), facts("two", 2, 0.0, 0.6, seeds=seeds),
+            facts("three", 4, 0.0075, 0.2, seeds=seeds)]  # fmt: skip
+    text = said(rows)
+    assert " two has exactly as many right answers as the first. three follows 0.75 points" in text
+    assert (
+        "validation images to show it with a chance of 80\u00a0% (at 5\u00a0%, two-sided)." in text
+    )
 
 
 def test_a_single_row_is_compared_with_nothing() -> None:
@@ -150,14 +200,45 @@ def test_a_study_with_repeated_points_says_what_would_separate_the_first_two(
 ) -> None:
     context = gather(confirmed.study)
     stage = context.stage("grid")
-    assert stage.seeds is not None
-    assert stage.seeds.degrees == 3  # three points of the other stage, two seeds each
+    for row in stage.rows:
+        assert row.spread is not None
+        assert row.spread.basis == "family"
+        assert row.spread.pooled.degrees == 3  # three points of the other stage, two seeds each
     text = " ".join(confirmed.page.root.text.split())
     assert "may be the best one (≈), as far as seeds and images can tell" in text
     assert "were that the truth" in text
     for row in stage.rows:
         assert row.interval is not None
         assert row.interval.low < row.mean("last", "val", "accuracy") < row.interval.high
+
+
+def test_groups_that_differ_where_no_two_points_do_are_explained() -> None:
+    seeds = Pooled(1e-6, 9)
+    rows = [facts(str(rank), rank, 0.001, 0.9, seeds=seeds) for rank in range(1, 5)]
+    stage = StageFacts(Stage(StageSpec(name="one"), ()), rows, None)
+
+    def words(low: float, seed_error: float | None, is_clear: bool = True) -> str:
+        found = Contrast(0.92, 0.91, seed_error, 0.0004, low, 0.02)
+        effect = Effect("optimizer", "adam", 2, 2, 2, found, is_clear)
+        given = Effects([effect], 4, 4, {}, 0)
+        return "".join(
+            getattr(part, "ident", str(part)) for part in ties.why_groups_differ(given, stage)
+        )
+
+    assert words(0.001, 0.0003) == (
+        "That every point may be the best, and optimizer adam is better than the others ("
+        "table-effects-one) is no contradiction: the difference of two points has a standard "
+        "error of up to 0.10 points and must stand out among 3 comparisons; that of the mean over "
+        "2 points from the mean over 2 has one of 0.05."
+    )
+    alone = words(0.001, 0.0003, is_clear=False)  # one of many, and not allowed for them all
+    assert alone.startswith(
+        "That every point may be the best, and, by an interval of its own, optimizer adam is better"
+    )
+    assert words(-0.001, 0.0003) == ""
+    assert words(0.001, None) == ""  # on images only nothing is claimed
+    rows[3] = facts("4", 4, 0.03, 0.001, seeds=seeds)  # now one of them is told apart
+    assert words(0.001, 0.0003) == ""
 
 
 # --- SVG --------------------------------------------------------------------------------------

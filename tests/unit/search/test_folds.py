@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, variance
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from modiste import report
+from modiste.api.study import winners
 from modiste.data.load import divide
-from modiste.data.split import held_out
-from modiste.errors import SpecError
+from modiste.data.split import Split, held_out
+from modiste.errors import SpecError, StoreError
 from modiste.evaluate.crossval import cross_validated
 from modiste.report.context import gather
-from modiste.report.folds import held, nested
+from modiste.report.folds import held, nested, scored
+from modiste.report.numbers import bound
+from modiste.runs.files import read_npz
 from modiste.search.collect import collect
 from modiste.search.study import Study
 from modiste.spec.run import DataSpec
@@ -77,8 +82,13 @@ def test_each_point_is_trained_for_each_fold_and_each_repeat_deals_anew(
         for runs in (row.runs[:3], row.runs[3:]):
             ids = np.concatenate([run.predictions["held_ids"] for run in runs])
             assert sorted(ids.tolist()) == list(range(small.NUM_IMAGES))
-        for run in row.runs:
+        for spec, run in zip(row.specs, row.runs, strict=True):
             saved = run.predictions
+            split = Split.load(
+                study.folder / f"split-20-{spec.data.split_seed}-fold-{spec.data.fold}-of-3.json"
+            )
+            assert split.held_indices.tolist() == saved["held_ids"].tolist()
+            assert split.val_indices.tolist() == saved["image_ids"].tolist()
             right = saved["held_logits_last_NK"].argmax(axis=1) == saved["held_labels"]
             assert run.metrics["last"]["held"]["correct"] == int(right.sum())
 
@@ -99,9 +109,94 @@ def test_the_report_tells_held_out_from_chosen_by(tmp_path: Path, script: Script
     share = 40 / 60  # of 120 images a third is held out, and 20 of the rest choose
     assert found.interval == cross_validated(by_hand, share)
     text = report.write(study).with_suffix(".md").read_text("utf-8")
-    assert "Cross-validation: 6 trainings of each point" in text
+    assert "Cross-validation: 6 trainings of each point (2 × 3 folds)" in text
     assert f"{fmean(held(stage.ranked[0], 'last')):.4f}" in text
     assert "choosing included (nested)" in text
+
+
+def test_folds_are_never_called_seeds(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "s", VALUES)
+    drive(study)
+    context = gather(study)
+    stage = context.stage("cv")
+    assert not any(row.standing or row.interval or row.spread for row in stage.rows)
+    assert stage.rows[0].name_of(stage.rows[0].runs[4]) == "hidden\u00a0[4], seed 1, fold 1"
+    text = report.write(study).with_suffix(".md").read_text("utf-8")
+    body = text.partition("## 3 ")[2].partition("## 4 ")[0]
+    said = [
+        word
+        for line in body.splitlines()
+        for word in re.findall(r"[^.;:|,]*\bseeds?\b[^.;:|,]*", line)
+        if "no seeds" not in word and not re.search(r"--seed|seed [01]$", word)
+    ]
+    # How to read the tables is said for all stages.
+    assert [word.strip() for word in said] == ["that of seeds"], said
+    assert "All 2 points were run, 2 × 3 folds each." in body
+    assert "would take about" not in body  # no power by images or seeds
+    assert "may be the best one" not in body
+    assert "fold 0" in body
+    assert "M007" not in body
+    assert "cross-validated over 2 × 3 folds" in text
+
+
+def test_points_are_told_apart_by_their_folds(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "s", VALUES)
+    drive(study)
+    rows = scored(gather(study).stage("cv"), "last")
+    assert rows[0].mean >= rows[1].mean
+    behind = [a - b for a, b in zip(*(row.accuracies for row in rows), strict=True)]
+    share = 40 / 60
+    error = (variance(behind) * (1 / 6 + share)) ** 0.5
+    assert rows[1].standing is not None
+    assert rows[1].standing.standard_error == pytest.approx(error)
+    half = stats.t.ppf(0.975, 5) * error
+    mean = fmean(behind)
+    text = report.write(study).with_suffix(".md").read_text("utf-8")
+    assert f"| {bound(-mean - half)} to {bound(-mean + half)} |" in text
+
+
+def test_what_was_trained_for_folds_is_no_final_model(tmp_path: Path, script: Script) -> None:
+    with pytest.raises(SpecError, match=r"stages\[cv\]\.final: true, but .* `from: \[cv\]`"):
+        make(tmp_path / "f", {**VALUES, "stages": [{**STAGE, "final": True}]})
+    study = make(tmp_path / "s", VALUES)
+    drive(study)
+    with pytest.raises(SpecError, match=r"--stages cv: its trainings are those of cross-valid"):
+        winners(study, ["cv"])
+
+
+def test_out_of_fold_answers_are_collected(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "s", {**VALUES, "stages": [{**STAGE, "folds": 7}]})  # unequal folds
+    drive(study)
+    collect(study, tmp_path / "small")
+    there = Study(tmp_path / "small")
+    for row, other in zip(study.stages()[0].rows, there.stages()[0].rows, strict=True):
+        for run, kept in zip(row.runs, other.runs, strict=True):
+            assert not kept.has_predictions
+            for epoch in ("best", "last"):
+                one, two = study.held_answers(run, epoch), there.held_answers(kept, epoch)
+                assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+        ids = np.concatenate([there.held_answers(run, "last").image_ids_N for run in other.runs])
+        assert sorted(ids.tolist()) == list(range(small.NUM_IMAGES))
+    collect(there, tmp_path / "again")
+    first, second = (
+        read_npz((tmp_path / name / "cv" / "predictions.npz").read_bytes())
+        for name in ("small", "again")
+    )
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_without_folds_has_no_held_out_answers(tmp_path: Path, script: Script) -> None:
+    plain = {"name": "cv", "grid": {"model.params.hidden": [[4]]}}
+    study = make(tmp_path / "s", {**VALUES, "stages": [plain]})
+    drive(study)
+    (run,) = study.stages()[0].rows[0].runs
+    with pytest.raises(StoreError, match="no fold was held out from this run"):
+        study.held_answers(run, "last")
+    collect(study, tmp_path / "small")
+    there = Study(tmp_path / "small")
+    with pytest.raises(StoreError, match="answers for a held-out fold were not kept"):
+        there.held_answers(there.stages()[0].rows[0].runs[0], "last")
 
 
 def test_collected_results_say_the_same(tmp_path: Path, script: Script) -> None:

@@ -404,6 +404,7 @@ def test_the_reference_study_holds_the_stages_and_points_it_was_asked_for() -> N
         "mlp-optimizers": 20,
         "mlp-rates": 4,
         "mlp-scaling": 2,
+        "mlp-folds": 2,
         "mlp-final": 1,
         "mlp-winner": 1,
         "cnn-baseline": 3,

@@ -22,8 +22,9 @@ STUDY_FINDINGS.add(
     StudyCheck(
         "M007",
         "single seed",
-        "The first row of a table was trained with one seed, and no later stage trains the best "
-        "rows again on fresh ones. It is silent where the number of trainings is not known.",
+        "The first row of a table was trained with one seed, and no later stage has trained the "
+        "best rows again on fresh ones; one that has not finished yet does not count. It is "
+        "silent where the number of seeds is not known, and about cross-validation.",
         "Another seed of the very same settings moves an accuracy as well. The first of many rows "
         "is also the luckiest of them, so its figure leans to the bright side.",
         "Train the best few again on seeds that had no part in choosing them, as a stage with "

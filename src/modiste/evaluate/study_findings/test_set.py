@@ -18,6 +18,12 @@ def _look(study: StudyFacts) -> str:
     beside = [name for name in study.also if _TEST.search(name)]
     if beside:
         return f"{num} rows carry {' and '.join(beside)}, so the test set was asked before a choice"
+    if study.opened is not None and num > 1:
+        return (
+            f"{study.opened.num_after} of {num} rows were trained after the test set had been "
+            f"opened for {study.opened.stages} ({study.opened.at}), so its figures were known when "
+            "these rows were chosen between"
+        )
     return ""
 
 
@@ -27,9 +33,12 @@ STUDY_FINDINGS.add(
         "M011",
         "test set used to choose",
         "The figure that ranks the rows was measured on test images, because its name says so or "
-        "whoever imported it does; or a figure of test images stands beside every row.",
+        "whoever imported it does; or a figure of test images stands beside every row; or, in a "
+        "study of ours, the test set was opened for other models before rows that were chosen "
+        "between had been trained.",
         "Images that chose a model cannot tell how good it is on new ones: the figure of the "
-        "winner is too high, and nothing is left to say by how much.",
+        "winner is too high, and nothing is left to say by how much. Of a test set that was opened "
+        "early one can only hope that nobody let its figures guide what was tried next.",
         "Choose by a part of the training images, and open the test set once, for what was chosen. "
         "For these rows, only images that nobody has looked at yet would do.",
         _look,

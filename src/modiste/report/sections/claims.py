@@ -8,7 +8,7 @@ from modiste.report import claims
 from modiste.report.blocks import Block, Cell, Column, Inline, Paragraph, Table, TableRow, Words
 from modiste.report.claims import ClaimAnswer, Side, TestAnswer
 from modiste.report.context import Context
-from modiste.report.numbers import NONE, count, listing, plural, points
+from modiste.report.numbers import NONE, bound, count, listing, plural, points
 from modiste.report.section import SECTIONS, Section
 from modiste.spec.published import ClaimTest
 
@@ -68,11 +68,15 @@ def _reading() -> Words:
     return [
         (
             "How a claim is put to the runs: two groups of points are compared in one figure, at "
-            "the last epoch, each point counting once. The interval is at 95 % and covers seeds "
-            "(by the spread between repeated trainings of all points alike) and, for validation "
-            "accuracy, images. A test holds or fails only if its interval lies wholly on one "
-            "side, and once all its points have run; a claim holds if all the tests that decide it "
-            "hold, and fails if one fails. "
+            "the last epoch, each point counting once, both groups from one stage wherever they "
+            "can be. The interval is at 95 % and covers seeds (by the repeats of the stage, or "
+            "else of the family on the same data) and, for validation accuracy, images. Where "
+            "no comparable point was repeated, the spread over seeds is not known, and nothing is "
+            "decided on images only. A test holds or fails only if its interval lies wholly on "
+            "one side, and once all its points have run; a claim holds if all the tests that "
+            "decide it hold, and fails if one fails. "
+            "The mean of a group is known better than any of its points, so a claim about groups "
+            "can hold although no two single points can be told apart. "
             "No allowance is made for their number: among twenty tests of nothing, one would "
             "come out wrong. Accuracies differ in percentage points, losses in nats."
         )
@@ -119,8 +123,19 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
     ]
     notes: list[Words] = [
         ["* Shown beside; the claim does not stand or fall with it."],
-        ["Points and runs: those of the first group v those of the second, as far as they ran."],
+        [
+            (
+                "Points and runs: those of the first group v those of the second, as far as they "
+                "ran; beside a published difference, the rows behind it, where they are others: "
+                "those that were printed may be the best of more."
+            )
+        ],
     ]
+    shown = [test for found in answers for test in found.tests]
+    if any(test.found is not None and not test.covers_seeds for test in shown):
+        notes.append(["‖ Images only; the spread over seeds is not known, so nothing is decided."])
+    if any(test.found is not None and not test.is_of_one_stage for test in shown):
+        notes.append(["§ The groups stand in two stages: they name none that they have in common."])
     return Table(
         "table-claim-tests",
         ["What each claim says of our runs, and what they say to it."],
@@ -133,27 +148,39 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
 
 def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
     test, found = answer.test, answer.found
+    apart = "§" if found is not None and not answer.is_of_one_stage else ""
     cells = [
         Cell(claim),
         Cell(_expected(test), mark="" if test.decides else "*"),
-        Cell(f"{_points(answer.one)} v {_points(answer.two)}"),
+        Cell(f"{_points(answer.one)} v {_points(answer.two)}", mark=apart),
         Cell(f"{answer.one.num_runs} v {answer.two.num_runs}"),
     ]
-    published = Cell(_difference(test, answer.published), answer.published)
+    published = _published(answer)
     if found is None:
         return [*cells, Cell("not run yet", span=4), published, Cell("undecided")]
-    interval = "seeds unknown"
-    if found.seed_error is not None and found.low is not None and found.high is not None:
-        interval = f"{_difference(test, found.low)} to {_difference(test, found.high)}"
+    interval = Cell("seeds unknown")
+    if found.low is not None and found.high is not None:
+        ends = f"{_end(test, found.low)} to {_end(test, found.high)}"
+        interval = Cell(ends, mark="" if answer.covers_seeds else "‖")
     return [
         *cells,
         Cell(_value(test, found.one), found.one),
         Cell(_value(test, found.two), found.two),
         Cell(_difference(test, found.difference), found.difference),
-        Cell(interval),
+        interval,
         published,
         Cell(answer.verdict, is_strong=answer.verdict != "undecided"),
     ]
+
+
+def _published(answer: TestAnswer) -> Cell:
+    """The published difference, with its rows where it stands on others than ours."""
+    theirs = answer.published
+    if theirs is None:
+        return Cell(NONE)
+    ours = len(answer.one.rows), len(answer.two.rows)
+    note = "" if theirs.num_rows == ours else "{} v {} rows".format(*theirs.num_rows)
+    return Cell(_difference(answer.test, theirs.difference), theirs.difference, note=note)
 
 
 def _expected(test: ClaimTest) -> str:
@@ -187,6 +214,11 @@ def _difference(test: ClaimTest, value: float | None) -> str:
     if value is None:
         return NONE
     return points(value) if _is_share(test) else f"{value:+.{_digits(test)}f}".replace("-", "−")
+
+
+def _end(test: ClaimTest, value: float) -> str:
+    """Of an interval: one sees on which side of 0 it lies."""
+    return bound(value) if _is_share(test) else _difference(test, value)
 
 
 def _size(test: ClaimTest, value: float) -> str:

@@ -22,6 +22,7 @@ from modiste.report.blocks import (
     TableRow,
 )
 from modiste.report.context import Context
+from modiste.report.leaks import leaks_in
 from modiste.report.numbers import NONE, count, listing, plural
 from modiste.report.section import SECTIONS, Section
 from modiste.runs import files
@@ -47,6 +48,7 @@ def build(context: Context) -> Sequence[Block]:
     blocks: list[Block] = [Paragraph(_words(context, facts))]
     if facts is not None:
         blocks += _own(facts)
+    blocks += leaks_in(context)
     missing = []
     for name, caption, width in _FIGURES:
         path = context.study.folder / "figures" / f"{name}.svg"
@@ -175,11 +177,14 @@ def _words(context: Context, facts: dict[str, Any] | None) -> list[Inline]:
         words = ["The images come from ", Code(facts["name"]), f", read as {facts['source']}"]
     if not context.runs:
         return [*words, "; no run has recorded yet how they were divided."]
-    sizes = {(run.metrics["num_train"], run.metrics["num_val"]) for run in context.runs}
+    whole = [run for run in context.runs if run.spec.data.folds is None]
+    sizes = {(run.metrics["num_train"], run.metrics["num_val"]) for run in whole}
     parts = [
         f"{count(train)} images to train on and {count(val)} to choose by"
         for train, val in sorted(sizes, reverse=True)
-    ]
+    ] + _folds(context)
+    if not parts:
+        return [*words, "; no run has recorded yet how they were divided."]
     run = context.runs[0]
     height, width, channels = run.layers["input_shape"]
     kind = "grey" if channels == 1 else "colour"
@@ -212,6 +217,20 @@ def _how_divided(facts: dict[str, Any] | None) -> str:
     if facts is not None and facts["validation"] == "given":
         return "the validation part that the set came with"
     return "the same share of each class in both"
+
+
+def _folds(context: Context) -> list[str]:
+    """How cross-validation divides them, which holds out a fold of its own each time."""
+    sizes = {
+        (run.metrics["num_train"], run.metrics["num_val"], run.metrics["last"]["held"]["total"])
+        for run in context.runs
+        if run.spec.data.folds is not None and run.metrics["status"] == "finished"
+    }
+    return [
+        f"{count(train)} images to train on, {count(val)} to choose by and {count(held)} to judge "
+        "by in each fold of cross-validation"
+        for train, val, held in sorted(sizes, reverse=True)
+    ]
 
 
 def _scaling(context: Context) -> str:

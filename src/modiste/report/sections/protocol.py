@@ -20,10 +20,11 @@ from modiste.report.context import Context
 from modiste.report.cuts import flatten, key_values, show
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import count, listing, plural
+from modiste.report.prose import trainings
 from modiste.report.section import SECTIONS, Section
 
 _MARK = "†"
-_HIDDEN = ("seed", "model.family")
+_HIDDEN = ("seed", "model.family", "data.fold")
 # Left out where they say nothing: most studies have no use for them.
 _RARE = {
     "data.decode": None,
@@ -43,6 +44,7 @@ _MEANING = {
     "data.num_val": "images kept to choose by, the same number of each class",
     "data.num_train": "images to train on; none means all that remain",
     "data.split_seed": "seed of the division alone",
+    "data.folds": "in cross-validation one of so many is held out; none: there is none",
     "data.scaling": "unit is x / 255; raw leaves 0 to 255",
     "data.decode.size": "height and width that images are brought to, in pixels",
     "data.decode.channels": "1 is grey, 3 is red, green and blue",
@@ -232,7 +234,7 @@ def _stage_row(
         [
             Cell(stage.name, note="skipped" if stage.stage.skipped else ""),
             Cell(count(total) if chosen == total else f"{chosen} of {total}", chosen),
-            Cell(count(seeds), seeds),
+            Cell(trainings(stage, seeds) if stage.is_folded else count(seeds), seeds),
             Cell("; ".join(varied) or "nothing"),
             Cell("; ".join([", ".join(map(str, values["model.family"])), *single])),
         ],

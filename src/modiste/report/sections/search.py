@@ -158,7 +158,8 @@ def _compared(context: Context, searched: Searched) -> Table:
     for label, tried, first in firsts:
         difference, between = NONE, NONE
         if first is not best and _can_compare(first, best):
-            found = contrast_of(context.study, first.row.row, best.row.row, searched.stage.seeds)
+            seeds = first.row.seeds, best.row.seeds
+            found = contrast_of(context.study, first.row.row, best.row.row, seeds)
             difference = points(found.difference)
             if found.low is not None:
                 between = f"{points(found.low)} to {points(found.high)}"
@@ -175,7 +176,11 @@ def _compared(context: Context, searched: Searched) -> Table:
                 ]
             )
         )
-    covered = "images and seeds" if searched.stage.seeds else "images"
+    covered = (
+        "images and seeds"
+        if searched.stage.covers_seeds
+        else "images only (the spread over seeds is not known)"
+    )
     return Table(
         f"table-compared-{searched.stage.name}",
         ["What was compared: each value with the best that tuning found for it."],

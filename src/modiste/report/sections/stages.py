@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from modiste.evaluate.finding import FINDINGS, facts, findings
-from modiste.evaluate.study_finding import Entry, Space, StudyFacts, study_findings
-from modiste.report import figures, prose
+from modiste.report import figures, prose, ties
 from modiste.report.blocks import (
     Block,
     Cell,
@@ -22,12 +22,15 @@ from modiste.report.blocks import (
     Words,
 )
 from modiste.report.cells import difference, over_seeds
+from modiste.report.choice import calibration_of, on_choice
+from modiste.report.confirmed import confirmed, searched
 from modiste.report.context import Context
-from modiste.report.effects import Effect, effects
+from modiste.report.effects import Effects, effects
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.folds import folds
 from modiste.report.numbers import (
     NONE,
+    bound,
     count,
     duration,
     plural,
@@ -37,11 +40,12 @@ from modiste.report.numbers import (
     span,
 )
 from modiste.report.section import SECTIONS, Section
-from modiste.spec.space import Choices
+from modiste.search.standing import SeedSpread
 
+_SEEDS, _TRAININGS = Column("seeds"), Column("trainings")
 _COLUMNS = (
     Column("point", is_number=False),
-    Column("seeds"),
+    _SEEDS,
     Column("epochs"),
     Column("loss", "training, last epoch"),
     Column("accuracy", "training, last epoch"),
@@ -54,13 +58,13 @@ _COLUMNS = (
 )
 _PUBLISHED = (Column("val. accuracy", "published"), Column("difference", "published"))
 _PUBLISHED_TEST = (Column("test accuracy", "published"),)  # where nothing else was published
-_SEARCH = (Column("accuracy", "in the search"), Column("lost since", "in the search"))
+_SEARCH = (Column("accuracy", "in the search"), Column("search less confirmed", "in the search"))
 _RATE = (Column("final rate"),)
 _REST = (Column("parameters"), Column("time"))
 # Of a stage whose models are all fitted in one go: they have no epochs.
 _IN_ONE_GO = (
     Column("point", is_number=False),
-    Column("seeds"),
+    _SEEDS,
     Column("loss", "validation"),
     Column("accuracy", "validation"),
     Column("95 % interval"),
@@ -85,15 +89,19 @@ def _reading(context: Context) -> Words:
             "figures are inferred afterwards. The best epoch is the one of lowest validation "
             "loss. The interval is that of the validation accuracy "
             f"{prose.by_best_epoch(context.epoch)}, at 95 %, for a model of this kind: it covers "
-            "the choice of images and, where any points of the family were repeated, that of "
-            "seeds, whose spread is taken to be the same for all of them. Rows stand best first "
+            "the choice of images and, where comparable points were repeated, that of seeds; "
+            "below each table stands which. Comparable are points of the same stage, or else of "
+            "the same family on the same data. Rows stand best first "
             "by that accuracy; “≈” marks those that cannot be told from the best (paired on the "
             "same images, all rows allowed for: with 95 % confidence the truly best row is the "
             "first or one of these). Time is that of one training, validation included."
         )
     ]
-    if any(len(row.row.specs) > 1 for stage in context.stages for row in stage.rows):
-        first.append(" Several seeds are given as mean ± standard deviation.")
+    rows = [row for stage in context.stages for row in stage.rows]
+    is_seeded = any(len(row.row.specs) > 1 and not row.is_folded for row in rows)
+    kinds = ["seeds"] * is_seeded + ["folds"] * any(row.is_folded for row in rows)
+    if kinds:
+        first.append(f" Several {' or '.join(kinds)} are given as mean ± standard deviation.")
     return first
 
 
@@ -102,16 +110,19 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
     if facts_ := _facts(context, stage):
         blocks.append(Facts(facts_))
     blocks.append(Paragraph(prose.joined(prose.tried(context, stage), prose.seen(context, stage))))
-    if closed := prose.closed(context, stage):
-        blocks.append(Paragraph(closed))
-    if confirmed := prose.confirmed(context, stage):
-        blocks.append(Paragraph(confirmed))
-    if decided := prose.decided(context, stage):
-        blocks.append(Paragraph(decided))
+    choices = effects(context, stage)
+    paragraphs = (
+        prose.closed(context, stage),
+        confirmed(context, stage),
+        prose.decided(context, stage),
+        ties.decision(context, stage),
+        ties.why_groups_differ(choices, stage),
+    )
+    blocks += [Paragraph(words) for words in paragraphs if words]
     if stage.rows:
         blocks.append(_table(context, stage))
     blocks += folds(context, stage)
-    if choices := effects(context, stage):
+    if choices:
         blocks.append(_effects(context, stage, choices))
     if curves := figures.stage_figure(stage):
         blocks.append(curves)
@@ -132,7 +143,8 @@ def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
     if stage.ranked and len(stage.rows) > 1:
         tied = [row for row in stage.ranked if row.is_tied]
         pairs.append(("first", stage.ranked[0].label))
-        pairs.append(("may be best, too", plural(len(tied), "point") if tied else "none"))
+        if len([row for row in stage.ranked if row.standing is not None]) > 1:
+            pairs.append(("may be best, too", plural(len(tied), "point") if tied else "none"))
     if stage.seconds:
         pairs.append(("training time, all", duration(stage.seconds)))
     return pairs
@@ -140,13 +152,15 @@ def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
 
 def _table(context: Context, stage: StageFacts) -> Table:
     published = _published_columns(stage)
-    searched = prose.searched(context, stage)
-    more = (_SEARCH if searched else ()) + published
+    before = searched(context, stage)
+    more = (_SEARCH if before else ()) + published
     columns = (*_COLUMNS, *more, *_RATE) if stage.has_nets else (*_IN_ONE_GO, *more)
     columns += _REST
+    if stage.is_folded:
+        columns = tuple(_TRAININGS if column == _SEEDS else column for column in columns)
     shown, folded = _split(stage)
     rows = [
-        _row(context, stage, row, bool(published), searched)
+        _row(context, stage, row, bool(published), before)
         if row.runs
         else _without_runs(context, stage, row, bool(published), len(columns))
         for row in shown
@@ -166,49 +180,73 @@ def _table(context: Context, stage: StageFacts) -> Table:
     )
 
 
-def _effects(context: Context, stage: StageFacts, choices: Sequence[Effect]) -> Table:
+def _effects(context: Context, stage: StageFacts, choices: Effects) -> Table:
     rows = []
-    for choice in choices:
+    for choice in choices.effects:
         found = choice.contrast
         interval = NONE
         if found.low is not None and found.high is not None:
-            interval = f"{points(found.low)} to {points(found.high)}"
-        is_clear = found.low is not None and found.high is not None and found.low * found.high > 0
+            interval = f"{bound(found.low)} to {bound(found.high)}"
         rows.append(
             TableRow(
                 [
-                    Cell(choice.key.removeprefix("model.params.").removeprefix("train.")),
+                    Cell(choice.key, mark="¶" if choice.key in choices.part else ""),
                     Cell(choice.value),
-                    Cell(count(choice.num_points), choice.num_points),
+                    Cell(f"{count(choice.num_points)} v {count(choice.num_others)}"),
+                    Cell(count(choice.num_settings), choice.num_settings),
                     Cell(proportion(found.one), found.one),
-                    Cell(points(found.difference), found.difference, is_strong=is_clear),
+                    Cell(points(found.difference), found.difference, is_strong=choice.is_clear),
                     Cell(interval),
                 ]
             )
         )
-    covered = "seeds and images" if stage.seeds else "images, not seeds"
+    so_far = ""
+    if not choices.is_whole:
+        so_far = f" So far {choices.num_done} of {choices.num_points} points are finished."
     return Table(
         f"table-effects-{stage.name}",
-        ["What each choice is worth: points with this value against all others of the stage."],
+        [
+            (
+                "What each choice is worth: points with this value against points with another "
+                f"one that agree in everything else.{so_far}"
+            )
+        ],
         [
             Column("choice", is_number=False),
             Column("value", is_number=False),
             Column("points"),
+            Column("settings of the rest"),
             Column("validation accuracy"),
             Column("against the others"),
             Column("95 % interval"),
         ],
         rows,
-        notes=[
-            [
-                (
-                    f"Differences are points; intervals cover {covered}, each for itself. Bold: "
-                    "the interval leaves out 0. The other keys vary within both groups."
-                )
-            ]
-        ],
+        notes=_effects_notes(choices),
         command=context.command(stage.name),
     )
+
+
+def _effects_notes(choices: Effects) -> list[Words]:
+    unknown = choices.num_seeds_unknown
+    num = len(choices.effects)
+    covered = (
+        "Intervals cover images only; the spread over seeds is not known, so none is bold."
+        if unknown
+        else f"Intervals cover seeds and images, each for itself. Bold: leaves out 0 even with all "
+        f"{num} intervals allowed for (Bonferroni)."
+    )
+    notes: list[Words] = [
+        [
+            (
+                f"Differences are points, each the mean over the settings of all other choices "
+                f"within which both were compared. {covered}"
+            )
+        ]
+    ]
+    if choices.part:
+        parts = "; ".join(f"{name}: {words}" for name, words in choices.part.items())
+        notes.append([f"¶ Over a balanced part of the points: {parts}."])
+    return notes
 
 
 def _caption(context: Context, stage: StageFacts, published: bool) -> Words:
@@ -259,6 +297,11 @@ def _notes(
                 )
             ]
         )
+    notes += [[words] for words in _doubts(stage)]
+    if searched(context, stage):
+        notes.append(
+            ["Search less confirmed, in points: above 0, the figure of the search was too high."]
+        )
     if any(row.status == "from another stage" for row in stage.rows):
         notes.append(["§ The same run as in another stage; it does not compete in this one."])
     if stage.name in context.published.stages:
@@ -268,6 +311,52 @@ def _notes(
         if theirs.note:
             notes.append([f"On the published figures: {theirs.note}"])
     return notes
+
+
+def _doubts(stage: StageFacts) -> list[str]:
+    """What the intervals of the table cover, and by which trainings the seeds' spread is known."""
+    rows = [row for row in stage.rows if row.interval is not None and row.is_net]
+    if stage.is_folded and any(row.runs for row in stage.rows):
+        return [
+            (
+                "Trainings of cross-validation differ in their images, so no interval stands "
+                "here: see the next table. They are no seeds."
+            )
+        ]
+    notes = []
+    unknown = [row for row in rows if row.spread is None]
+    if rows and len(unknown) == len(rows):
+        return [
+            (
+                "The interval covers images only; the spread over seeds is not known: no "
+                "comparable point was repeated."
+            )
+        ]
+    if unknown:
+        names = "; ".join(row.label for row in unknown)
+        notes.append(
+            f"Images only; the spread over seeds is not known, as no comparable point was "
+            f"repeated: {names}."
+        )
+    for spread in dict.fromkeys(row.spread for row in rows if row.spread is not None):
+        own = [row.label for row in rows if row.spread == spread]
+        which = "" if len(own) == len(rows) else f" ({'; '.join(own)})"
+        notes.append(f"The interval covers images and seeds{which}: {_spread_words(spread)}.")
+    return notes
+
+
+def _spread_words(spread: SeedSpread) -> str:
+    deviation = f"{100 * math.sqrt(spread.pooled.variance):.2f} points"
+    repeated = {
+        "stage": f"the {plural(spread.num_points, 'repeated point')} of this stage",
+        "family": f"{plural(spread.num_points, 'repeated point')} of the family on the same data",
+        "row": (
+            "its own seeds alone, because they scatter more than those of comparable points (F "
+            "test)"
+        ),
+    }[spread.basis]
+    degrees = f"{plural(spread.pooled.degrees, 'degree')} of freedom"
+    return f"a seed moves an accuracy by {deviation} (standard deviation), by {repeated}, {degrees}"
 
 
 def _row(
@@ -317,6 +406,8 @@ def _training(row: RowFacts) -> list[Cell]:
     epochs = [float(number) for number in row.epochs("last")]
     done, wanted = len(row.runs), len(row.row.specs)
     seeds = NONE if not done else str(done) if done == wanted else f"{done} of {wanted}"
+    if row.is_folded and done:
+        seeds = row.trainings
     return [
         Cell(seeds, done or None),
         Cell(span(epochs) if epochs else NONE, max(epochs, default=None)),
@@ -383,55 +474,14 @@ def _remarks(context: Context, stage: StageFacts) -> Remarks | None:
     for row in stage.in_order:
         total += len(row.row.runs)
         for run in row.row.runs:
-            several = len(row.row.specs) > 1
-            name = f"{row.label}, seed {run.spec.seed}" if several else row.label
-            for finding in findings(facts(run)):
-                found.setdefault(finding.code, []).append((name, finding.text))
+            for finding in findings(facts(run, calibration_of(context, run))):
+                found.setdefault(finding.code, []).append((row.name_of(run), finding.text))
     remarks = [
         Remark(code, FINDINGS.get(code).title, FINDINGS.get(code).advice, total, about)
         for code, about in sorted(found.items())
     ]
-    remarks += _remarks_on_choice(context, stage)
-    return Remarks(remarks) if remarks else None
-
-
-def _remarks_on_choice(context: Context, stage: StageFacts) -> list[Remark]:
-    """What the checks found in how the rows of the stage were chosen between."""
-    entries = []
-    for row in stage.ranked:
-        accuracy = row.mean(context.epoch, "val", "accuracy")
-        # What halving cut was not compared with what went on.
-        if accuracy is None or row.broken or row.row.until != stage.ranked[0].row.until:
-            continue
-        error = row.standing.standard_error if row.standing and row.rank != 1 else None
-        total = row.runs[0].metrics["num_val"]
-        settings = row.row.settings
-        # Another seed would change nothing of what is fitted in one go.
-        seeds = len(row.runs) if row.is_net else None
-        entries.append(Entry(row.label, settings, accuracy, seeds, total, error))
-    is_confirmed = any(
-        (origin := context.study.spec.confirmed_by(other.stage.spec)) is not None
-        and origin.name == stage.name
-        and not other.stage.skipped
-        for other in context.stages
-    )
-    about = StudyFacts(entries, space=_space(stage), is_confirmed=is_confirmed)
-    return [
-        Remark(found.code, found.title, found.advice, 0, [("all rows", found.text)])
-        for found in study_findings(about)
-    ]
-
-
-def _space(stage: StageFacts) -> dict[str, Space]:
-    """What a search was allowed to choose; empty where points were given."""
-    search = stage.stage.spec.search
-    tune = {} if search is None else search.tune
-    return {
-        key: Space(values=found.values)
-        if isinstance(found, Choices)
-        else Space(low=found.low, high=found.high, log=found.log)
-        for key, found in tune.items()
-    }
+    remarks += on_choice(context, stage)
+    return Remarks(sorted(remarks, key=lambda remark: remark.code)) if remarks else None
 
 
 SECTIONS.add("stages", Section("Stage by stage", 30, build))

@@ -109,11 +109,14 @@ class _Model:
         return cells.over_seeds(self._val, mark=self.mark)
 
     def val_interval(self) -> Cell:
-        runs = self.row.runs if self.row else []
+        runs = self.row.runs if self.row and not self.row.is_folded else []
         return cells.interval(self._val, runs[0].metrics["num_val"] if runs else 0)
 
     def seeds(self) -> Cell:
-        return Cell(count(len(self.row.runs)) if self.row and self.row.runs else NONE)
+        if self.row is None or not self.row.runs:
+            return Cell(NONE)
+        is_folded = self.row.is_folded
+        return Cell(self.row.trainings if is_folded else count(len(self.row.runs)))
 
     def epochs(self) -> Cell:
         return Cell(count(mean(self.row.epochs("last")) if self.row else None))

@@ -1,0 +1,191 @@
+"""Both sides of a claim come from one stage, and images alone decide nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from modiste.report import claims, markdown, ties
+from modiste.report.blocks import SectionText
+from modiste.report.claims import TestAnswer as Answer
+from modiste.report.context import Context, gather
+from modiste.report.html import Head
+from modiste.report.sections.claims import build
+from modiste.spec.study import StudySpec
+from tests.report_fixture import make_study
+
+WIDTHS = [[16], [64], [128], [512]]
+STAGES: list[dict[str, Any]] = [
+    {"name": "grid", "grid": {"model.params.hidden": WIDTHS}},
+    {"name": "again", "confirm": {"stage": "grid", "top": 2, "seeds": 3}},
+    {"name": "apart", "model": {"params": {"hidden": [16]}}, "repeats": 3},
+]
+
+
+def group(name: str, stages: list[str], *widths: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "stages": stages,
+        "where": [{"model.params.hidden": [width]} for width in widths],
+    }
+
+
+def asked(one: dict[str, Any], two: dict[str, Any], **more: Any) -> dict[str, Any]:
+    test = {"figure": "val_accuracy", "one": one, "expect": "more", "two": two, **more}
+    return {"schema": 1, "claims": [{"id": "c1", "says": "Wider is better.", "tests": [test]}]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose runs are made once; what was published changes from test to test."""
+    return tmp_path_factory.mktemp("claims") / "s"
+
+
+def answered(
+    folder: Path, published: dict[str, Any], stages: list[dict[str, Any]] | None = None
+) -> tuple[Context, Answer]:
+    values = {
+        "name": "s",
+        "data": {"num_val": 2000},
+        "model": {"family": "mlp"},
+        "stages": stages or STAGES,
+    }
+    study = make_study(folder, spec=StudySpec.parse(values), published=published, num_val=2000)
+    context = gather(study)
+    ((found,),) = [each.tests for each in claims.answer(context)]
+    return context, found
+
+
+def printed(context: Context) -> str:
+    """The section of the claims, as Markdown."""
+    return markdown.render(Head("", "", ""), [SectionText("", "claims", "1", build(context))])
+
+
+def decided(context: Context) -> str:
+    words = ties.decision(context, context.stage("grid"))
+    return "".join(getattr(part, "text", str(part)) for part in words)
+
+
+def test_a_row_of_the_search_is_not_set_beside_one_that_was_confirmed(folder: Path) -> None:
+    published = asked(
+        group("wide", ["again", "grid"], 512), group("narrow", ["again", "grid"], 16, 64)
+    )
+    context, found = answered(folder, published)
+    labels = {row.row.label for row in context.stage("again").rows}
+    assert "hidden=[512]" in labels
+    assert "hidden=[16]" not in labels  # it was not among the best two
+    assert found.one.stage is found.two.stage is context.stage("grid")
+    assert (found.one.num_runs, found.two.num_runs) == (1, 2)
+    assert found.is_of_one_stage
+
+
+def test_where_both_sides_were_confirmed_the_first_stage_that_is_named_gives_both(
+    folder: Path,
+) -> None:
+    published = asked(group("wide", ["again", "grid"], 512), group("less", ["again", "grid"], 128))
+    context, found = answered(folder, published)
+    assert found.one.stage is found.two.stage is context.stage("again")
+    assert (found.one.num_runs, found.two.num_runs) == (3, 3)
+
+
+def test_groups_that_name_no_common_stage_are_marked(folder: Path) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["apart"], 16))
+    context, found = answered(folder, published)
+    assert not found.is_of_one_stage
+    text = printed(context)
+    assert "| 1 v 1§ |" in text
+    assert "§ The groups stand in two stages" in text
+
+
+def test_on_images_only_nothing_is_decided(folder: Path) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
+    choice = {"taken": {"model.params.hidden": [16]}, "over": {"model.params.hidden": [512]}}
+    published["stages"] = {"grid": {"choice": choice}}
+    once = [STAGES[0]]
+    context, alone = answered(folder.parent / "once", published, once)
+    assert alone.found is not None
+    assert alone.found.low is not None
+    assert alone.found.low > 0  # the images alone would have it
+    assert not alone.covers_seeds
+    assert alone.verdict == "undecided"
+    text = printed(context)
+    assert "‖ Images only; the spread over seeds is not known, so nothing is decided." in text
+    assert "as nobody knows how far a seed moves them, neither is preferred" in decided(context)
+    _, known = answered(folder, published)
+    assert known.covers_seeds
+    assert known.verdict == "holds"
+
+
+def test_published_rows_that_are_others_than_ours_are_counted(folder: Path) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16, 64))
+    published["stages"] = {
+        "grid": {
+            "rows": [
+                {"settings": {"model.params.hidden": [512]}, "val_accuracy": 0.91},
+                {"settings": {"model.params.hidden": [64]}, "val_accuracy": 0.90},
+            ]
+        }
+    }
+    context, found = answered(folder, published)
+    assert found.published is not None
+    assert found.published.difference == pytest.approx(0.01)
+    assert found.published.num_rows == (1, 1)
+    text = printed(context)
+    assert "| +1.00 (1 v 1 rows) |" in text  # beside 1 v 2 of ours
+
+
+@pytest.mark.parametrize("taken", [16, 512])
+def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
+    taken: int, folder: Path
+) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
+    over = 528 - taken
+    published["stages"] = {
+        "grid": {
+            "choice": {
+                "taken": {"model.params.hidden": [taken]},
+                "over": {"model.params.hidden": [over]},
+            }
+        }
+    }
+    context, _ = answered(folder, published)
+    known = {row.row.label: row for row in context.stage("grid").rows}
+    gap = fmean(known[f"hidden=[{taken}]"].values("last", "val", "accuracy")) - fmean(
+        known[f"hidden=[{over}]"].values("last", "val", "accuracy")
+    )
+    text = decided(context)
+    assert f"The publication took hidden\u00a0[{taken}] over hidden\u00a0[{over}]." in text
+    assert f"against that it has {'+' if gap > 0 else '−'}{abs(100 * gap):.2f} points" in text
+    assert "which is no tie: hidden\u00a0[512] is the better one." in text
+
+
+def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
+    published["stages"] = {
+        "grid": {
+            "choice": {
+                "taken": {"model.params.hidden": [68]},
+                "over": {"model.params.hidden": [72]},
+            }
+        }
+    }
+    stages = [{"name": "grid", "grid": {"model.params.hidden": [[68], [72]]}, "repeats": 3}]
+    context = gather(
+        make_study(
+            folder.parent / "equals",
+            spec=StudySpec.parse(
+                {"name": "s", "data": {"num_val": 500}, "model": {"family": "mlp"},
+                 "stages": stages}
+            ),
+            published={**published, "claims": []},
+            num_val=500,
+        )
+    )  # fmt: skip
+    assert build(context) == []
+    assert (
+        "a tie, in which the cheaper one is recommended, as it did: hidden\u00a0[68], with 54,070 "
+        "parameters, 6\u00a0% fewer."
+    ) in decided(context)

@@ -1,0 +1,134 @@
+"""Remarks about a choice and about the data come when they are due, and go when they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modiste.errors import StoreError
+from modiste.evaluate.leaks import equal_across
+from modiste.report import markdown
+from modiste.report.blocks import SectionText
+from modiste.report.choice import on_choice
+from modiste.report.confirmed import confirmed
+from modiste.report.context import gather
+from modiste.report.html import Head
+from modiste.report.leaks import exact_file, exact_record, leaks_in, leaks_of
+from modiste.runs import files
+from modiste.search.study import Study
+from modiste.spec.study import StudySpec
+from tests import report_fixture
+from tests.report_fixture import DIGEST, make_look, make_study
+
+SPEC = StudySpec.parse(
+    {
+        "name": "searched",
+        "data": {"num_val": 500},
+        "model": {"family": "mlp"},
+        "stages": [
+            {"name": "grid", "grid": {"model.params.hidden": [[64], [72], [80]]}},
+            {"name": "again", "confirm": {"top": 2, "seeds": 2}},
+        ],
+    }
+)
+
+
+def codes(study: Study, name: str = "grid") -> dict[str, str]:
+    """What is remarked about the choice between the rows of a stage."""
+    context = gather(study)
+    found = on_choice(context, context.stage(name))
+    return {remark.code: remark.about[0][1] for remark in found}
+
+
+def about_data(study: Study) -> str:
+    """What the section about the data says first."""
+    context = gather(study)
+    return markdown.render(Head("", "", ""), [SectionText("", "data", "1", leaks_in(context))])
+
+
+def test_what_was_trained_once_is_remarked_until_fresh_seeds_have_confirmed_it(
+    tmp_path: Path,
+) -> None:
+    waiting = make_study(tmp_path / "a", spec=SPEC, num_val=500, stages=["grid"])
+    assert "M007" in codes(waiting)
+    done = make_study(tmp_path / "b", spec=SPEC, num_val=500)
+    assert "M007" not in codes(done)
+    row = done.stages()[1].rows[0]
+    done.run_folder(row.fingerprints[0]).rename(tmp_path / "lost")
+    half = Study(done.folder)
+    assert "M007" in codes(half)
+    context = gather(half)
+    words = "".join(getattr(p, "text", str(p)) for p in confirmed(context, context.stage("again")))
+    assert "of the 1 point finished so far" in words
+    assert "overtuning" not in words  # not before all confirming runs are there
+
+
+@pytest.mark.parametrize(
+    ("finished_at", "is_late"),
+    [("2026-01-02T03:04:04+00:00", False), ("2026-02-01T00:00:00+00:00", True), (None, False)],
+)
+def test_rows_trained_after_a_look_at_the_test_set_are_said_to_be(
+    finished_at: str | None,
+    is_late: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = report_fixture._environment
+
+    def dated(spec: Any) -> dict[str, Any]:
+        return {**plain(spec), **({"finished_at": finished_at} if finished_at else {})}
+
+    monkeypatch.setattr(report_fixture, "_environment", dated)
+    study = make_study(tmp_path, spec=SPEC, num_val=500)
+    assert "M011" not in codes(study)
+    make_look(study, ["again"])  # opened at 2026-01-02T03:04:05Z
+    found = codes(study)
+    assert ("M011" in found) == is_late
+    if is_late:
+        text = "3 of 3 rows were trained after the test set had been opened for again"
+        assert found["M011"].startswith(text)
+
+
+def test_a_planted_leak_is_found_and_said(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    images = chance.integers(0, 256, (50, 1, 4, 4), np.uint8)
+    train, val = images[:40], images[40:].copy()
+    assert not equal_across(train, val).any()
+    val[3], val[7] = train[11], train[11]
+    assert np.flatnonzero(equal_across(train, val)).tolist() == [3, 7]
+    val[3, 0, 0, 0] ^= 1  # one grey level of one pixel
+    assert np.flatnonzero(equal_across(train, val)).tolist() == [7]
+    study = make_study(tmp_path, spec=SPEC, num_val=500, stages=["grid"])
+    assert "This folder does not say whether validation images have duplicates" in about_data(study)
+    files.write_json(exact_file(study), exact_record(study, 2000, [], 500))
+    assert "None of the 500 validation images has an exact duplicate" in about_data(study)
+    files.write_json(exact_file(study), exact_record(study, 2000, [17, 44], 500))
+    assert "M014" in about_data(study)
+    assert "2 of 500 validation images have an exact duplicate" in about_data(study)
+
+
+def test_an_audit_counts_before_the_plain_look_and_says_what_it_is_worth(tmp_path: Path) -> None:
+    study = make_study(tmp_path, spec=SPEC, num_val=500, stages=["grid"])
+    files.write_json(exact_file(study), exact_record(study, 2000, [], 500))
+    audit = {
+        "data_digest": DIGEST,
+        "num_val": 500,
+        "duplicates": {"val_with_duplicate_in_train": {"count": 4}},
+        "models": [
+            {"without": {"duplicates": {"difference": change}}}
+            for change in (-0.0005, 0.0002, None)
+        ],
+    }
+    files.write_json(tmp_path / "audit.json", audit)
+    found = leaks_of(study)
+    assert found is not None
+    assert (found.count, found.total, found.worth) == (4, 500, 0.0005)
+    files.write_json(tmp_path / "audit.json", {**audit, "data_digest": "6" * 64})
+    with pytest.raises(StoreError, match="is about other images"):
+        about_data(study)
+    files.write_json(tmp_path / "audit.json", {"data_digest": DIGEST})
+    with pytest.raises(StoreError, match=r"audit\.json: not what it should be"):
+        about_data(study)

@@ -1,0 +1,152 @@
+"""Whose seeds say how much a seed moves a row, and how rows stand with and without that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modiste.evaluate.contrast import UNMOVED, Pooled, pooled
+from modiste.runs.run import Run
+from modiste.search.answers import Answers
+from modiste.search.row import Row
+from modiste.search.standing import (
+    SeedSpread,
+    lead_over,
+    seed_spreads,
+    seeds_of,
+    spread_for,
+    standing,
+)
+from modiste.search.study import Stage
+from modiste.spec.run import RunSpec
+from modiste.spec.study import StageSpec
+from tests import small
+
+NUM_IMAGES = 200
+NARROW = [[0.900, 0.905, 0.910], [0.910, 0.905, 0.905], [0.890, 0.900, 0.895]]
+
+
+def row(accuracies: Sequence[float], name: str = "", **settings: Any) -> Row:
+    """A row with one training for each accuracy; `settings` are those of its runs."""
+    dotted = {key.replace("__", "."): value for key, value in settings.items()}
+    specs = tuple(small.run_spec(dotted, seed=seed) for seed in range(len(accuracies)))
+    names = tuple(f"{name}{dotted}{accuracies}{seed}" for seed in range(len(accuracies)))
+    runs = tuple(run(accuracy, spec) for accuracy, spec in zip(accuracies, specs, strict=True))
+    return Row(name, {}, specs, names, is_chosen=True, runs=runs)
+
+
+def run(accuracy: float, spec: RunSpec) -> Any:
+    right = round(accuracy * NUM_IMAGES)
+    score = {"accuracy": accuracy, "correct": right, "total": NUM_IMAGES}
+    return SimpleNamespace(
+        spec=spec,
+        metrics={"status": "finished", "last": {"val": score}},
+        layers={"parameters": {"total": 1}},
+        right=right,
+    )
+
+
+def answers(run: Run | Any, epoch: str) -> Answers:
+    zeros_N = np.zeros(NUM_IMAGES, np.int64)
+    wrong_N = (np.arange(NUM_IMAGES) >= run.right).astype(np.int64)
+    return Answers(wrong_N, zeros_N.astype(np.float16), zeros_N, np.arange(NUM_IMAGES))
+
+
+def stage(name: str, *rows: Row) -> Stage:
+    return Stage(StageSpec(name=name), rows)
+
+
+def of(stages: Sequence[Stage], at: int, number: int = 0) -> SeedSpread | None:
+    found = seed_spreads(stages, "last")
+    return found.of(stages[at].spec.name, stages[at].rows[number])
+
+
+def test_a_stage_with_enough_repeats_of_its_own_speaks_for_itself() -> None:
+    own = stage("own", *(row(values, str(n)) for n, values in enumerate(NARROW)))
+    other = stage("other", row([0.8, 0.9, 0.85]))
+    assert of([own, other], 0) == SeedSpread(_pooled(NARROW), "stage", 3)
+
+
+def test_one_with_too_few_takes_those_of_its_family_on_the_same_data() -> None:
+    once = stage("once", row([0.9]), row([0.91], "b"))
+    twice = stage("twice", row(NARROW[0]))
+    more = stage("more", row(NARROW[1]), row(NARROW[2]))
+    everything = SeedSpread(_pooled(NARROW), "family", 3)
+    assert of([once, twice, more], 0) == everything
+    assert of([once, twice, more], 1) == everything  # two degrees of its own are too few
+
+
+def test_a_row_that_two_stages_hold_counts_once() -> None:
+    shared = row(NARROW[0])
+    found = of([stage("a", shared), stage("b", shared)], 0)
+    assert found == SeedSpread(_pooled(NARROW[:1]), "family", 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data__scaling": "raw"},
+        {"data__num_val": 20},
+        {"train__epochs": 2},
+        {"model": {"family": "cnn", "params": {"filters": [3]}}},
+    ],
+    ids=["other scaling", "other images", "other epochs", "other family"],
+)
+def test_repeats_that_are_not_comparable_say_nothing(settings: dict[str, Any]) -> None:
+    stages = [stage("once", row([0.9])), stage("other", row(NARROW[0], **settings))]
+    assert of(stages, 0) is None
+    assert of(stages, 1) == SeedSpread(_pooled(NARROW[:1]), "family", 1)
+
+
+def test_folds_are_no_seeds() -> None:
+    folded = row(NARROW[0], data__folds=3)
+    stages = [stage("once", row([0.9])), stage("cv", folded)]
+    assert of(stages, 0) is None
+    assert of(stages, 1) is None
+    found = standing(
+        stages[1], "last", answers, spread_for(stages[1], seed_spreads(stages, "last"))
+    )
+    assert found[id(folded)] == (None, None)
+    assert lead_over(stages[0].rows[0], folded, "last", answers) is None
+
+
+def test_a_row_that_scatters_far_more_has_its_own_spread_and_leaves_the_others_theirs() -> None:
+    wild = row([0.2, 0.9, 0.6], "wild")
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW * 3)]
+    own = stage("own", *rows, wild)
+    assert of([own], 0, 9) == SeedSpread(_pooled([[0.2, 0.9, 0.6]]), "row", 1)
+    assert of([own], 0, 0) == SeedSpread(_pooled(NARROW * 3), "stage", 9)
+
+
+def test_no_seed_moves_what_is_fitted_in_one_go() -> None:
+    fixed = row([0.9, 0.9, 0.9], model={"family": "majority"})
+    assert of([stage("no-network", fixed)], 0) is None
+    assert seeds_of(fixed, None) == UNMOVED
+    assert seeds_of(row([0.9]), None) is None
+
+
+def test_rows_are_compared_on_seeds_and_images_as_far_as_both_are_known() -> None:
+    once = stage("once", row([0.9], "a"), row([0.86], "b"))
+    repeated = stage("more", *(row(values, str(n)) for n, values in enumerate(NARROW)))
+    alone, known = (
+        standing(once, "last", answers, spread_for(once, seed_spreads(stages, "last")))
+        for stages in ([once], [once, repeated])
+    )
+    ids = [id(each) for each in once.rows]
+    widths = [
+        found[ids[0]].interval.high - found[ids[0]].interval.low  # type: ignore[union-attr]
+        for found in (alone, known)
+    ]
+    assert widths[0] < widths[1]
+    p_values = [found[ids[1]].standing.p_value for found in (alone, known)]  # type: ignore[union-attr]
+    assert p_values[0] < p_values[1]
+
+
+def _pooled(points: Sequence[Sequence[float]]) -> Pooled:
+    found = pooled(points)
+    assert found is not None
+    return found
