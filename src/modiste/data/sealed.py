@@ -1,13 +1,15 @@
 """The test set, behind a seal: the only code that asks a source for the part "test".
 
-Import rules forbid this module to everything but `modiste.final` and what stands above it, so
-neither training nor search can reach a test image, not even by mistake.
+Import rules forbid this module to everything but `modiste.final` and what stands above it, and a
+source opens its test part for a key that is made here alone. So neither training nor search can
+reach a test image, not even by mistake.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from modiste.data.key import Key
 from modiste.data.source import Source
 from modiste.data.types import ImageSet
 from modiste.errors import SealError
@@ -75,4 +77,4 @@ class SealedTest:
                 f"the test set of {self._source.name!r} stays closed: its ledger did not keep the "
                 f"entry (looks before: {before}, after: {after})."
             )
-        return self._source.load_part("test")
+        return self._source.load_test(Key(self._source.name, entry))

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from modiste.data.key import Key
 from modiste.data.types import ImageSet
-from modiste.errors import SpecError
+from modiste.errors import SealError, SpecError
 from modiste.spec.registry import Registry
 from modiste.spec.run import DataSpec
 
@@ -29,6 +30,43 @@ Part = Literal["train", "test"]
 Tell = Callable[[int, int], None]
 # Keys of a data spec that speak of images nobody knows beforehand.
 OWN_KEYS = ("decode", "test_share", "skip_bad", "keep_duplicates")
+Loader = Callable[[Part], ImageSet]
+
+
+class Locked:
+    """A loader that gives the part "train" to anybody, and "test" for a key alone.
+
+    Args:
+        name: Of the source.
+        load: Decodes a part.
+    """
+
+    def __init__(self, name: str, load: Loader) -> None:
+        self._name = name
+        self._load = load
+
+    def __call__(self, part: Part) -> ImageSet:
+        if part != "train":
+            raise SealError(
+                f"the part {part!r} of {self._name!r} is sealed: training and choosing have the "
+                "part 'train' alone. `modiste evaluate --final` opens the other, for a stated "
+                "reason, and counts it."
+            )
+        return self._load(part)
+
+    def named(self, name: str) -> Locked:
+        """The same for a source of that name."""
+        return Locked(name, self._load)
+
+    def open(self, key: object) -> ImageSet:
+        """The part "test".
+
+        Raises:
+            SealError: If it is the key of another source, of no entry in a ledger, or no key.
+        """
+        if isinstance(key, Key) and key.source == self._name and key.entry:
+            return self._load("test")
+        raise SealError(f"the test part of {self._name!r} does not open for {key!r}.")
 
 
 @dataclass(frozen=True)
@@ -36,12 +74,13 @@ class Source:
     """A data set that nobody has opened yet.
 
     Ordinary code calls `load_train`, which neither reads nor needs the files of the part
-    "test". `modiste.data.sealed` is the only code that asks for that part.
+    "test". That part opens for a key, which `modiste.data.sealed` alone makes.
 
     Attributes:
         name: As in a study file: ``fashion-mnist``.
         where: The folder in which a part lies; may fetch it first, never decodes it.
-        load_part: Decode and check one part. Ids are positions in the part, from 0.
+        load_part: Decode and check one part. Ids are positions in the part, from 0. It is locked
+            as soon as the source is made: asked for "test" it raises `SealError`.
         class_names: Names in the order of the labels, where they are known without reading.
         test_counts_K: Test images of each class as the publisher declares them, or None.
         is_published: Its arrays are checked by digests that stand in our code; any other source
@@ -55,7 +94,7 @@ class Source:
 
     name: str
     where: Callable[[Part], Path]
-    load_part: Callable[[Part], ImageSet]
+    load_part: Loader
     class_names: tuple[str, ...] | None = None
     test_counts_K: tuple[int, ...] | None = None
     is_published: bool = False
@@ -64,6 +103,11 @@ class Source:
     stock: Callable[[Tell], Stock] | None = None
     propose: Callable[[Mapping[str, Any], Tell], DataSpec] | None = None
 
+    def __post_init__(self) -> None:
+        load = self.load_part
+        locked = load.named(self.name) if isinstance(load, Locked) else Locked(self.name, load)
+        object.__setattr__(self, "load_part", locked)
+
     def load_train(self) -> ImageSet:
         """All images that may be trained on, role `train`.
 
@@ -71,6 +115,17 @@ class Source:
             DataError: If they are missing, damaged, or not what they say they are.
         """
         return self.load_part("train")
+
+    def load_test(self, key: Key) -> ImageSet:
+        """The test images, role `test`, for the key that the seal has made.
+
+        Raises:
+            SealError: For anything else.
+            DataError: If they are missing, damaged, or not what they say they are.
+        """
+        locked = self.load_part
+        assert isinstance(locked, Locked)
+        return locked.open(key)
 
 
 SOURCES: Registry[Callable[[Path | None], Source]] = Registry("data source", "modiste.data.sources")

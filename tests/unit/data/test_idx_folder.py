@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from modiste.data.key import Key
 from modiste.data.source import SOURCES
 from modiste.data.split import stratified
 from modiste.errors import DataError
@@ -45,7 +46,7 @@ def test_training_needs_no_test_files(tmp_path):
 def test_the_test_part_has_the_classes_of_the_training_part(tmp_path):
     write_idx(tmp_path)
     write_gzip(tmp_path / "t10k-labels-idx1-ubyte.gz", idx_bytes(np.zeros(200, np.uint8)))
-    part = SOURCES.get("idx")(tmp_path).load_part("test")
+    part = SOURCES.get("idx")(tmp_path).load_test(Key("idx", "a test of ours"))
     assert part.class_names == tuple("0123456789")
     assert part.role == "test"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from modiste.data import fetch
+from modiste.data.key import Key
 from modiste.data.published import source
 from modiste.data.source import SOURCES
 from modiste.data.sources.fashion_mnist import FASHION_MNIST
@@ -273,7 +274,7 @@ def test_train_files_under_the_names_of_test_are_named(small, host):
     shutil.copy(host.root / TRAIN_IMAGES, host.root / TEST_IMAGES)
     shutil.copy(host.root / TRAIN_LABELS, host.root / TEST_LABELS)
     with pytest.raises(DataError, match="600 images, as many as the train part"):
-        source(small, host.root).load_part("test")
+        source(small, host.root).load_test(Key(small.name, "a test of ours"))
 
 
 def test_another_number_of_images_is_named(small, tmp_path):
@@ -319,8 +320,10 @@ def test_mnist_is_told_by_its_counts(tmp_path, part):
     files = FASHION_MNIST.parts[part]
     write_gzip(tmp_path / files.labels.name, idx_bytes(labels))
     write_gzip(tmp_path / files.images.name, idx_bytes(np.zeros((len(labels), 28, 28), np.uint8)))
+    found = SOURCES.get("fashion-mnist")(tmp_path)
+    loads = {"train": found.load_train, "test": lambda: found.load_test(Key(found.name, "ours"))}
     with pytest.raises(DataError, match=r"this is MNIST .handwritten digits., not 'fashion-mnist'"):
-        SOURCES.get("fashion-mnist")(tmp_path).load_part(part)
+        loads[part]()
 
 
 @pytest.mark.parametrize(

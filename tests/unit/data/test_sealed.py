@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from modiste.data.key import Key
 from modiste.data.sealed import SealedTest
 from modiste.data.source import SOURCES, Source
 from modiste.errors import DataError, SealError
@@ -40,7 +42,9 @@ def watched(folder: Path, happened: list[str]) -> Source:
 
     def load_part(part):
         happened.append(f"load {part}")
-        return real.load_part(part)
+        return (
+            real.load_train() if part == "train" else real.load_test(Key("idx", "a test of ours"))
+        )
 
     return Source("small", where, load_part)
 
@@ -109,3 +113,40 @@ def test_a_ledger_that_lost_count_still_gets_the_entry(tmp_path):
     sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened, looks=None))
     assert len(sealed.open("final figures")) == 200
     assert "record final figures" in happened
+
+
+# --- without the seal -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES.names())
+def test_no_source_gives_its_test_part_to_whoever_asks(name, tmp_path):
+    source = SOURCES.get(name)(write_idx(tmp_path))
+    for asked in (
+        lambda: source.load_part("test"),
+        lambda: source.load_part("val"),
+        lambda: source.load_test(None),
+        lambda: source.load_test("test"),
+        lambda: source.load_test(Key("another", "entry")),
+        lambda: source.load_test(Key(name, "")),
+    ):
+        with pytest.raises(SealError, match=r"is sealed|does not open"):
+            asked()
+
+
+def test_what_is_said_names_the_way_that_is_counted(tmp_path):
+    with pytest.raises(SealError) as caught:
+        SOURCES.get("idx")(tmp_path).load_part("test")
+    assert str(caught.value) == (
+        "the part 'test' of 'idx' is sealed: training and choosing have the part 'train' alone. "
+        "`modiste evaluate --final` opens the other, for a stated reason, and counts it."
+    )
+
+
+def test_a_source_made_from_another_stays_locked_and_opens_for_its_own_key(tmp_path):
+    source = dataclasses.replace(SOURCES.get("idx")(write_idx(tmp_path)), name="renamed")
+    with pytest.raises(SealError, match="of 'renamed' is sealed"):
+        source.load_part("test")
+    with pytest.raises(SealError, match="does not open"):
+        source.load_test(Key("idx", "entry"))
+    assert len(SealedTest(source, Book([])).open("to see")) == 200
+    assert source.load_part("train").role == "train"
