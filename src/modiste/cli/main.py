@@ -27,6 +27,7 @@ from modiste.cli.verbs import (
     reproduce,
     serve,
     show,
+    speedrun,
     study,
     verify,
 )
@@ -50,6 +51,7 @@ VERBS = (
     collect,
     imported,
     audit,
+    speedrun,
     data,
 )
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."

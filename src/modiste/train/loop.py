@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from modiste.train.noise import ByteNoise
 from modiste.train.state import EpochRow, TrainState
 
 LogitsNK = npt.NDArray[np.float32]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,16 @@ def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
         yield Tick("infer", done, total)
     answer: LogitsNK = torch.cat(logits).float().cpu().numpy()
     return answer
+
+
+def to_end(steps: Generator[Tick, None, Result]) -> Result:
+    """What a generator returns, its ticks passed over."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def score(

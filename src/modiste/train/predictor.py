@@ -15,7 +15,7 @@ from modiste.data.types import ImageSet
 from modiste.errors import DataError, StoreError
 from modiste.models.build import Network
 from modiste.spec.run import RunSpec
-from modiste.train.loop import infer
+from modiste.train.loop import infer, to_end
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
@@ -77,10 +77,4 @@ class Predictor:
             np.arange(count),
             "val",
         )
-        steps = infer(self._net, Batches(images, self._preprocess))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                logits: npt.NDArray[np.float32] = end.value
-                return logits
+        return to_end(infer(self._net, Batches(images, self._preprocess)))

@@ -25,7 +25,7 @@ from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
 from modiste.spec.parts import Estimator, ModelFamily
 from modiste.spec.run import RunSpec
-from modiste.train.loop import Tick, fit, infer, score
+from modiste.train.loop import Tick, fit, infer, score, to_end
 from modiste.train.machine import device_facts, prepare
 from modiste.train.noise import kept_share
 from modiste.train.state import TrainState, is_within
@@ -78,6 +78,19 @@ class Session:
         """Train on; stop iterating at any tick, and `save` or `advance` again."""
         spec = self.spec
         return fit(spec.train, spec.seed, self.net, self._train, self._val, self.state, self._judge)
+
+    def answer(self, images: ImageSet) -> Logits:
+        """Logits of other images with the weights as they are now, averaged where the run averages.
+
+        Args:
+            images: Of the shape that it trains on.
+
+        Returns:
+            N x K.
+        """
+        self._judge.load(*self.state.judged)
+        batches = Batches(images, self._data.preprocess, self.spec.device)
+        return to_end(infer(self._judge, batches))
 
     def finish(self) -> Generator[Tick, None, RunRecord]:
         """Infer with the best and the last weights; a generator that returns the `RunRecord`."""

@@ -1,0 +1,79 @@
+"""How long Keras takes for an epoch of the reference CNN: a part of it, measured and scaled.
+
+Runs in a process of its own, because TensorFlow is told about threads once, before it computes:
+
+    python -m modiste.speedrun.keras_epoch --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+# The study's CNN 128-256-512 on 48,000 images in batches of 256.
+FILTERS, DROPOUT = (128, 256, 512), 0.25
+BATCH_SIZE, NUM_IMAGES = 256, 48_000
+STEPS = -(-NUM_IMAGES // BATCH_SIZE)
+MEASURED_STEPS = 3
+LIMIT_SECONDS = 600
+
+
+def keras_epoch_seconds(threads: int) -> float | None:
+    """Seconds for the training steps of one epoch; none where Keras or TensorFlow is not installed.
+
+    Args:
+        threads: That it may compute with.
+    """
+    if not (find_spec("keras") and find_spec("tensorflow")):
+        return None
+    told = subprocess.run(
+        [sys.executable, "-m", __name__, "--threads", str(threads)],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_SECONDS,
+    )
+    return float(json.loads(told.stdout.splitlines()[-1])["epoch_seconds"])
+
+
+def main() -> None:
+    """Measure some steps after a first one, and print the seconds of an epoch as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, required=True)
+    threads = parser.parse_args().threads
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from keras import layers
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    parts = [layers.Input((28, 28, 1))]
+    for width in FILTERS:
+        parts += [
+            layers.Conv2D(width, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.Dropout(DROPOUT),
+        ]
+    net = keras.Sequential([*parts, layers.Flatten(), layers.Dense(10, "softmax")])
+    net.compile("adam", "sparse_categorical_crossentropy", ["accuracy"], jit_compile=False)
+    count = MEASURED_STEPS * BATCH_SIZE
+    images = np.random.default_rng(0).random((count, 28, 28, 1), np.float32)
+    labels = np.arange(count) % 10
+    net.fit(images[:BATCH_SIZE], labels[:BATCH_SIZE], batch_size=BATCH_SIZE, verbose=0)
+    began = time.perf_counter()
+    net.fit(images, labels, batch_size=BATCH_SIZE, verbose=0)
+    seconds = time.perf_counter() - began
+    sys.stdout.write(json.dumps({"epoch_seconds": seconds / MEASURED_STEPS * STEPS}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Laps of a recipe, timed from arrays in memory to the logits of ten thousand images."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from modiste.data.load import TrainingData, divide
+from modiste.data.types import ImageSet
+from modiste.errors import DataError
+from modiste.runs.run import RunRecord
+from modiste.spec.run import RunSpec
+from modiste.train.loop import Tick, to_end
+from modiste.train.session import Session
+
+# As many as Fashion-MNIST has test images.
+NUM_ANSWERED = 10_000
+WARM_UP_UPDATES = 3
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One training of a recipe.
+
+    Attributes:
+        seconds: From arrays to logits: net, batches, every update, what an epoch measures on
+            validation images, and the logits of `NUM_ANSWERED` images.
+        num_right: Of the validation images, by the weights that count.
+        record: The run, to be written where somebody wants to keep it.
+    """
+
+    spec: RunSpec
+    seconds: float
+    num_right: int
+    num_val: int
+    record: RunRecord
+
+    @property
+    def accuracy(self) -> float:
+        """On the validation images."""
+        return self.num_right / self.num_val
+
+
+def run_laps(
+    specs: list[RunSpec],
+    images: ImageSet,
+    tell: Callable[[int, Tick], object] = lambda lap, tick: None,
+) -> Iterator[Lap]:
+    """Train each spec, one after another, in this process.
+
+    Before the first one its net is built and updated a few times, so that what happens once in a
+    process (kernels that are compiled, memory that is claimed) is in no lap's time.
+
+    Args:
+        specs: The laps.
+        images: All that may be trained on.
+        tell: Told after every update of which lap.
+
+    Raises:
+        DataError: If a lap diverges.
+        SpecError: If a spec does not fit the images.
+    """
+    for index, spec in enumerate(specs):
+        data = divide(images, spec.data)
+        if index == 0:
+            for _ in islice(Session(spec, data).advance(), WARM_UP_UPDATES):
+                pass
+        yield _lap(spec, data, functools.partial(tell, index))
+
+
+def _lap(spec: RunSpec, data: TrainingData, tell: Callable[[Tick], object]) -> Lap:
+    # In place of test images, which stay closed: as many, of the same size, cost the same time.
+    answered = data.source_images.take(np.arange(min(NUM_ANSWERED, len(data.source_images))), "val")
+    began = time.perf_counter()
+    session = Session(spec, data)
+    for tick in session.advance():
+        tell(tick)
+    if session.state.status != "finished":
+        raise DataError(f"seed {spec.seed}: {session.state.status} ({session.state.reason}).")
+    session.answer(answered)
+    seconds = time.perf_counter() - began
+    record = to_end(session.finish())
+    right_N = record.predictions["logits_last_NK"].argmax(axis=1) == data.val.labels_N
+    return Lap(spec, seconds, int(right_N.sum()), len(right_N), record)

@@ -1,0 +1,107 @@
+"""A recipe is raced on validation images, and looked at on test images once."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modiste.speedrun import laps
+from modiste.speedrun.recipes import open_recipe
+from tests import small
+from tests.command_line import Cli
+
+RECIPE: dict[str, Any] = {"title": "tiny", "goal": 0.5, "final_num_val": 10, "run": small.RUN}
+# Too short to be right of all images, so that runs differ.
+SHORT = {**small.RUN, "train": {"epochs": 1, "batch_size": 100}}
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
+    return path
+
+
+def test_runs_take_turns_with_three_divisions(cli: Cli, file: Path, synthetic_folder: Path) -> None:
+    file.write_text(yaml.safe_dump({**RECIPE, "run": SHORT}))
+    answer = cli(
+        "speedrun", file, "--runs", "4", "--data", synthetic_folder, "--no-keras", "--json"
+    )
+    assert answer.status == 0, answer.err
+    found = answer.json
+    assert found["part"] == "validation"
+    assert found["num_train"] == 600 - small.NUM_VAL
+    assert [(run["seed"], run["split_seed"]) for run in found["runs"]] == [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 0),
+    ]
+    figures = [run["correct"] / run["total"] for run in found["runs"]]
+    assert found["accuracy"]["mean"] == pytest.approx(sum(figures) / 4)
+    assert found["accuracy"]["low"] < found["accuracy"]["mean"] < found["accuracy"]["high"]
+    assert found["reached"] is (found["accuracy"]["mean"] >= 0.5)
+    assert found["seconds"]["least"] <= found["seconds"]["median"] <= found["seconds"]["most"]
+    assert found["keras_epoch_seconds"] is found["keras_epochs"] is None
+    assert not (Path.cwd() / "runs").exists()
+
+
+def test_one_run_has_no_interval_and_says_so_to_people(
+    cli: Cli, file: Path, synthetic_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modiste.api.speedrun.keras_epoch_seconds", lambda threads: 100.0 * threads)
+    answer = cli("speedrun", file, "--runs", "1", "--data", synthetic_folder)
+    assert answer.status == 0, answer.err
+    assert "mean of 1 run\n" in answer.out
+    assert "of one epoch of the reference CNN in Keras (100 s, from a part of it)" in answer.out
+
+
+def test_a_look_is_counted_once_and_its_seeds_follow_from_the_file(
+    cli: Cli, file: Path, synthetic_folder: Path
+) -> None:
+    words = [
+        *("speedrun", file, "--runs", "2", "--final", "--data", synthetic_folder, "--no-keras"),
+        *("--log", "looks.csv", "--json"),
+    ]
+    refused = cli(*words)
+    assert refused.status == 2
+    assert "--reason" in refused.err
+    answer = cli(*words, "--reason", "is it so?")
+    assert answer.status == 0, answer.err
+    found = answer.json
+    assert (found["part"], found["looks"], found["num_train"]) == ("test", 1, 590)
+    assert [run["seed"] for run in found["runs"]] == open_recipe(str(file)).seeds(2)
+    assert all(run["total"] == 200 for run in found["runs"])
+
+    again = cli(*words, "--reason", "once more").json
+    assert (again["looks"], again["opened_at"]) == (1, found["opened_at"])
+    assert [run["correct"] for run in again["runs"]] == [run["correct"] for run in found["runs"]]
+
+    with Path("looks.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["reason"] for row in rows] == ["is it so?"]
+    assert rows[0]["sha256"] == found["sha256"]
+    assert float(rows[0]["accuracy"]) == pytest.approx(found["accuracy"]["mean"], abs=1e-5)
+
+
+def test_the_answers_are_those_of_the_weights_that_count(synthetic_folder: Path) -> None:
+    values = {**small.RUN, "train": {**small.RUN["train"], "averaging": {"decay": 0.5}}}
+    images = small.images()
+    spec = small.RunSpec.parse(values)
+    (lap,) = laps.run_laps([spec], images)
+    last = lap.record.metrics["last"]["val"]
+    assert (lap.num_right, lap.num_val) == (last["correct"], last["total"])
+
+
+def test_what_diverges_is_no_lap(cli: Cli, file: Path, synthetic_folder: Path) -> None:
+    bad = yaml.safe_load(file.read_text())
+    bad["run"]["train"]["optimizer"] = {"name": "sgd", "learning_rate": 1e30}
+    file.write_text(yaml.safe_dump(bad))
+    answer = cli("speedrun", file, "--data", synthetic_folder, "--no-keras")
+    assert answer.status == 2
+    assert "seed 0: diverged" in answer.err
