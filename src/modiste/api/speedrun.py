@@ -19,6 +19,7 @@ from modiste.errors import SealError, SpecError
 from modiste.final.look import Candidate
 from modiste.runs.environment import environment
 from modiste.runs.run import Run, write_run
+from modiste.search.stopwatch import seconds_for_one
 from modiste.speedrun.keras_epoch import keras_epoch_seconds
 from modiste.speedrun.laps import Lap, run_laps
 from modiste.speedrun.recipes import RecipeFile, open_recipe
@@ -79,8 +80,9 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         tell: Told of each run, of how many, and how it stands.
 
     Returns:
-        ``part``, ``accuracy`` (mean over the runs, standard deviation, 95 % interval), ``seconds``
-        (median, least, most), ``runs``, ``goal`` and whether it was ``reached``, and
+        ``parameters``, ``flops`` (forward, of one image), ``latency`` (seconds for one image on one
+        thread), ``part``, ``accuracy`` (mean over the runs, standard deviation, 95 % interval),
+        ``seconds`` (median, least, most), ``runs``, ``goal`` and whether it was ``reached``, and
         ``keras_epoch_seconds`` (none without Keras) with ``keras_epochs``, the median as a multiple
         of it.
 
@@ -112,9 +114,9 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
                 lambda lap, tick: tell(lap, runs, f"{tick.phase} {tick.done} of {tick.total}"),
             )
         )
-    if with_keras and epochs[0] is not None:
-        epochs.append(_keras(threads, tell, runs))
-    found = _summary(recipe, laps, [epoch for epoch in epochs if epoch is not None])
+        if with_keras and epochs[0] is not None:
+            epochs.append(_keras(threads, tell, runs))
+        found = _summary(recipe, laps, [epoch for epoch in epochs if epoch is not None])
     if final:
         folder = (
             Path(out) if out else Path("runs/speedruns") / f"{recipe.name}-{recipe.sha256[:12]}"
@@ -131,6 +133,7 @@ def _keras(threads: int, tell: Tell, runs: int) -> float | None:
 
 
 def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -> dict[str, Any]:
+    first = laps[0].record
     seconds = [lap.seconds for lap in laps]
     keras = statistics.fmean(epochs) if epochs else None
     median = statistics.median(seconds)
@@ -141,8 +144,10 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
         "sha256": recipe.sha256,
         "goal": recipe.recipe.goal,
         "part": "validation",
-        "num_train": laps[0].record.metrics["num_train"],
-        "parameters": laps[0].record.layers["parameters"]["total"],
+        "num_train": first.metrics["num_train"],
+        "parameters": first.layers["parameters"]["total"],
+        "flops": first.layers["flops_forward"],
+        "latency": seconds_for_one(laps[0].spec, first.layers),
         "epochs": laps[0].spec.train.epochs,
         **_accuracy([lap.accuracy for lap in laps], recipe.recipe.goal),
         "seconds": {"median": median, "least": min(seconds), "most": max(seconds)},

@@ -18,6 +18,7 @@ from modiste.cli.verbs import (
     describe,
     evaluate,
     export,
+    frontier,
     imported,
     init,
     leaderboard,
@@ -52,6 +53,7 @@ VERBS = (
     imported,
     audit,
     speedrun,
+    frontier,
     data,
 )
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."

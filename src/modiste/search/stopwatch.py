@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -12,6 +14,7 @@ from modiste.models.build import Network
 from modiste.runs.run import Run
 from modiste.search import latency
 from modiste.spec.parts import ModelFamily
+from modiste.spec.run import RunSpec
 from modiste.train.machine import prepare
 
 # Inferences of one image: the first ones make what is made once, the others are timed.
@@ -27,15 +30,21 @@ def measure(study_folder: Path, run: Run) -> None:
     known = latency.read(study_folder)
     net = latency.net_of(run)
     if net not in known and isinstance(run.spec.model.params, ModelFamily):
-        latency.write(study_folder, {**known, net: _seconds(run)})
+        latency.write(study_folder, {**known, net: seconds_for_one(run.spec, run.layers)})
 
 
-def _seconds(run: Run) -> float:
-    height, width, channels = run.layers["input_shape"]
-    params, shape_CHW = run.spec.model.net, (channels, height, width)
+def seconds_for_one(spec: RunSpec, layers: Mapping[str, Any]) -> float:
+    """Seconds for one image on one thread, the median of some.
+
+    Args:
+        spec: Whose net.
+        layers: The layer table of its run, with input shape and classes.
+    """
+    height, width, channels = layers["input_shape"]
+    params, shape_CHW = spec.model.net, (channels, height, width)
     prepare(threads=1)
-    layers = params.layers(shape_CHW, len(run.layers["class_names"]))
-    net = Network(layers, shape_CHW, params.initialisation, views=params.views)
+    described = params.layers(shape_CHW, len(layers["class_names"]))
+    net = Network(described, shape_CHW, params.initialisation, views=params.views)
     image_NCHW = torch.zeros(1, *shape_CHW)
     seconds = []
     with torch.inference_mode():

@@ -1,0 +1,68 @@
+"""Accuracy against its costs, over studies, recipes and what others published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modiste.errors import StoreError
+from modiste.report.frontier.draw import draw
+from modiste.report.frontier.points import (
+    Point,
+    known_elsewhere,
+    of_leaderboard,
+    of_publication,
+    of_speedrun,
+    table,
+)
+from modiste.runs import files
+from modiste.search.study import Study
+from modiste.search.table import Table
+
+DATA = "fashion-mnist"
+
+
+def frontier(
+    studies: Iterable[str | Path] = (),
+    speedruns: Iterable[str | Path] = (),
+    out: str | Path = "frontier",
+) -> tuple[Table, list[Path]]:
+    """Draw accuracy against parameters, FLOPs, training time and latency.
+
+    Args:
+        studies: Study folders: their finished rows, on validation images, and the test accuracies
+            that they are compared with.
+        speedruns: Files that hold what `modiste speedrun --json` printed.
+        out: The folder for `frontier.svg`, `frontier.png`, `frontier.csv` and `frontier.md`.
+
+    Returns:
+        A line for each point, and the files.
+
+    Raises:
+        StoreError: If there is nothing to draw, or a file is not what it should be.
+    """
+    points: list[Point] = []
+    data = set()
+    for folder in studies:
+        study = Study.open(folder)
+        points += of_leaderboard(study.table()) + of_publication(study.published)
+        data |= {
+            spec.data.name for stage in study.stages() for row in stage.rows for spec in row.specs
+        }
+    for file in speedruns:
+        points.append(of_speedrun(files.read_json(Path(file))))
+        data.add(DATA)
+    if not points:
+        raise StoreError("nothing to draw: name a study folder, or --speedruns FILE.")
+    if len(data) > 1:
+        raise StoreError(
+            f"these are of several data sets ({', '.join(sorted(data))}): draw each alone."
+        )
+    if data == {DATA}:
+        points += known_elsewhere()
+    found, folder = table(points), Path(out)
+    paths = draw(points, f"{', '.join(data)}: accuracy against what it costs", folder)
+    for name, text in (("frontier.csv", found.csv()), ("frontier.md", found.markdown())):
+        files.write_bytes(folder / name, text.encode())
+        paths.append(folder / name)
+    return found, paths

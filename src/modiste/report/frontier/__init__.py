@@ -1,0 +1,1 @@
+"""Accuracy against what it costs: parameters, FLOPs, training time, latency."""
