@@ -45,5 +45,5 @@ fix: setup ## format, and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## speed against plain PyTorch, paired
+bench: setup ## speed: steps beside PyTorch, what is outside them, a speedrun; under 5 minutes
 	@$(BIN)/python -m benchmarks
