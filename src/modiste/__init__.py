@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from modiste.api.exporting import export_model as export_model
     from modiste.api.fitting import compare as compare
     from modiste.api.fitting import fit as fit
+    from modiste.api.fitting import fit_many as fit_many
     from modiste.api.fitting import load as load
     from modiste.api.fitting import look as look
+    from modiste.api.frontier import frontier as frontier
     from modiste.api.imported import import_study as import_study
     from modiste.api.init import init_study as init_study
     from modiste.api.plan import plan_study as plan_study
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from modiste.api.reproduce import reproduce as reproduce
     from modiste.api.results import Evaluation as Evaluation
     from modiste.api.results import Predictions as Predictions
+    from modiste.api.speedrun import speedrun as speedrun
     from modiste.api.study import run_study as run_study
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run
@@ -52,6 +55,9 @@ _HOMES = {
     "from_arrays": "modiste.api.data",
     "look": "modiste.api.fitting",
     "fit": "modiste.api.fitting",
+    "fit_many": "modiste.api.fitting",
+    "frontier": "modiste.api.frontier",
+    "speedrun": "modiste.api.speedrun",
     "compare": "modiste.api.fitting",
     "evaluate": "modiste.api.evaluation",
     "export_model": "modiste.api.exporting",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from modiste.speedrun import laps
-from modiste.speedrun.recipes import open_recipe
+from modiste.recipes import laps
+from modiste.recipes.files import open_recipe
 from tests import small
 from tests.command_line import Cli
 

@@ -13,7 +13,10 @@ from modiste.data.source import SOURCES
 from modiste.report.data_figures import render
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import RunSpec
+from modiste.spec.settings import assign
+from modiste.train.loop import to_end
 from modiste.train.machine import put_back
+from modiste.train.population import run_population
 from modiste.train.work import Task, Worker
 
 
@@ -111,6 +114,80 @@ def fit(
             bar.finish(outcome.record.metrics)
         write_run(outcome.record, place)
     return Run(place)
+
+
+def fit_many(
+    data: TrainingData,
+    model: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
+    train: Mapping[str, Any] | None = None,
+    *,
+    preset: str = "keras",
+    threads: int = 1,
+    device: str = "cpu",
+    folder: str | Path = "runs/fits",
+) -> list[Run]:
+    """Train many models of equal shape at once, as one batched model; open those that are there.
+
+    Made for a GPU, which one small net leaves idle. Each comes out as it does alone, to rounding:
+    same batches, same noise, early stopping of its own.
+
+    Args:
+        data: From `load`.
+        model: What all have in common, as for `fit`.
+        points: What sets each apart, under full keys: ``{"seed": 3}``,
+            ``{"train.optimizer.learning_rate": 0.01, "model.params.dropout": 0.2}``.
+        train: What all have in common, as for `fit`.
+        preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
+        threads: To compute with.
+        device: ``cpu`` or ``cuda``.
+        folder: Holds one run folder for each fingerprint.
+
+    Returns:
+        The runs, in the order of the points.
+
+    Raises:
+        SpecError: If a key or a value makes no sense, or they cannot be trained as one: nets of
+            different shapes, or different batch sizes, augmentations or losses.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from modiste import from_arrays
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+        >>> data = from_arrays(pixels, np.arange(60) % 2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     runs = fit_many(
+        ...         data,
+        ...         {"family": "mlp", "params": {"hidden": [4]}},
+        ...         [{"seed": seed} for seed in range(3)],
+        ...         {"epochs": 1},
+        ...         folder=folder,
+        ...     )
+        ...     print([run.spec.seed for run in runs])
+        [0, 1, 2]
+    """
+    base = {
+        "preset": preset,
+        "data": data.spec.to_dict(),
+        "model": dict(model),
+        "train": dict(train or {}),
+        "threads": threads,
+        "device": device,
+    }
+    specs = [RunSpec.parse(assign(base, dict(point))) for point in points]
+    places = [Path(folder) / spec.fingerprint(data.digest)[:16] for spec in specs]
+    todo = {
+        place: spec
+        for place, spec in zip(places, specs, strict=True)
+        if not (place / "manifest.json").is_file()
+    }
+    if todo:
+        with put_back():
+            records = to_end(run_population(list(todo.values()), data))
+        for place, record in zip(todo, records, strict=True):
+            write_run(record, place)
+    return [Run(place) for place in places]
 
 
 def compare(runs: Iterable[Run], names: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -17,12 +17,12 @@ from modiste.api.study import look_at_runs
 from modiste.atomic import write_whole
 from modiste.errors import SealError, SpecError
 from modiste.final.look import Candidate
+from modiste.recipes.files import RecipeFile, open_recipe
+from modiste.recipes.keras_epoch import keras_epoch_seconds
+from modiste.recipes.laps import Lap, run_laps
 from modiste.runs.environment import environment
 from modiste.runs.run import Run, write_run
 from modiste.search.stopwatch import seconds_for_one
-from modiste.speedrun.keras_epoch import keras_epoch_seconds
-from modiste.speedrun.laps import Lap, run_laps
-from modiste.speedrun.recipes import RecipeFile, open_recipe
 from modiste.train.machine import put_back
 
 NUM_SPLITS = 3

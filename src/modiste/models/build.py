@@ -13,14 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modiste import seeds
 from modiste.kernels.ops import BlockShape, Kept, Kernels
 from modiste.models.fused import Block, leading_block, suits_conv1
+from modiste.models.initialise import initialise
 from modiste.models.layers import (
     Activate,
     BatchNorm,
@@ -104,6 +103,9 @@ class Network:
         views: What an answer is the mean of, where the net only infers.
 
     Attributes:
+        layers: From the image to the logits.
+        shape_CHW: Of one image.
+        views: What an answer is the mean of.
         weights: All trainable weights; move it in place.
         statistics: All moving means and variances.
         parameters: Views of `weights`, one for each tensor, which gradients are taken for.
@@ -124,7 +126,9 @@ class Network:
         kernels: Kernels | None = None,
         views: Views = "one",
     ) -> None:
-        self._views = views
+        self.views = views
+        self.layers = tuple(layers)
+        self.shape_CHW = shape_CHW
         shapes = [shape_CHW]
         for layer in layers:
             shapes.append(layer.output_shape(shapes[-1]))
@@ -160,7 +164,7 @@ class Network:
             noise: Given in training: dropout acts, batch norm uses the batch and moves its
                 statistics. Without it the net only infers.
         """
-        if noise is None and self._views == "mirror":
+        if noise is None and self.views == "mirror":
             return (self._logits(images, None) + self._logits(images.flip(3), None)) / 2.0
         return self._logits(images, noise)
 
@@ -200,7 +204,7 @@ class Network:
         start = 0
         for grad, parameter in zip(grads, self.parameters, strict=True):
             stop = start + parameter.numel()
-            _as_kernel(out[start:stop], parameter.shape).copy_(grad)
+            as_kernel(out[start:stop], parameter.shape).copy_(grad)
             start = stop
         return out
 
@@ -208,14 +212,14 @@ class Network:
         stop = self._weights_used + math.prod(shape)
         place = slice(self._weights_used, stop)
         self._weights_used = stop
-        full = _as_kernel(self.weights[place], shape).detach()
+        full = as_kernel(self.weights[place], shape).detach()
         self.layout.append(Slot(name, tuple(shape), place.start, place.stop))
         self._full.append(full)
         # What belongs to a channel or a unit is small and delicate: it is never rounded.
         if self._low is None or len(shape) == 1:
             weight = Weight(full.detach().requires_grad_())
         else:
-            low = _as_kernel(self._low[place], shape).detach().requires_grad_()
+            low = as_kernel(self._low[place], shape).detach().requires_grad_()
             weight = Weight(full, low)
         self.parameters.append(weight.trained)
         return weight
@@ -255,7 +259,7 @@ class Network:
             case Residual():
                 return _residual(self._steps_of(inner_places(place)))
             case MaxPool() as layer:
-                return _max_pool(layer, shape)
+                return max_pool(layer, shape)
         return _without_weights(place.layer, index)
 
     def _block(self, block: Block) -> Step:
@@ -308,7 +312,7 @@ class Network:
         kernel, kernels = layer.kernel, self._kernels
         weight = self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel)
         bias = self._weight(f"{name}.bias", layer.filters) if layer.has_bias else None
-        convolve = _conv(layer, shape)
+        convolve = convolution(layer, shape)
         is_conv1 = kernels is not None and suits_conv1(layer, shape)
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:
@@ -338,48 +342,16 @@ def _with_last(layout: Sequence[Slot]) -> list[Slot]:
     ]
 
 
-def initialise(named: dict[str, Tensor], initialisation: Initialisation, seed: int) -> None:
-    """Fill kernels, biases, scales and shifts in place, each from a stream of its own.
+def as_kernel(flat: Tensor, shape: Sequence[int]) -> Tensor:
+    """A view of a flat vector by this shape; kernels lie as O x kH x kW x I in memory.
 
-    Args:
-        named: Kernels end in ``.weight`` and are (units, inputs) or O x I x kH x kW.
-        initialisation: ``glorot_uniform``: within sqrt(6 / (fan in + fan out)), biases 0.
-            ``kaiming_uniform``: kernels and biases within 1 / sqrt(fan in), as PyTorch's layers
-            start. ``he_normal``: deviation sqrt(2 / fan in), biases 0.
-        seed: Of the run.
-
-    Source:
-        Glorot and Bengio, AISTATS 2010, eq. 16; He et al., arXiv:1502.01852, eq. 10.
+    Of several vectors, ``... x length``, the same of each: ``... x shape``.
     """
-    fan_in = 1
-    for index, (name, tensor) in enumerate(named.items()):
-        chance = seeds.generator(seed, "init", index)
-        shape = tuple(tensor.shape)
-        if name.endswith(".weight"):
-            area = math.prod(shape[2:])
-            fan_in, fan_out = shape[1] * area, shape[0] * area
-            if initialisation == "glorot_uniform":
-                limit = math.sqrt(6.0 / (fan_in + fan_out))
-                values = chance.uniform(-limit, limit, shape)
-            elif initialisation == "he_normal":
-                values = chance.normal(0.0, math.sqrt(2.0 / fan_in), shape)
-            else:
-                limit = 1.0 / math.sqrt(fan_in)
-                values = chance.uniform(-limit, limit, shape)
-        elif name.endswith(".bias") and initialisation == "kaiming_uniform":
-            limit = 1.0 / math.sqrt(fan_in)
-            values = chance.uniform(-limit, limit, shape)
-        else:
-            values = np.full(shape, 1.0 if name.endswith(".scale") else 0.0)
-        tensor.copy_(torch.from_numpy(values))
-
-
-def _as_kernel(flat: Tensor, shape: Sequence[int]) -> Tensor:
-    """A view of a flat vector by this shape; kernels lie as O x kH x kW x I in memory."""
+    front = flat.shape[:-1]
     if len(shape) != 4:
-        return flat.view(tuple(shape))
+        return flat.view(*front, *shape)
     outputs, inputs, height, width = shape
-    return flat.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+    return flat.view(*front, outputs, height, width, inputs).movedim(-1, -3)
 
 
 def _flatten(values: Tensor, noise: Noise | None) -> Tensor:
@@ -419,8 +391,16 @@ def _dense(weight: Weight, bias: Weight, activate: Callable[[Tensor], Tensor]) -
     return lambda values, noise: activate(F.linear(values, weight.like(values), bias.like(values)))
 
 
-def _conv(layer: Conv, shape: Shape) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """The convolution alone, of values with a weight and perhaps a bias."""
+def convolution(
+    layer: Conv, shape: Shape, groups: int = 1
+) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """The convolution alone, of values with a weight and perhaps a bias.
+
+    Args:
+        layer: What it is.
+        shape: Of what comes into one group, C x H x W.
+        groups: So many side by side, each on its own channels.
+    """
     span = (layer.kernel - 1) * layer.dilation + 1
     pads = [(0, 0), (0, 0)]
     if layer.padding == "same":
@@ -433,16 +413,17 @@ def _conv(layer: Conv, shape: Shape) -> Callable[[Tensor, Tensor, Tensor | None]
         if layer.kernel == 1 and stride > 1:
             # oneDNN issue 6035: strided 1x1 convolutions of few channels give wrong gradients
             # in this layout. Taking every stride-th pixel first is the same arithmetic.
-            return F.conv2d(values[:, :, ::stride, ::stride], weight, bias)
+            return F.conv2d(values[:, :, ::stride, ::stride], weight, bias, groups=groups)
         if is_even:
-            return F.conv2d(values, weight, bias, stride, (top, left), dilation)
+            return F.conv2d(values, weight, bias, stride, (top, left), dilation, groups)
         values = F.pad(values, (left, right, top, bottom))
-        return F.conv2d(values, weight, bias, stride, 0, dilation)
+        return F.conv2d(values, weight, bias, stride, 0, dilation, groups)
 
     return convolve
 
 
-def _max_pool(layer: MaxPool, shape: Shape) -> Step:
+def max_pool(layer: MaxPool, shape: Shape) -> Step:
+    """The pooling of values whose images have that height and width, however many channels."""
     size, stride = layer.size, layer.stride
     if layer.padding == "valid" or size == stride:
         # Windows that do not overlap: 'same' is rounding up, with nothing to pad before.

@@ -42,7 +42,7 @@ class ModelFamily(Family):
     """The hyperparameters of a family of nets, and the list of layers they stand for.
 
     Attributes:
-        initialisation: How kernels and biases start; see `modiste.models.build.initialise`.
+        initialisation: How kernels and biases start; see `modiste.models.initialise`.
         views: What an answer is the mean of: the logits of the image alone (``one``), or of it and
             its mirror image (``mirror``), which takes twice the time. Training sees one.
     """
@@ -149,10 +149,15 @@ class Optimizer(Spec):
     operations, each one pass over memory, and needs no list of parameters. Defaults that differ
     between Keras and PyTorch stand in `preset_defaults`; every such choice is a field of its
     own, so a rule never asks which preset it serves.
+
+    Attributes:
+        is_elementwise: Whether each weight moves by its own gradient and state alone, so that the
+            vectors of several nets may be moved as one.
     """
 
     name: str
     learning_rate: LearningRate
+    is_elementwise: ClassVar[bool] = True
 
     @abstractmethod
     def start(self, weights: Tensor) -> State:

@@ -83,7 +83,7 @@ def fit(
             # Asking a GPU for a number makes it wait, so there the whole epoch is asked at once.
             is_asked = not images.is_cuda or state.step == num_steps
             if is_asked and not math.isfinite(float(state.sums[0])):
-                _diverge(state, rate, "training loss")
+                diverge(state, rate, "training loss")
                 return
             yield Tick("train", state.step, num_steps)
 
@@ -103,7 +103,7 @@ def fit(
         )
         clock = now
         if not math.isfinite(val_loss):
-            _diverge(state, row.learning_rate, "validation loss")
+            diverge(state, row.learning_rate, "validation loss")
             return
         end_epoch(spec, state, row)
 
@@ -175,7 +175,8 @@ def rate_of(spec: TrainSpec, state: TrainState, num_steps: int) -> float:
     return spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
 
 
-def _diverge(state: TrainState, rate: float, what: str) -> None:
+def diverge(state: TrainState, rate: float, what: str) -> None:
+    """End a run whose numbers are none any more, and say where."""
     last = state.history[-1].train_loss if state.history else None
     state.status = "diverged"
     state.reason = (

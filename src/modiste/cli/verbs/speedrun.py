@@ -74,7 +74,7 @@ def command(
 
 def _list(*, json: bool) -> None:
     from modiste.cli.output import print_columns, print_json
-    from modiste.speedrun.recipes import every_recipe
+    from modiste.recipes.files import every_recipe
 
     files = list(every_recipe())
     if json:

@@ -51,6 +51,8 @@ class Muon(Optimizer):
     beta_2: float = Field(0.999, ge=0, lt=1)
     epsilon: float = Field(1e-8, gt=0)
 
+    is_elementwise = False
+
     @property
     def epsilon_hat(self) -> bool:
         """For the step that it shares with Adam."""

@@ -11,7 +11,7 @@ from modiste.errors import SpecError, did_you_mean
 from modiste.spec.files import read_yaml
 from modiste.spec.recipe import Recipe
 
-FOLDER = Path(__file__).parent / "recipes"
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)

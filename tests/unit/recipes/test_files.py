@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from modiste.errors import SpecError
+from modiste.recipes.files import every_recipe, open_recipe
 from modiste.spec.recipe import Recipe
-from modiste.speedrun.recipes import every_recipe, open_recipe
 from tests import small
 
 RECIPE: dict[str, Any] = {"title": "tiny", "goal": 0.5, "final_num_val": 10, "run": small.RUN}

@@ -2,7 +2,7 @@
 
 Runs in a process of its own, because TensorFlow is told about threads once, before it computes:
 
-    python -m modiste.speedrun.keras_epoch --threads 2
+    python -m modiste.recipes.keras_epoch --threads 2
 """
 
 from __future__ import annotations

@@ -1,0 +1,288 @@
+"""Many runs of equal shape trained as one: the loop of `modiste.train.loop`, for all at once.
+
+Members differ in seed, optimizer, rates, schedule, early stopping and dropout. Each is trained as
+it would be alone: on the same batches, with the same noise, by the same rules. Only the order in
+which a sum is taken may differ, so a member alone and one of many agree to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modiste.data.batches import INFERENCE_BATCH, Batches
+from modiste.data.load import TrainingData
+from modiste.errors import SpecError
+from modiste.models.build import Network
+from modiste.models.population import Population
+from modiste.runs.run import RunRecord
+from modiste.spec.parts import Moment
+from modiste.spec.run import RunSpec, TrainSpec
+from modiste.train.loop import Tick, diverge, end_epoch, rate_of, score
+from modiste.train.loss import class_weights
+from modiste.train.machine import prepare
+from modiste.train.noise import ByteNoise
+from modiste.train.session import Session, network, start
+from modiste.train.state import EpochRow, TrainState
+
+# What all members must have in common, beside the shape of their nets.
+COMMON = ("batch_size", "label_smoothing", "class_weights", "precision", "augment")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a population, at its start or at the end of an epoch.
+
+    Attributes:
+        net: Which `state` moves; what it holds is right after each epoch.
+    """
+
+    spec: TrainSpec
+    seed: int
+    net: Network
+    state: TrainState
+
+
+def fit_population(members: Sequence[Member], train: Batches, val: Batches) -> Iterator[Tick]:
+    """Train all members to their ends, moving their states in place.
+
+    An epoch's seconds are shared out evenly among those that trained in it.
+
+    Yields after every update and every inferred batch; states can be saved whenever an epoch has
+    ended.
+
+    Raises:
+        SpecError: If they cannot be trained as one; says in what they differ.
+    """
+    _need_common(members)
+    while running := [member for member in members if member.state.status == "running"]:
+        group = _Group(running, train, val)
+        while all(member.state.status == "running" for member in running):
+            yield from group.epoch()
+
+
+def run_population(
+    specs: Sequence[RunSpec], data: TrainingData
+) -> Generator[Tick, None, list[RunRecord]]:
+    """Train runs of one data set as one, and say what came out; a generator that returns records.
+
+    Their environments say how many there were, because the last bits depend on it.
+
+    Args:
+        specs: The runs, on one device.
+        data: Of all of them.
+
+    Raises:
+        SpecError: If they cannot be trained as one.
+    """
+    first = specs[0]
+    if any((spec.data, spec.device) != (first.data, first.device) for spec in specs):
+        raise SpecError("runs that are trained as one must agree in `data` and `device`.")
+    prepare(first.threads)
+    train, val = (Batches(part, data.preprocess, first.device) for part in (data.train, data.val))
+    members = []
+    for spec in specs:
+        net = network(spec, data.train)
+        members.append(Member(spec.train, spec.seed, net, start(spec, net)))
+    yield from fit_population(members, train, val)
+    records = []
+    for spec, member in zip(specs, members, strict=True):
+        checkpoint = member.state.dump(spec.whole.fingerprint(data.digest))
+        record = yield from Session(spec, data, checkpoint).finish()
+        environment = {**record.environment, "population": len(specs)}
+        records.append(replace(record, environment=environment))
+    return records
+
+
+class _Group:
+    """Members that are still running, and their vectors side by side."""
+
+    def __init__(self, members: Sequence[Member], train: Batches, val: Batches) -> None:
+        self._members, self._train, self._val = members, train, val
+        self._nets = Population([member.net for member in members])
+        self._blocks = [
+            _Block(rows, members[rows.start : rows.stop]) for rows in _neighbours(members)
+        ]
+        self._num_steps = train.num_batches(members[0].spec.batch_size)
+        self._weights_K = class_weights(members[0].spec, train.labels)
+
+    def epoch(self) -> Iterator[Tick]:
+        """One epoch of all members, and what it says of each."""
+        members, nets = self._members, self._nets
+        number = members[0].state.epoch
+        began = time.perf_counter()
+        grads = torch.empty_like(nets.weights)
+        sums_P2 = torch.zeros(len(members), 2, dtype=torch.float64, device=grads.device)
+        orders = [self._train.order(member.seed, number) for member in members]
+        for step in range(self._num_steps):
+            update = number * self._num_steps + step
+            images_PNCHW, labels_PN = self._take(orders, step, update, number)
+
+            logits_PNK = nets(images_PNCHW, [ByteNoise(member.seed, update) for member in members])
+            losses_P = self._losses(logits_PNK, labels_PN)
+            nets.gather(torch.autograd.grad(losses_P.sum(), nets.parameters), out=grads)
+            for block in self._blocks:
+                block.move(nets, grads, update, self._num_steps)
+
+            with torch.no_grad():
+                sums_P2[:, 0] += losses_P * labels_PN.shape[1]
+                sums_P2[:, 1] += (logits_PNK.argmax(2) == labels_PN).sum(1)
+            yield Tick("train", step + 1, self._num_steps)
+        logits_PMK = yield from self._infer()
+        self._hand_back()
+        seconds = (time.perf_counter() - began) / len(members)
+        for member, sums_2, logits_MK in zip(members, sums_P2, logits_PMK, strict=True):
+            self._end(member, sums_2, logits_MK, seconds)
+
+    def _take(
+        self, orders: Sequence[Tensor], step: int, update: int, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Each member's batch: P x N x C x H x W, and P x N."""
+        spec = self._members[0].spec
+        start = step * spec.batch_size
+        which = [order[start : start + spec.batch_size] for order in orders]
+        if spec.augment:
+            parts = [
+                self._train.take(one, spec.augment, member.seed, update, epoch)
+                for one, member in zip(which, self._members, strict=True)
+            ]
+            images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+        else:
+            images, labels = self._train.take(torch.cat(which))
+        size = len(orders), len(which[0])
+        return images.view(*size, *images.shape[1:]), labels.view(size)
+
+    def _losses(self, logits_PNK: Tensor, labels_PN: Tensor) -> Tensor:
+        """The mean loss of each member's batch."""
+        losses = F.cross_entropy(
+            logits_PNK.flatten(0, 1),
+            labels_PN.flatten(),
+            label_smoothing=self._members[0].spec.label_smoothing,
+            reduction="none",
+        ).view(labels_PN.shape)
+        if self._weights_K is not None:
+            losses = losses * self._weights_K[labels_PN]
+        return losses.mean(1)
+
+    def _infer(self) -> Generator[Tick, None, npt.NDArray[np.float32]]:
+        """Logits of all validation images, P x M x K, in inference mode."""
+        total, parts = self._val.num_batches(INFERENCE_BATCH), []
+        for done, (images, _) in enumerate(self._val.in_order(), start=1):
+            with torch.inference_mode():
+                parts.append(self._nets(images.expand(len(self._members), *images.shape)))
+            yield Tick("infer", done, total)
+        logits: npt.NDArray[np.float32] = torch.cat(parts, 1).float().cpu().numpy()
+        return logits
+
+    def _hand_back(self) -> None:
+        """Give every member its own vectors, as they are now."""
+        rows = zip(self._members, self._nets.weights, self._nets.statistics, strict=True)
+        for member, weights, statistics in rows:
+            member.net.load(weights, statistics)
+        for block in self._blocks:
+            block.hand_back()
+
+    def _end(
+        self, member: Member, sums_2: Tensor, logits_MK: npt.NDArray[np.float32], seconds: float
+    ) -> None:
+        """What an epoch of the loop ends with, for one member."""
+        state = member.state
+        state.update += self._num_steps
+        loss_sum, correct = sums_2.tolist()
+        rate = rate_of(member.spec, state, self._num_steps)
+        if not math.isfinite(loss_sum):
+            diverge(state, rate, "training loss")
+            return
+        val_loss, val_accuracy = score(logits_MK, self._val.labels.cpu().numpy())
+        if not math.isfinite(val_loss):
+            diverge(state, rate, "validation loss")
+            return
+        row = EpochRow(
+            epoch=state.epoch + 1,
+            train_loss=loss_sum / len(self._train),
+            train_accuracy=correct / len(self._train),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=rate,
+            seconds=seconds,
+        )
+        end_epoch(member.spec, state, row)
+
+
+class _Block:
+    """Neighbours with equal optimizers: their vectors are rows of one matrix."""
+
+    def __init__(self, rows: range, members: Sequence[Member]) -> None:
+        self._rows, self._members = rows, members
+        first = members[0].state.optimizer
+        self._state = {
+            name: torch.stack([member.state.optimizer[name] for member in members])
+            for name in first
+        }
+
+    def move(self, nets: Population, grads: Tensor, update: int, num_steps: int) -> None:
+        """One update of each; those whose rates are equal, too, are moved as one vector."""
+        rule = self._members[0].spec.optimizer
+        rates = [_rate(member, num_steps, update) for member in self._members]
+        stop = 0
+        for rate, equal in groupby(rates):
+            start, stop = stop, stop + len(list(equal))
+            rows = slice(self._rows.start + start, self._rows.start + stop)
+            rule.update(
+                nets.weights[rows].view(-1),
+                grads[rows].view(-1),
+                {name: matrix[start:stop].view(-1) for name, matrix in self._state.items()},
+                update + 1,
+                rate,
+                nets.layout if len(self._members) == 1 else (),
+            )
+
+    def hand_back(self) -> None:
+        """Give every member its optimizer's vectors, as they are now."""
+        for place, member in enumerate(self._members):
+            for name, matrix in self._state.items():
+                member.state.optimizer[name].copy_(matrix[place])
+
+
+def _neighbours(members: Sequence[Member]) -> Iterator[range]:
+    """Rows whose optimizers are equal and move each weight by itself; else rows one by one."""
+    stop = 0
+    for rule, equal in groupby(member.spec.optimizer for member in members):
+        start, stop = stop, stop + len(list(equal))
+        if rule.is_elementwise:
+            yield range(start, stop)
+        else:
+            yield from (range(row, row + 1) for row in range(start, stop))
+
+
+def _rate(member: Member, num_steps: int, update: int) -> float:
+    spec = member.spec
+    moment = Moment(update, num_steps, spec.epochs)
+    return spec.schedule.rate(spec.optimizer.learning_rate, member.state.schedule, moment)
+
+
+def _need_common(members: Sequence[Member]) -> None:
+    for name in COMMON:
+        values = {str(getattr(member.spec, name)) for member in members}
+        if len(values) > 1:
+            found = " and ".join(sorted(values))
+            raise SpecError(f"train.{name}: runs that are trained as one must agree; got {found}.")
+    if any(member.spec.averaging for member in members):
+        raise SpecError(
+            "train.averaging: runs that are trained as one do not average; leave it out."
+        )
+    if members[0].spec.precision != "float32":
+        raise SpecError("train.precision: runs that are trained as one compute in float32.")
+    if len({(member.state.epoch, member.state.step) for member in members}) > 1:
+        raise SpecError("runs that are trained as one must stand at the end of the same epoch.")
+    if any(member.net.views != "one" for member in members):
+        raise SpecError("model.params.views: runs that are trained as one see an image once.")
