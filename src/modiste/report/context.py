@@ -90,11 +90,10 @@ class Context:
 
     @property
     def detailed(self) -> list[tuple[StageFacts, RowFacts]]:
-        """The models whose errors are shown one by one.
+        """The models that are shown in detail: every final one with a finished run, each once.
 
-        Those that the test set was opened for; before that, of each family the final model with
-        the most right answers on validation images. None of cross-validation: its trainings are
-        no models, and each answered other images.
+        In a study that calls no stage final, all of `finals`. None of cross-validation: its
+        trainings are no models, and each answered other images.
         """
         done = [
             (stage, row)
@@ -102,16 +101,37 @@ class Context:
             if row is not None and row.runs and not row.is_folded
         ]
         done = [pair for pair in done if pair[0].stage.spec.is_final] or done
-        looked = {run.fingerprint for look in self.looks for run in look.runs}
-        chosen = [pair for pair in done if looked & set(pair[1].row.fingerprints)]
-        if chosen:
-            return chosen
-        best: dict[str, tuple[StageFacts, RowFacts]] = {}
+        unique: dict[tuple[str, ...], tuple[StageFacts, RowFacts]] = {}
         for stage, row in done:
-            before = best.get(row.family)
-            if before is None or self._accuracy(row) > self._accuracy(before[1]):
-                best[row.family] = (stage, row)
-        return list(best.values())
+            unique.setdefault(row.row.fingerprints, (stage, row))
+        return list(unique.values())
+
+    @property
+    def best_of_families(self) -> list[tuple[StageFacts, RowFacts]]:
+        """Of each family, the row with the highest validation accuracy and its first stage."""
+        found: dict[str, tuple[StageFacts, RowFacts]] = {}
+        for stage in self.stages:
+            for row in stage.ranked:
+                # Trainings of cross-validation saw fewer images, and none of them is the model.
+                if not row.runs or row.broken or row.is_folded or row.row.until is not None:
+                    continue
+                before = found.get(row.family)
+                if before is None or self._accuracy(row) > self._accuracy(before[1]):
+                    found[row.family] = (stage, row)
+        return list(found.values())
+
+    @property
+    def same_as_another(self) -> list[tuple[StageFacts, StageFacts]]:
+        """Final stages whose model is, run for run, that of an earlier one, each with that one."""
+        first: dict[tuple[str, ...], StageFacts] = {}
+        answer = []
+        for stage, row in self.finals:
+            if row is None or not row.runs or not stage.stage.spec.is_final:
+                continue
+            other = first.setdefault(row.row.fingerprints, stage)
+            if other is not stage:
+                answer.append((stage, other))
+        return answer
 
     def _accuracy(self, row: RowFacts) -> float:
         return row.mean(self.epoch, "val", "accuracy") or 0.0
@@ -140,11 +160,14 @@ class Context:
             words += ["--out", study.out]
         return shlex.join(words)
 
-    def look_command(self, look: Look) -> str:
-        """The command of a look at the test set; given again, it shows what was stored."""
+    def stored_command(self, look: Look) -> str:
+        """Shows what a look at the test set stored, in the folder of the report.
+
+        It names no reason, and without one the seal stays closed: wherever it is given, it can
+        show what is there, and open nothing.
+        """
         stages = ",".join(sorted({run.stage for run in look.runs}))
-        words = ["--final", "--reason", look.reason, "--stages", stages]
-        return shlex.join(["modiste", "evaluate", self.study.out, *words])
+        return shlex.join(["modiste", "evaluate", ".", "--final", "--stages", stages])
 
 
 def gather(study: Study, num_looks: int | None = None) -> Context:

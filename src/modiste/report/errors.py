@@ -17,7 +17,7 @@ from modiste.errors import StoreError
 from modiste.report.blocks import Picture
 
 NUM_SHOWN = 48
-_MORE = 4  # classes with their probabilities, the surest first
+_MORE = 10  # classes with their probabilities, the surest first: all, of up to ten
 _SIDE_PX = 96  # larger images are shown smaller, so that a report stays a few megabytes
 
 

@@ -1,17 +1,13 @@
-"""More than accuracy: one model's figures with intervals, its calibration, its seeds together."""
+"""More than accuracy: one model's figures with intervals, and its calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from modiste.errors import StoreError
 from modiste.evaluate import summary
 from modiste.evaluate.calibration import (
     NUM_BINS,
@@ -22,7 +18,6 @@ from modiste.evaluate.calibration import (
     tempered,
 )
 from modiste.evaluate.crossval import slices
-from modiste.evaluate.intervals import paired_difference, wilson
 from modiste.evaluate.metrics import FloatsNK, LabelsN, probabilities
 from modiste.report import figures, svg
 from modiste.report.blocks import (
@@ -38,8 +33,7 @@ from modiste.report.blocks import (
     TableRow,
     Words,
 )
-from modiste.report.numbers import NONE, plural, points, proportion
-from modiste.runs import files
+from modiste.report.numbers import proportion
 
 _FIGURES = (
     ("accuracy", "accuracy"),
@@ -71,7 +65,6 @@ class Answered:
         val_logits_NK: Of validation images, which the temperature is fitted on for test images;
             none if they were not kept.
         val_labels_N: Their classes.
-        seeds: Logits of every seed on these images, this run's among them.
         command: Makes these answers again.
     """
 
@@ -82,7 +75,6 @@ class Answered:
     where: str
     val_logits_NK: FloatsNK | None
     val_labels_N: LabelsN
-    seeds: Sequence[FloatsNK]
     command: str
 
 
@@ -93,7 +85,7 @@ def quality(answered: Answered) -> list[Block]:
     after = None
     if cooled_NK is not None:
         after = summary.summarise(np.log(np.maximum(cooled_NK, 1e-300)), answered.labels_N)
-    words = _words(before, after) + _together(answered) + _slices(answered)
+    words = _words(before, after) + _slices(answered)
     return [
         Paragraph(words),
         _table(answered, before, after, how),
@@ -139,27 +131,6 @@ def _words(before: summary.Summary, after: summary.Summary | None) -> list[Inlin
             f"of {proportion(after.loss.value)} in place of {proportion(before.loss.value)}"
         )
     return ["".join(words) + "."]
-
-
-def _together(answered: Answered) -> list[Inline]:
-    """What the seeds give as one model: the mean of their probabilities."""
-    if len(answered.seeds) < 2:
-        return []
-    labels_N = answered.labels_N
-    alone_SN = np.stack([seed.argmax(axis=1) == labels_N for seed in answered.seeds])
-    shares_NK = np.mean([probabilities(seed) for seed in answered.seeds], axis=0)
-    together_N = shares_NK.argmax(axis=1) == labels_N
-    gain = paired_difference(together_N[np.newaxis], alone_SN)
-    doubt = 1.96 * gain.standard_error
-    return [
-        (
-            f" The mean of the probabilities of its {plural(len(answered.seeds), 'seed')} is right "
-            f"on {proportion(float(together_N.mean()))} of these images, {points(gain.mean)} "
-            f"points against one seed in the mean (95\u00a0% interval "
-            f"{points(gain.mean - doubt)} to {points(gain.mean + doubt)}, images only), at "
-            f"{len(answered.seeds)} times the cost."
-        )
-    ]
 
 
 def _slices(answered: Answered) -> list[Inline]:
@@ -216,86 +187,6 @@ def _table(
         notes=notes,
         command=answered.command,
     )
-
-
-def stress_table(name: str, where: str, path: Path, command: str) -> list[Block]:
-    """What is left of its accuracy on images made worse; nothing where that was not measured."""
-    if not path.is_file():
-        return []
-    found = read_arrays(path)
-    right_RN = found["right_RN"]
-    first = right_RN[0]
-    rows = [_stress_row("as they are", "", first, None)]
-    for index, kind in enumerate(found["names"]):
-        amount = f"{found['amounts'][index]:g} {found['units'][index]}"
-        rows.append(_stress_row(str(kind), amount, right_RN[index + 1], first))
-    table = Table(
-        f"table-stress-{name}",
-        [
-            (
-                f"Images made worse: {where}, {len(first):,} of the validation images. It was not "
-                "trained for any of this."
-            )
-        ],
-        [
-            Column("change", is_number=False),
-            Column("amount", is_number=False),
-            Column("accuracy"),
-            Column("95 % interval"),
-            Column("lost, points"),
-            Column("95 % interval", "of the loss"),
-        ],
-        rows,
-        notes=[
-            [
-                (
-                    "Shift: in one of four directions, black comes in. Noise: normal, its "
-                    "standard deviation as a share of 0 to 255. Blur: Gaussian. Contrast: what "
-                    "is left of it. Intervals cover the images; that of the loss is paired."
-                )
-            ]
-        ],
-        command=command,
-    )
-    return [table]
-
-
-def _stress_row(
-    kind: str,
-    amount: str,
-    right_N: npt.NDArray[np.bool_],
-    before_N: npt.NDArray[np.bool_] | None,
-) -> TableRow:
-    low, high = wilson(int(right_N.sum()), len(right_N))
-    cells = [
-        Cell(kind),
-        Cell(amount),
-        Cell(proportion(float(right_N.mean())), float(right_N.mean())),
-        Cell(f"{proportion(low)}–{proportion(high)}"),
-    ]
-    if before_N is None:
-        return TableRow([*cells, Cell(NONE), Cell(NONE)])
-    lost = paired_difference(before_N[np.newaxis], right_N[np.newaxis])
-    doubt = 1.96 * lost.standard_error
-    return TableRow(
-        [
-            *cells,
-            Cell(points(lost.mean), lost.mean),
-            Cell(f"{points(lost.mean - doubt)} to {points(lost.mean + doubt)}"),
-        ]
-    )
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """An `.npz` file of ours.
-
-    Raises:
-        StoreError: If it cannot be read; names it.
-    """
-    try:
-        return files.read_npz(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}).") from None
 
 
 def _cells(figure: summary.Figure) -> list[Cell]:

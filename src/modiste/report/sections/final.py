@@ -8,6 +8,7 @@ from modiste.report import cells, looks
 from modiste.report.blocks import (
     Block,
     Cell,
+    Code,
     CodeLine,
     Column,
     Inline,
@@ -19,10 +20,13 @@ from modiste.report.blocks import (
 )
 from modiste.report.confusions import detail
 from modiste.report.context import Context
+from modiste.report.ensembles import ensembles
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.looks import Score
-from modiste.report.numbers import NONE, count, plural, proportion
+from modiste.report.numbers import NONE, count, listing, plural, proportion
+from modiste.report.saved import shown_part
 from modiste.report.section import SECTIONS, Section
+from modiste.report.stress import stressed
 from modiste.runs.run import Epoch
 
 
@@ -31,11 +35,14 @@ def build(context: Context) -> Sequence[Block]:
     blocks: list[Block] = [Paragraph(_words(context))]
     if context.looks:
         blocks.append(_looks_table(context))
-        blocks += [CodeLine(context.look_command(look)) for look in context.looks]
+        commands = dict.fromkeys(context.stored_command(look) for look in context.looks)
+        blocks += [CodeLine(command) for command in commands]
         blocks.append(_test_table(context))
+    if parts := _parts(context):
+        blocks.append(Paragraph([parts]))
     for stage, row in context.detailed:
         blocks += detail(context, stage, row)
-    return blocks
+    return [*blocks, *ensembles(context), *stressed(context)]
 
 
 def _words(context: Context) -> list[Inline]:
@@ -50,14 +57,29 @@ def _words(context: Context) -> list[Inline]:
             Ref("table-looks"),
             ").",
         ]
-    words: list[Inline] = [f"The test set was not opened for this study; looks so far: {looked}."]
-    if context.detailed:
+    return [f"The test set was not opened for this study; looks so far: {looked}."]
+
+
+def _parts(context: Context) -> str:
+    """Which final models are described on which images, and which two are one."""
+    names: dict[str, list[str]] = {"test": [], "validation": []}
+    for stage, row in context.detailed:
+        names[shown_part(context, row)].append(cells.full_name(stage, row))
+    words = []
+    if names["test"]:
+        words.append(f"Described below on the test images of a look: {listing(names['test'])}.")
+    if names["validation"]:
         words.append(
-            " What follows is therefore measured on validation images. The same images decided "
-            "when a training stopped and, in some stages, which model was taken, so these figures "
-            "are likely to be a little too good."
+            "Described below on validation images, for want of a look: "
+            f"{listing(names['validation'])}. These images decided when a training stopped and, in "
+            "some stages, which model was taken, so figures on them are likely to be a little too "
+            "good."
         )
-    return words
+    words += [
+        f"{stage.title} is, run for run, {other.title}; it is described once."
+        for stage, other in context.same_as_another
+    ]
+    return " ".join(words)
 
 
 def _times(number: int) -> str:
@@ -88,7 +110,16 @@ def _looks_table(context: Context) -> Table:
             Column("looks, with this one"),
         ],
         rows,
-        notes=[["The commands of these looks; given again, they show what was stored."]],
+        notes=[
+            [
+                "What each look found is stored in the folder of this report, under ",
+                Code("final/"),
+                (
+                    ". The commands under its figures are meant for that folder: they show what "
+                    "is stored, and open nothing."
+                ),
+            ]
+        ],
     )
 
 
@@ -112,10 +143,10 @@ def _test_table(context: Context) -> Table:
     for stage, row in models:
         if stage.touches_runs and row.published and stage.cut:
             notes.append([f"‡ {stage.title} was cut: {stage.cut.text()}; no reproduction."])
-    size = f" on {count(max(sizes))} test images" if sizes else ""
+    size = f"{count(max(sizes))} test images" if sizes else "test images"
     return Table(
         "table-test",
-        [f"The final models{size}."],
+        [f"The models that were shown the {size}."],
         [
             Column("model", is_number=False),
             Column("parameters"),
