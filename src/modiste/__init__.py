@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modiste.api.classifier import ImageClassifier as ImageClassifier
     from modiste.api.data import from_arrays as from_arrays
     from modiste.api.data import scan as scan
+    from modiste.api.ensembles import together as together
     from modiste.api.evaluation import evaluate as evaluate
     from modiste.api.exporting import export_model as export_model
     from modiste.api.fitting import compare as compare
@@ -67,6 +68,7 @@ _HOMES = {
     "compare_studies": "modiste.api.reading",
     "show": "modiste.api.reading",
     "run_study": "modiste.api.study",
+    "together": "modiste.api.ensembles",
     "verify_export": "modiste.api.receiving",
     "load_artifact": "modiste.api.receiving",
     "write_report": "modiste.api.study",
