@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modiste.api.study import run_study
+from modiste.evaluate.intervals import wilson
 from modiste.runs.ledger import Ledger
 from tests import small
 from tests.command_line import Cli
@@ -79,6 +81,7 @@ def test_planted_faults_are_found_and_written_down(
         assert said in text
     assert "(Drawn in audit.html.)" in text
     assert "figure-conflicts" in page
+    assert not (study / "audit").exists()  # it was told to go elsewhere
 
 
 def test_the_same_audit_gives_the_same_bytes(
@@ -89,7 +92,7 @@ def test_the_same_audit_gives_the_same_bytes(
         return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     first = written()
-    assert set(first) == {"audit.json", "audit.html", "audit.md"}
+    assert set(first) == {"audit.json", "across.npz", "audit.html", "audit.md"}
     assert written() == first
 
 
@@ -115,6 +118,35 @@ def test_a_comparison_with_test_images_is_counted_apart_and_the_report_says_so(
     assert "The test set was opened for this audit" in page
     assert REASON in page
     assert "It is no look" in page
+
+
+def test_a_study_keeps_its_audit_shows_it_and_hands_it_on(
+    planted: Planted, study: Path, tmp_path: Path, cli: Cli
+) -> None:
+    own = Path(shutil.copytree(study, tmp_path / "own"))
+    answer = cli("audit", "idx", "--data", planted.folder, "--study", own)
+    assert answer.status == 0, answer.err
+    names = {"audit.json", "across.npz", "audit.html", "audit.md"}
+    assert {path.name for path in (own / "audit").iterdir()} == names
+    page = (own / "report.html").read_text("utf-8")
+    text = (own / "report.md").read_text("utf-8")
+    low = 100 * wilson(4, 100).low
+    assert f"Of 100 validation images, **4** (4.00 %; 95 % interval {low:.2f} to" in text
+    found = json.loads((own / "audit" / "audit.json").read_bytes())
+    final = next(model for model in found["models"] if model["name"].startswith("final"))
+    worth = final["without"]["duplicates"]
+    start = f"| final | 1 | {final['accuracy']:.4f} | {worth['accuracy']:.4f} |"
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    gallery = page.partition('id="figure-across"')[2].partition("</figure>")[0]
+    assert gallery.count("<img") == 4
+    for val, train in planted.pairs.values():
+        assert f"validation {val}</span><span>training {train}<" in gallery
+    # Written again, it says the same; collected, too.
+    assert cli("report", own).status == 0
+    assert (own / "report.md").read_text("utf-8") == text
+    assert cli("collect", own, "--to", tmp_path / "small").status == 0
+    assert {path.name for path in (tmp_path / "small" / "audit").iterdir()} == names
+    assert line in (tmp_path / "small" / "report.md").read_text("utf-8")
 
 
 def test_a_run_folder_will_do_in_the_place_of_a_study(

@@ -11,6 +11,7 @@ import numpy as np
 
 from modiste.api.data import open_data
 from modiste.api.evaluation import run_of
+from modiste.api.study import write_report
 from modiste.data.load import TrainingData, usual_num_val
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SealError, SpecError, StoreError
@@ -19,7 +20,8 @@ from modiste.evaluate.duplicates import CLOSENESS
 from modiste.evaluate.worth import Measured, measure
 from modiste.final.compare import compare, openings
 from modiste.report import audit as pages
-from modiste.report.audit_record import AuditReport, record
+from modiste.report import kept_audit
+from modiste.report.audit_record import AuditReport, record, to_lines
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
@@ -49,7 +51,8 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     Args:
         name: A data source, or the path of images of your own.
         data_folder: Where it lies; looked for if not given.
-        out: Where the report goes; ``runs/audit-NAME`` if not given.
+        out: Where the report goes. If not given, into the study that is named, which keeps it and
+            says in its own report what crosses the split; else ``runs/audit-NAME``.
         num_val: Images kept for validation; the study's, or a fifth.
         split_seed: Seed of that division; the study's, or 0.
         closeness: How near a near duplicate is; see `modiste.evaluate.duplicates`.
@@ -60,7 +63,8 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         note: Is told what begins.
 
     Returns:
-        What `audit.json` holds, and under ``files`` the paths that were written.
+        What `audit.json` holds, and under ``files`` the paths that were written, with that of the
+        study's report if the study keeps the audit.
 
     Raises:
         SpecError: If an argument makes no sense, or is another than the study's.
@@ -76,7 +80,10 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         )
     if not 0 < closeness < 1:
         raise SpecError(f"closeness: expected a proportion between 0 and 1, got {closeness}.")
+    keeper = _keeper(study) if out is None else None
     folder = Path(out) if out is not None else Path("runs") / f"audit-{Path(name).stem}"
+    if keeper is not None:
+        folder = keeper.folder / kept_audit.FOLDER
     need_writable(folder)
     answered = [] if study is None else _answered(Path(study))
     opened = open_data(name, data_folder, **_division(answered, num_val, split_seed))
@@ -104,9 +111,19 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         words=_words(spec, usual_num_val(opened.images), closeness, study),
     )
     content = record(report)
-    files.write_json(folder / "audit.json", content)
-    paths = [folder / "audit.json", *pages.write(report, folder)]
+    files.write_bytes(folder / kept_audit.PAIRS, files.to_npz(kept_audit.across_arrays(found)))
+    files.write_bytes(folder / kept_audit.RECORD, f"{to_lines(content)}\n".encode())
+    paths = [folder / kept_audit.RECORD, folder / kept_audit.PAIRS, *pages.write(report, folder)]
+    if keeper is not None:
+        paths.append(write_report(keeper))
     return {**content, "files": [str(path) for path in paths]}
+
+
+def _keeper(study: str | Path | None) -> Study | None:
+    """The study that keeps the audit, if one is named and not a run or a model alone."""
+    if study is None or not (Path(study) / "study.json").is_file():
+        return None
+    return Study(Path(study))
 
 
 @dataclass(frozen=True)

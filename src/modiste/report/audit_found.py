@@ -32,25 +32,7 @@ def duplicates(report: AuditReport) -> list[Block]:
     """Pairs within and across the parts, and pictures of them."""
     audit = report.audit
     blocks: list[Block] = [
-        Paragraph(
-            [
-                (
-                    "Exact duplicates agree in every pixel, mirrored ones after a reflection "
-                    "from left to right. Two images are "
-                ),
-                Strong("near"),
-                (
-                    f" duplicates if they lie at most {audit.closeness:g} times as far from each "
-                    f"other as either lies from its {_ordinal(NEIGHBOUR)} nearest image, or if "
-                    "they differ by no more than two grey levels of 255. Distances are root mean "
-                    "square differences of the pixels, as proportions of their range; so the "
-                    "measure is the neighbourhood, and things that all look alike are not all "
-                    "called copies. Photographs are hardly ever published mirrored: where nobody "
-                    "mirrors, the pairs that are near only after a reflection are look-alikes by "
-                    "chance. Copies that were shifted, turned or cropped are not found."
-                ),
-            ]
-        ),
+        Paragraph(definition(audit.closeness)),
         _pairs_table(audit),
         _leaks_table(audit),
     ]
@@ -81,6 +63,27 @@ def duplicates(report: AuditReport) -> list[Block]:
         ),
     ]
     return blocks + [Gallery(ident, [text], shown) for ident, text, shown in galleries if shown]
+
+
+def definition(closeness: float) -> list[Inline]:
+    """What is called a duplicate, and what is not found."""
+    return [
+        (
+            "Exact duplicates agree in every pixel, mirrored ones after a reflection from left to "
+            "right. Two images are "
+        ),
+        Strong("near"),
+        (
+            f" duplicates if they lie at most {closeness:g} times as far from each other as "
+            f"either lies from its {_ordinal(NEIGHBOUR)} nearest image, or if they differ by no "
+            "more than two grey levels of 255. Distances are root mean square differences of the "
+            "pixels, as proportions of their range; so the measure is the neighbourhood, and "
+            "things that all look alike are not all called copies. Photographs are hardly ever "
+            "published mirrored: where nobody mirrors, the pairs that are near only after a "
+            "reflection are look-alikes by chance. Copies that were shifted, turned or cropped "
+            "are not found."
+        ),
+    ]
 
 
 def _pairs_table(audit: Audit) -> Table:

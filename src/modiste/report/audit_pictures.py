@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ _GAP_PX = 2
 _GREY = 96
 
 IntsP = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
 
 
 def conflicts(audit: Audit) -> list[Picture]:
@@ -56,7 +59,7 @@ def suspects(audit: Audit) -> list[Picture]:
         name = images.class_names[taken]
         answer.append(
             Picture(
-                png(_pixels(images, position)),
+                png(pixels_of(images, position)),
                 f"Image labelled {given}, taken for {name}",
                 (
                     given,
@@ -76,7 +79,7 @@ def outliers(audit: Audit) -> list[Picture]:
         distance = proportion(audit.twins.isolation_N[position], 3)
         answer.append(
             Picture(
-                png(_pixels(audit.images, position)),
+                png(pixels_of(audit.images, position)),
                 f"Image labelled {given}, far from all others",
                 (given, distance, _place(audit, position)),
             )
@@ -93,26 +96,43 @@ def _pairs(audit: Audit, chosen: IntsP) -> list[Picture]:
         ends.sort(key=lambda position: not audit.is_val_N[position])
         one, two = ends
         kind = KINDS[twins.kinds_P[pair]]
-        labels = [images.class_names[images.labels_N[position]] for position in ends]
-        said = labels[0] if labels[0] == labels[1] else f"{labels[0]} / {labels[1]}"
         answer.append(
-            Picture(
-                png(_beside(_pixels(images, one), _pixels(images, two), kind)),
-                f"Two images labelled {said}, {kind} duplicates",
-                (
-                    said,
-                    f"{kind}, {proportion(float(twins.distances_P[pair]), 3)}",
-                    _place(audit, one),
-                    _place(audit, two),
-                ),
+            pair_picture(
+                (pixels_of(images, one), pixels_of(images, two)),
+                kind,
+                float(twins.distances_P[pair]),
+                [images.class_names[images.labels_N[position]] for position in ends],
+                (_place(audit, one), _place(audit, two)),
             )
         )
     return answer
 
 
-def _beside(
-    one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8], kind: str
-) -> npt.NDArray[np.uint8]:
+def pair_picture(
+    images: tuple[Pixels, Pixels],
+    kind: str,
+    distance: float,
+    labels: Sequence[str],
+    places: tuple[str, str],
+) -> Picture:
+    """Two duplicates beside each other, above their difference.
+
+    Args:
+        images: H x W, or H x W x 3.
+        kind: One of `KINDS`.
+        distance: Root mean square, as a share of the range.
+        labels: Of both.
+        places: Part and id of both, for the words below.
+    """
+    said = labels[0] if labels[0] == labels[1] else f"{labels[0]} / {labels[1]}"
+    return Picture(
+        png(_beside(*images, kind)),
+        f"Two images labelled {said}, {kind} duplicates",
+        (said, f"{kind}, {proportion(distance, 3)}", *places),
+    )
+
+
+def _beside(one: Pixels, two: Pixels, kind: str) -> Pixels:
     """A square with both images above, and below them how they differ after mirroring."""
     height, width = one.shape[:2]
     turned = two[:, ::-1] if "mirrored" in kind else two
@@ -124,8 +144,8 @@ def _beside(
     return sheet
 
 
-def _pixels(images: ImageSet, position: int) -> npt.NDArray[np.uint8]:
-    """H x W, or H x W x 3."""
+def pixels_of(images: ImageSet, position: int) -> Pixels:
+    """One image, H x W, or H x W x 3."""
     pixels_HWC = images.images_NCHW[position].transpose(1, 2, 0)
     return np.asarray(pixels_HWC if pixels_HWC.shape[2] == 3 else pixels_HWC[..., 0], np.uint8)
 

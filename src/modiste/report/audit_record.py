@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,6 +111,48 @@ def record(report: AuditReport) -> dict[str, Any]:
             "openings": report.openings if report.openings is None else list(report.openings),
         },
     }
+
+
+def to_lines(value: Any, indent: str = "") -> str:
+    """JSON with one line for each find: only what holds an object, or a list of lists, is spread.
+
+    Example:
+        >>> print(to_lines({"schema": 1, "pairs": [{"ids": [1, 2]}, {"ids": [3, 4]}]}))
+        {
+         "schema": 1,
+         "pairs": [
+          {"ids": [1, 2]},
+          {"ids": [3, 4]}
+         ]
+        }
+    """
+    is_whole = not indent or _is_deep(value)
+    if is_whole and isinstance(value, Mapping):
+        names = (json.dumps(name, ensure_ascii=False) for name in value)
+        items = zip(names, value.values(), strict=True)
+        lines = [f"{indent} {name}: {to_lines(each, indent + ' ')}" for name, each in items]
+        return "\n".join(["{", ",\n".join(lines), f"{indent}}}"])
+    if is_whole and isinstance(value, list | tuple):
+        lines = [f"{indent} {to_lines(each, indent + ' ')}" for each in value]
+        return "\n".join(["[", ",\n".join(lines), f"{indent}]"])
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether something in it is an object, or a list that holds more than numbers and words."""
+    inner: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        inner = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    return any(
+        isinstance(each, Mapping) or (isinstance(each, list | tuple) and _is_nested(each))
+        for each in inner
+    )
+
+
+def _is_nested(value: Sequence[Any]) -> bool:
+    return any(isinstance(each, Mapping | list | tuple) for each in value)
 
 
 def _duplicates(audit: Audit) -> dict[str, Any]:

@@ -140,18 +140,19 @@ def _beside_table(report: AuditReport) -> Table:
 
 
 def _beside_row(name: str, found: Beside) -> TableRow:
+    return TableRow([Cell(name), Cell(count(found.count)), *beside_cells(found)])
+
+
+def beside_cells(found: Beside) -> list[Cell]:
+    """Accuracy on the duplicates, on others of their classes, the difference and its interval."""
     difference = None if found.others is None else found.accuracy - found.others
     between = "" if found.low is None else f"{points(found.low)} to {points(found.high)}"
-    return TableRow(
-        [
-            Cell(name),
-            Cell(count(found.count)),
-            Cell(proportion(found.accuracy), found.accuracy),
-            Cell(proportion(found.others), found.others),
-            Cell(points(difference), difference),
-            Cell(between or NONE, found.low),
-        ]
-    )
+    return [
+        Cell(proportion(found.accuracy), found.accuracy),
+        Cell(proportion(found.others), found.others),
+        Cell(points(difference), difference),
+        Cell(between or NONE, found.low),
+    ]
 
 
 # --- the test set -----------------------------------------------------------------------------

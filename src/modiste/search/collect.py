@@ -1,7 +1,7 @@
 """A study's results made small, for a repository or a reader: everything but the bulk.
 
     TARGET/                 a study folder: `modiste report TARGET` writes its report again
-      study.json, trials/, stages/, figures/, final/, models/, duplicates.json, audit.json
+      study.json, trials/, stages/, figures/, final/, models/, audit/, duplicates.json
       runs/ID/              as in the study, less weights and logits, as each manifest says
       ledger/               the ledger of looks at the test set, as it was
       NAME/table.csv        of each stage, one row for each run
@@ -30,8 +30,8 @@ from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
 
-COPIED = ("trials", "stages", "figures", "final", "models")
-# The last two: what is known of duplicates across the split; see `modiste.report.leaks`.
+COPIED = ("trials", "stages", "figures", "final", "models", "audit")
+# The last one: which validation images equal a training image; see `modiste.report.leaks`.
 FILES = (
     "study.json",
     DATA_FACTS,
@@ -39,7 +39,6 @@ FILES = (
     latency.FILE,
     timeline.FILE,
     "duplicates.json",
-    "audit.json",
 )
 COLUMNS = (
     "point",

@@ -8,6 +8,7 @@
       final/ID/         what the test set said of a frozen list of runs, once opened
       models/NAME/      the models of the stages that a study ends with
       data.json         what was found of images of your own
+      audit/            what an audit of its data found, if there was one
       work/             unfinished work; nothing in it is needed to read results
       report.html, report.md
 

@@ -16,7 +16,8 @@ from modiste.report.choice import on_choice
 from modiste.report.confirmed import confirmed
 from modiste.report.context import gather
 from modiste.report.html import Head
-from modiste.report.leaks import exact_file, exact_record, leaks_in, leaks_of
+from modiste.report.kept_audit import duplicates
+from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
@@ -46,7 +47,7 @@ def codes(study: Study, name: str = "grid") -> dict[str, str]:
 def about_data(study: Study) -> str:
     """What the section about the data says first."""
     context = gather(study)
-    return markdown.render(Head("", "", ""), [SectionText("", "data", "1", leaks_in(context))])
+    return markdown.render(Head("", "", ""), [SectionText("", "data", "1", duplicates(context))])
 
 
 def test_what_was_trained_once_is_remarked_until_fresh_seeds_have_confirmed_it(
@@ -102,33 +103,22 @@ def test_a_planted_leak_is_found_and_said(tmp_path: Path) -> None:
     val[3, 0, 0, 0] ^= 1  # one grey level of one pixel
     assert np.flatnonzero(equal_across(train, val)).tolist() == [7]
     study = make_study(tmp_path, spec=SPEC, num_val=500, stages=["grid"])
-    assert "This folder does not say whether validation images have duplicates" in about_data(study)
+    unknown = "Whether validation images have duplicates among the training images was not looked"
+    assert unknown in about_data(study)
     files.write_json(exact_file(study), exact_record(study, 2000, [], 500))
-    assert "None of the 500 validation images has an exact duplicate" in about_data(study)
+    assert "None of the 500 validation images equals a training image" in about_data(study)
+    assert "Whether validation images have mirrored or near duplicates" in about_data(study)
     files.write_json(exact_file(study), exact_record(study, 2000, [17, 44], 500))
     assert "M014" in about_data(study)
     assert "2 of 500 validation images have an exact duplicate" in about_data(study)
 
 
-def test_an_audit_counts_before_the_plain_look_and_says_what_it_is_worth(tmp_path: Path) -> None:
+def test_a_record_of_equal_images_that_is_none_is_named(tmp_path: Path) -> None:
     study = make_study(tmp_path, spec=SPEC, num_val=500, stages=["grid"])
-    files.write_json(exact_file(study), exact_record(study, 2000, [], 500))
-    audit = {
-        "data_digest": DIGEST,
-        "num_val": 500,
-        "duplicates": {"val_with_duplicate_in_train": {"count": 4}},
-        "models": [
-            {"without": {"duplicates": {"difference": change}}}
-            for change in (-0.0005, 0.0002, None)
-        ],
-    }
-    files.write_json(tmp_path / "audit.json", audit)
-    found = leaks_of(study)
-    assert found is not None
-    assert (found.count, found.total, found.worth) == (4, 500, 0.0005)
-    files.write_json(tmp_path / "audit.json", {**audit, "data_digest": "6" * 64})
+    record = exact_record(study, 2000, [], 500)
+    files.write_json(exact_file(study), {**record, "data_digest": "6" * 64})
     with pytest.raises(StoreError, match="is about other images"):
         about_data(study)
-    files.write_json(tmp_path / "audit.json", {"data_digest": DIGEST})
-    with pytest.raises(StoreError, match=r"audit\.json: not what it should be"):
+    files.write_json(exact_file(study), {"data_digest": DIGEST})
+    with pytest.raises(StoreError, match=r"duplicates\.json: not what it should be"):
         about_data(study)

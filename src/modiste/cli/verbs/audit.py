@@ -9,12 +9,13 @@ import typer
 
 NAME = "audit"
 SHORT = "Duplicates, doubtful labels and outliers of a data set."
-EXAMPLE = "modiste audit fashion-mnist --study results/fashion-mnist --out runs/audit"
+EXAMPLE = "modiste audit fashion-mnist --study results/fashion-mnist"
 HELP = f"""Look for what should be doubted about a data set.
 
 Exact, mirrored and near duplicates within and across the splits, labels that are probably wrong,
 outliers, class balance. With --study: what all of that is worth, from the saved validation answers
-of its models. With --with-test and --reason, duplicates are counted in the test set, too; that is
+of its models; a study keeps the audit, and its report shows what crosses the split. With
+--with-test and --reason, duplicates are counted in the test set, too; that is
 written into its ledger, and no accuracy comes of it.
 
 Example:  {EXAMPLE}
@@ -29,7 +30,8 @@ def command(
     ],
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the report goes; runs/audit-DATA if not given.")
+        Path | None,
+        typer.Option(help="Where the report goes; if not given, STUDY/audit or runs/audit-DATA."),
     ] = None,
     num_val: Annotated[
         int | None,

@@ -27,7 +27,7 @@ STUDY_FINDINGS.add(
         "leakage across splits",
         "Validation images have duplicates among the training images: equal ones, which every "
         "study looks for by itself, or also mirrored and near ones, once `modiste audit` has "
-        "looked for them and its record lies in the study folder. It is silent where nobody has "
+        "looked for them with --study, which keeps what it found. It is silent where nobody has "
         "looked.",
         "A model can have such an image by heart, so validation figures are too high, and the "
         "more so the more a model remembers. How much it is worth, an audit says.",

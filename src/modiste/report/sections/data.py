@@ -22,7 +22,7 @@ from modiste.report.blocks import (
     TableRow,
 )
 from modiste.report.context import Context
-from modiste.report.leaks import leaks_in
+from modiste.report.kept_audit import duplicates
 from modiste.report.numbers import NONE, count, listing, plural
 from modiste.report.section import SECTIONS, Section
 from modiste.runs import files
@@ -48,7 +48,6 @@ def build(context: Context) -> Sequence[Block]:
     blocks: list[Block] = [Paragraph(_words(context, facts))]
     if facts is not None:
         blocks += _own(facts)
-    blocks += leaks_in(context)
     missing = []
     for name, caption, width in _FIGURES:
         path = context.study.folder / "figures" / f"{name}.svg"
@@ -73,7 +72,7 @@ def build(context: Context) -> Sequence[Block]:
                 "note",
             )
         )
-    return blocks
+    return [*blocks, *duplicates(context)]
 
 
 def _facts(context: Context) -> dict[str, Any] | None:
