@@ -25,16 +25,15 @@ from modiste.report.cells import difference, over_seeds
 from modiste.report.choice import calibration_of, on_choice
 from modiste.report.confirmed import confirmed, searched
 from modiste.report.context import Context
-from modiste.report.effects import Effects, effects
+from modiste.report.effects import effects
+from modiste.report.effects_table import effects_table
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.folds import folds
 from modiste.report.numbers import (
     NONE,
-    bound,
     count,
     duration,
     plural,
-    points,
     proportion,
     rate,
     span,
@@ -123,7 +122,7 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
         blocks.append(_table(context, stage))
     blocks += folds(context, stage)
     if choices:
-        blocks.append(_effects(context, stage, choices))
+        blocks.append(effects_table(context, stage, choices))
     if curves := figures.stage_figure(stage):
         blocks.append(curves)
     if remarks := _remarks(context, stage):
@@ -178,75 +177,6 @@ def _table(context: Context, stage: StageFacts) -> Table:
         command=context.command(stage.name),
         is_sortable=len(rows) > 1,
     )
-
-
-def _effects(context: Context, stage: StageFacts, choices: Effects) -> Table:
-    rows = []
-    for choice in choices.effects:
-        found = choice.contrast
-        interval = NONE
-        if found.low is not None and found.high is not None:
-            interval = f"{bound(found.low)} to {bound(found.high)}"
-        rows.append(
-            TableRow(
-                [
-                    Cell(choice.key, mark="¶" if choice.key in choices.part else ""),
-                    Cell(choice.value),
-                    Cell(f"{count(choice.num_points)} v {count(choice.num_others)}"),
-                    Cell(count(choice.num_settings), choice.num_settings),
-                    Cell(proportion(found.one), found.one),
-                    Cell(points(found.difference), found.difference, is_strong=choice.is_clear),
-                    Cell(interval),
-                ]
-            )
-        )
-    so_far = ""
-    if not choices.is_whole:
-        so_far = f" So far {choices.num_done} of {choices.num_points} points are finished."
-    return Table(
-        f"table-effects-{stage.name}",
-        [
-            (
-                "What each choice is worth: points with this value against points with another "
-                f"one that agree in everything else.{so_far}"
-            )
-        ],
-        [
-            Column("choice", is_number=False),
-            Column("value", is_number=False),
-            Column("points"),
-            Column("settings of the rest"),
-            Column("validation accuracy"),
-            Column("against the others"),
-            Column("95 % interval"),
-        ],
-        rows,
-        notes=_effects_notes(choices),
-        command=context.command(stage.name),
-    )
-
-
-def _effects_notes(choices: Effects) -> list[Words]:
-    unknown = choices.num_seeds_unknown
-    num = len(choices.effects)
-    covered = (
-        "Intervals cover images only; the spread over seeds is not known, so none is bold."
-        if unknown
-        else f"Intervals cover seeds and images, each for itself. Bold: leaves out 0 even with all "
-        f"{num} intervals allowed for (Bonferroni)."
-    )
-    notes: list[Words] = [
-        [
-            (
-                f"Differences are points, each the mean over the settings of all other choices "
-                f"within which both were compared. {covered}"
-            )
-        ]
-    ]
-    if choices.part:
-        parts = "; ".join(f"{name}: {words}" for name, words in choices.part.items())
-        notes.append([f"¶ Over a balanced part of the points: {parts}."])
-    return notes
 
 
 def _caption(context: Context, stage: StageFacts, published: bool) -> Words:

@@ -1,0 +1,79 @@
+"""The table of what each choice of a stage is worth; the figures come from `effects`."""
+
+from __future__ import annotations
+
+from modiste.report.blocks import Cell, Column, Table, TableRow, Words
+from modiste.report.context import Context
+from modiste.report.effects import Effects
+from modiste.report.facts import StageFacts
+from modiste.report.numbers import NONE, bound, count, points, proportion
+
+
+def effects_table(context: Context, stage: StageFacts, choices: Effects) -> Table:
+    """A row for each value of each choice, the difference in bold where it is clear."""
+    rows = []
+    for choice in choices.effects:
+        found = choice.contrast
+        interval = NONE
+        if found.low is not None and found.high is not None:
+            interval = f"{bound(found.low)} to {bound(found.high)}"
+        rows.append(
+            TableRow(
+                [
+                    Cell(choice.key, mark="¶" if choice.key in choices.part else ""),
+                    Cell(choice.value),
+                    Cell(f"{count(choice.num_points)} v {count(choice.num_others)}"),
+                    Cell(count(choice.num_settings), choice.num_settings),
+                    Cell(proportion(found.one), found.one),
+                    Cell(points(found.difference), found.difference, is_strong=choice.is_clear),
+                    Cell(interval),
+                ]
+            )
+        )
+    so_far = ""
+    if not choices.is_whole:
+        so_far = f" So far {choices.num_done} of {choices.num_points} points are finished."
+    return Table(
+        f"table-effects-{stage.name}",
+        [
+            (
+                "What each choice is worth: points with this value against points with another "
+                f"one that agree in everything else.{so_far}"
+            )
+        ],
+        [
+            Column("choice", is_number=False),
+            Column("value", is_number=False),
+            Column("points"),
+            Column("settings of the rest"),
+            Column("validation accuracy"),
+            Column("against the others"),
+            Column("95 % interval"),
+        ],
+        rows,
+        notes=_notes(choices),
+        command=context.command(stage.name),
+    )
+
+
+def _notes(choices: Effects) -> list[Words]:
+    unknown = choices.num_seeds_unknown
+    num = len(choices.effects)
+    covered = (
+        "Intervals cover images only; the spread over seeds is not known, so none is bold."
+        if unknown
+        else f"Intervals cover seeds and images, each for itself. Bold: leaves out 0 even with all "
+        f"{num} intervals allowed for (Bonferroni)."
+    )
+    notes: list[Words] = [
+        [
+            (
+                f"Differences are points, each the mean over the settings of all other choices "
+                f"within which both were compared. {covered}"
+            )
+        ]
+    ]
+    if choices.part:
+        parts = "; ".join(f"{name}: {words}" for name, words in choices.part.items())
+        notes.append([f"¶ Over a balanced part of the points: {parts}."])
+    return notes
