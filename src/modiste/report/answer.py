@@ -16,23 +16,18 @@ def best(context: Context) -> list[Inline]:
 
     These are the best net of another family, and the best that needs no network.
     """
-    found = _best_of_families(context)
+    found = context.best_of_families
     if not found:
         return _best_over_folds(context) or [
             "Nothing has been trained to its end yet, so there is no answer."
         ]
     ordered = sorted(found, key=lambda pair: -_accuracy(context, pair[1]))
     stage, first = ordered[0]
-    num_rows = sum(
-        row.row.until is None
-        for stage in context.stages
-        if not stage.is_folded
-        for row in stage.ranked
-    )
     is_finished = all(stage.stage.is_done for stage in context.stages)
+    num_models = plural(_num_models(context), "model")
     words: list[Inline] = [
         (
-            f"Of {plural(num_rows, 'model')}{'' if is_finished else ' trained so far'}, the best "
+            f"Of {num_models}{'' if is_finished else ' finished so far'}, the best "
             f"on {count(first.runs[0].metrics['num_val'])} validation images is {_article(first)}, "
         ),
         Strong(_label(stage, first)),
@@ -97,12 +92,49 @@ def evidence(context: Context) -> list[Inline]:
         each = f"{each}, {cross}" if seeds else cross
     done = sum(row.is_done for stage in context.stages for row in stage.stage.chosen)
     total = sum(len(stage.rows) for stage in context.stages)
-    run = f"All {count(total)} points were" if done == total else f"{done} of {total} points were"
+    run = f"All {count(total)} points are" if done == total else f"{done} of {total} points are"
     num_waiting = sum(1 for stage in context.stages if stage.stage.waits_for)
     later = f" ({plural(num_waiting, 'stage')} still waiting)" if num_waiting else ""
     opened = "" if context.looks else ", and the test set was not opened"
     doubt = ": a smoke test, not a result" if context.is_cut else ""
-    return [f"{run} run{later}, {each}{opened}{doubt}."]
+    return [f"{run} finished{later}, {each}{opened}{doubt}."]
+
+
+def caveats(context: Context) -> list[Inline]:
+    """What the first sentences leave out: how their leaders were found, and what is counted."""
+    if not context.best_of_families:
+        return []
+    words = []
+    if _num_models(context) > len(context.best_of_families):
+        who = "The leaders were picked, each as the best of its kind, by the very images they are"
+        if len(context.best_of_families) == 1:
+            who = "The best one was picked by the very images it is"
+        words.append(
+            f"{who} scored on: such validation accuracies lean to the bright side, and the more "
+            "so the more there were to pick from."
+        )
+    return [" ".join([*words, _counts(context)])]
+
+
+def _counts(context: Context) -> str:
+    """From points to models to runs."""
+    ended = [row for stage in context.stages for row in stage.stage.chosen if row.is_done]
+    done = [row for row in ended if row.until is None]
+    models, runs = plural(_num_models(context), "model"), plural(len(context.runs), "run")
+    words = f"A run is one training of one model with one seed; here are {runs}"
+    if len(done) > _num_models(context):
+        words += f"; some stages share a point, so {plural(len(done), 'whole point')} are {models}"
+    if len(ended) > len(done):
+        cut = len(ended) - len(done)
+        are = "was cut and is no model" if cut == 1 else "were cut and are no models"
+        words += f"; {plural(cut, 'beginning')} {are}"
+    return f"{words}."
+
+
+def _num_models(context: Context) -> int:
+    """Different points with all their seeds finished and none cut, each counted once."""
+    rows = (row for stage in context.stages for row in stage.stage.chosen)
+    return len({row.fingerprints for row in rows if row.is_done and row.until is None})
 
 
 def limits(context: Context) -> str:
@@ -150,19 +182,6 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
     return answer
 
 
-def _best_of_families(context: Context) -> list[tuple[StageFacts, RowFacts]]:
-    found: dict[str, tuple[StageFacts, RowFacts]] = {}
-    for stage in context.stages:
-        for row in stage.ranked:
-            # Trainings of cross-validation saw fewer images, and none of them is the model.
-            if not row.runs or row.broken or row.is_folded or row.row.until is not None:
-                continue
-            before = found.get(row.family)
-            if before is None or _accuracy(context, row) > _accuracy(context, before[1]):
-                found[row.family] = (stage, row)
-    return list(found.values())
-
-
 def _best_over_folds(context: Context) -> list[Inline]:
     """Of a study that does nothing but cross-validate: the best point on held-out images."""
     rows = [each for stage in context.stages for each in scored(stage, context.epoch)]
@@ -186,9 +205,9 @@ def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
     words = f", {size(gap.mean)} points behind"
     if gap.standard_error == 0:
         return words
-    if gap.mean < gap.standard_error:
-        return f"{words}, less than one standard error of the difference"
-    return f"{words}, {gap.mean / gap.standard_error:.1f} standard errors of the difference"
+    low, high = (100 * (gap.mean + sign * 1.96 * gap.standard_error) for sign in (-1, 1))
+    between = f"{low:.2f} to {high:.2f}".replace("-", "−")
+    return f"{words} (95\u00a0% interval {between}, images only)"
 
 
 def _accuracy(context: Context, row: RowFacts) -> float:

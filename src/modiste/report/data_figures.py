@@ -164,7 +164,7 @@ def samples_per_class(
         frameon=False,
         title="The test set is sealed; it was not counted."
         if test_counts_K is None
-        else "Test counts are those the publisher declares; the sealed test set was not opened.",
+        else "Test counts are those the publisher declares; no test file was read to draw this.",
         title_fontsize=8.5,
     )
     return figure

@@ -37,9 +37,13 @@ def _short(settings: Settings, rows: Sequence[Row]) -> str:
         if isinstance(value, Mapping):
             words.append(_part(value, [other for other in others if isinstance(other, Mapping)]))
         else:
-            words.append(f"{last} {show(value)}")
-    # A line may break between two settings, not inside one.
-    return ", ".join(word.replace(" ", "\u00a0") for word in words)
+            words.append(_whole(f"{last} {show(value)}"))
+    return ", ".join(words)
+
+
+def _whole(word: str) -> str:
+    """A line may break between two settings, not inside one."""
+    return word.replace(" ", "\u00a0")
 
 
 def _part(value: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
@@ -52,5 +56,5 @@ def _part(value: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
         if inner is True:
             words.append(key)
         elif inner is not False:
-            words.append(f"{key} {show(inner)}")
+            words.append(_whole(f"{key} {show(inner)}"))
     return " ".join(words)

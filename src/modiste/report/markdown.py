@@ -93,16 +93,18 @@ def _block(block: Block, numbers: Numbers, page: str) -> str:
 
 
 def _remark(remark: Remark, numbers: Numbers, page: str) -> str:
-    """One item; a remark about many runs names the first few and how many more there are."""
-    head = f"- **{_code(remark.code, numbers)} {remark.title}.**"
-    about = [f"{escape(name)}: {escape(text)}" for name, text in remark.about]
-    if len(about) <= _FEW:
-        return f"{head} {'; '.join(about)}. {escape(remark.advice)}"
-    lines = [f"  - {text}." for text in about[:_FEW]]
-    more = f"  - And {len(about) - _FEW} more, listed in {escape(page)}."
-    return "\n".join(
-        [f"{head} {len(about)} of {remark.total} runs. {escape(remark.advice)}", *lines, more]
-    )
+    """One item, and a line for each of the first few runs that it is about."""
+    head = f"- **{_code(remark.code, numbers)} {remark.title}**:"
+    if not remark.total:
+        return (
+            f"{head} {'; '.join(escape(text) for _, text in remark.about)}. {escape(remark.advice)}"
+        )
+    runs = "run" if remark.total == 1 else "runs"
+    lines = [f"{head} {len(remark.about)} of {remark.total} {runs}. {escape(remark.advice)}"]
+    lines += [f"  - {escape(name)}: {escape(text)}." for name, text in remark.about[:_FEW]]
+    if len(remark.about) > _FEW:
+        lines.append(f"  - And {len(remark.about) - _FEW} more, listed in {escape(page)}.")
+    return "\n".join(lines)
 
 
 def _code(code: str, numbers: Numbers) -> str:
@@ -169,7 +171,8 @@ def _words(words: Words, numbers: Numbers) -> str:
             case Code():
                 answer += code(part.text)
             case Ref():
-                answer += escape(numbers.text(part))
+                text = escape(numbers.text(part))
+                answer += f"*{text}*" if part.text else text
             case _:
                 assert_never(part)
     return answer

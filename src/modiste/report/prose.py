@@ -86,8 +86,7 @@ def seen(context: Context, stage: StageFacts) -> list[Inline]:
     """What came out, with its doubt."""
     ranked = [row for row in stage.ranked if row.runs and not row.broken]
     if not ranked:
-        competing = any(row.row.is_chosen for row in stage.rows)
-        return ["Nothing of it has finished yet."] if competing else []
+        return [_unfinished(stage)] if any(row.row.is_chosen for row in stage.rows) else []
     epoch = context.epoch
     words = _single(ranked[0], epoch) if len(ranked) == 1 else _many(context, stage, ranked)
     broken = [row.label for row in stage.rows if row.broken]
@@ -178,6 +177,20 @@ def stage_ref(context: Context, name: str) -> Ref:
 def by_best_epoch(epoch: Epoch) -> str:
     """Which epoch a figure belongs to, in words."""
     return "at the last epoch" if epoch == "last" else "at the best epoch"
+
+
+def _unfinished(stage: StageFacts) -> str:
+    """What is there of a stage that has no finished point to speak of."""
+    chosen = [row for row in stage.rows if row.row.is_chosen]
+    done, wanted = (
+        sum(len(part) for part in parts)
+        for parts in ([row.row.runs for row in chosen], [row.row.specs for row in chosen])
+    )
+    if not done:
+        return "Nothing of it has finished yet."
+    if any(row.broken for row in chosen):
+        return f"No point of it ended well ({done} of {plural(wanted, 'run')} ended)."
+    return f"No point has all its seeds yet; {done} of {plural(wanted, 'run')} are there."
 
 
 def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:

@@ -9,7 +9,7 @@ from modiste.report.blocks import SectionText
 from modiste.report.context import Context, gather
 from modiste.report.explained import with_explanations
 from modiste.report.html import Head
-from modiste.report.numbers import plural
+from modiste.report.numbers import count, plural
 from modiste.report.section import SECTIONS
 from modiste.runs import files
 from modiste.search.study import Study
@@ -49,9 +49,17 @@ def _head(context: Context) -> Head:
         f"data {study.data_digest[:12]}",
     ]
     if commits:
-        parts.append(f"commit {' and '.join(commits)}")
+        more = f" and {count(len(commits) - 1)} more" if len(commits) > 1 else ""
+        parts.append(f"commit {_main_commit(context)}{more}")
     kicker = "Report of a study" + (" · cut profile" if context.is_cut else "")
     return Head(study.spec.title or study.name, kicker, " · ".join(parts))
+
+
+def _main_commit(context: Context) -> str:
+    """That of the most runs; the table of the environment has all of them."""
+    commits = [str(run.environment.get("git_commit")) for run in context.runs]
+    known = [commit for commit in commits if commit != "None"]
+    return max(sorted(set(known)), key=known.count)
 
 
 def _sections(context: Context) -> list[SectionText]:

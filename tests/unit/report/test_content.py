@@ -382,7 +382,7 @@ def test_a_remark_about_many_runs_names_a_few_in_markdown_and_all_in_the_page(
     full: Written,
 ) -> None:
     few = r"(?:  - .*\n){3}  - And (\d+) more, listed in"
-    cut = re.findall(rf"\*\*\[(M\d{{3}})\].*?\*\* (\d+) of \d+ runs\. .*\n{few}", full.markdown)
+    cut = re.findall(rf"\*\*\[(M\d{{3}})\].*?\*\*: (\d+) of \d+ runs\. .*\n{few}", full.markdown)
     assert cut
     shown = {
         (details.all("summary")[0].all("code")[0].text, len(details.all("li")))

@@ -105,7 +105,7 @@ def test_bars_are_the_counts_of_each_split(images, split):
 
 def test_the_figure_says_where_the_test_counts_come_from(images, split):
     declared = samples_per_class(images, split, "small", test_counts_K=(3, 4, 2))
-    assert "publisher declares; the sealed test set was not opened" in legend_title(declared)
+    assert "publisher declares; no test file was read to draw this" in legend_title(declared)
     unknown = samples_per_class(images, split, "small")
     assert "sealed; it was not counted" in legend_title(unknown)
     assert len(bars(unknown)) == 2

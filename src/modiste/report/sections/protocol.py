@@ -40,11 +40,12 @@ _MEANING = {
     "preset": "whose defaults, initialisation and update rules hold",
     "threads": "processor threads of one training",
     "device": "kind of processor",
+    "kernels": "torch’s own, or our fused ones: the same arithmetic, faster",
     "data.name": "data source",
     "data.num_val": "images kept to choose by, the same number of each class",
     "data.num_train": "images to train on; none means all that remain",
     "data.split_seed": "seed of the division alone",
-    "data.folds": "in cross-validation one of so many is held out; none: there is none",
+    "data.folds": "for cross-validation: folds to hold out in turn; none means no such thing",
     "data.scaling": "unit is x / 255; raw leaves 0 to 255",
     "data.decode.size": "height and width that images are brought to, in pixels",
     "data.decode.channels": "1 is grey, 3 is red, green and blue",
@@ -57,13 +58,18 @@ _MEANING = {
     "train.epochs": "the limit; early stopping may end before it",
     "train.batch_size": "images in one update",
     "train.label_smoothing": "share of each label spread over all classes",
+    "train.precision": "what images, kernels and activations are rounded to in training",
     "train.augment": "random changes of the training images",
     "train.max_seconds": "ends a training after so long; none means never",
     "train.class_weights": "balanced: each class counts the same in the loss",
+    "train.averaging": "whether a moving average of the weights is measured and kept",
     "train.early_stopping.monitor": "what early stopping watches",
     "train.early_stopping.patience": "epochs without progress before the stop",
     "train.early_stopping.min_delta": "a smaller change is no progress",
-    "train.early_stopping.restore_best": "the best epoch’s weights are the model’s",
+    "train.early_stopping.restore_best": (
+        "whether a run, used by itself, answers with its best epoch’s weights; both epochs are "
+        "kept, and what ranks here is said above"
+    ),
     "train.schedule.name": "how the learning rate moves",
     "train.schedule.monitor": "what the schedule watches",
     "train.schedule.patience": "epochs without progress before the rate drops",
@@ -72,6 +78,7 @@ _MEANING = {
     "train.schedule.min_delta": "a smaller change is no progress",
     "train.schedule.min_learning_rate": "the rate falls no lower",
     "model.params.initialisation": "how kernels and biases start",
+    "model.params.views": "the images that an answer is the mean of: one, or its mirror image, too",
     "model.params.activation": "after each hidden layer or convolution",
 }
 
@@ -97,11 +104,10 @@ def _words(context: Context) -> list[Inline]:
     epoch = "last" if study.spec.rank_epoch == "last" else "best"
     words: list[Inline] = [
         (
-            f"Every row of the study is a run that is described completely by its settings; all "
-            f"start from seed {study.seed}, so that rows are paired: the same images in the same "
-            f"order meet different models. A stage’s winner has the highest validation accuracy "
-            f"at the {epoch} epoch, mean of its seeds; equal counts of right answers go to fewer "
-            "parameters, then to the earlier point. "
+            f"Every row of the study is a point: settings that describe its runs, one for each "
+            f"seed, completely. {_seeds(context)} A stage’s winner has the highest validation "
+            f"accuracy at the {epoch} epoch, mean of its seeds; equal counts of right answers go "
+            "to fewer parameters, then to the earlier point. "
         )
     ]
     if study.published:
@@ -123,6 +129,33 @@ def _words(context: Context) -> list[Inline]:
                 ").",
             ]
     return words
+
+
+def _seeds(context: Context) -> str:
+    """Which seeds there are; points of the same seed meet the same images in the same order."""
+    seed = context.study.seed
+    words = (
+        f"Points are trained with seed {seed}, so that rows are paired: the same images in the "
+        "same order meet different models"
+    )
+    confirming = sorted(
+        {
+            spec.seed
+            for stage in context.stages
+            if stage.stage.spec.confirm
+            for row in stage.rows
+            for spec in row.row.specs
+        }
+    )
+    repeats = max((stage.cut.repeats for stage in context.stages if stage.cut
+                   and not stage.stage.spec.confirm), default=1)  # fmt: skip
+    if repeats > 1:
+        words += f"; points that are repeated, with up to {repeats} seeds from {seed} on"
+    if confirming:
+        words += (
+            f"; points that are confirmed, with fresh seeds, {confirming[0]} to {confirming[-1]}"
+        )
+    return f"{words}."
 
 
 def _stage_values(stage: StageFacts) -> dict[str, list[Any]]:
@@ -216,13 +249,11 @@ def _stage_row(
         cells = [Cell(stage.name), Cell("–"), Cell("–"), Cell(f"waits for {waits}"), Cell("")]
         return TableRow(cells, is_muted=True)
     said = _said(context, stage)
-    found: dict[str, list[str]] = {}
-    for row in _rows(stage):
-        for key, text in _parts(key_values(row.row.specs[0]), said, stage).items():
-            texts = found.setdefault(key, [])
-            if text not in texts:
-                texts.append(text)
+    families = list(dict.fromkeys(row.family for row in _rows(stage)))
+    found = _found(_rows(stage), said, stage)
     varied = [_listed(key, texts) for key, texts in found.items() if len(texts) > 1]
+    if len(families) > 1:
+        varied, found = _by_family(stage, said, families)
     single = [
         f"{_short(key)} {texts[0]}"
         for key, texts in found.items()
@@ -236,10 +267,45 @@ def _stage_row(
             Cell(count(total) if chosen == total else f"{chosen} of {total}", chosen),
             Cell(trainings(stage, seeds) if stage.is_folded else count(seeds), seeds),
             Cell("; ".join(varied) or "nothing"),
-            Cell("; ".join([", ".join(map(str, values["model.family"])), *single])),
+            Cell("; ".join([*([] if len(families) > 1 else families), *single])),
         ],
         is_muted=not chosen,
     )
+
+
+def _found(rows: Sequence[RowFacts], said: set[str], stage: StageFacts) -> dict[str, list[str]]:
+    """What the points set, as text by key, each with the different values that it takes."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for key, text in _parts(key_values(row.row.specs[0]), said, stage).items():
+            texts = found.setdefault(key, [])
+            if text not in texts:
+                texts.append(text)
+    return found
+
+
+def _by_family(
+    stage: StageFacts, said: set[str], families: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Of a stage of several kinds of model: what each kind varies, and what all of them share.
+
+    A key may mean another thing to another kind, so their values are not listed together.
+    """
+    parts = {
+        family: _found([row for row in _rows(stage) if row.family == family], said, stage)
+        for family in families
+    }
+    first, *others = parts.values()
+    shared = {
+        key: texts
+        for key, texts in first.items()
+        if len(texts) == 1 and all(other.get(key) == texts for other in others)
+    }
+    varied = []
+    for family, found in parts.items():
+        own = [_listed(key, texts) for key, texts in found.items() if key not in shared]
+        varied.append(f"{family} ({'; '.join(own)})" if own else family)
+    return [", ".join(varied)], shared
 
 
 def _said(context: Context, stage: StageFacts) -> set[str]:

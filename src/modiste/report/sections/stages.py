@@ -118,8 +118,10 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
         ties.why_groups_differ(choices, stage),
     )
     blocks += [Paragraph(words) for words in paragraphs if words]
-    if stage.rows:
+    if any(row.row.runs or row.published or row.committed for row in stage.rows):
         blocks.append(_table(context, stage))
+    elif stage.rows:
+        blocks.append(Paragraph([_bare(stage)], "note"))
     blocks += folds(context, stage)
     if choices:
         blocks.append(effects_table(context, stage, choices))
@@ -128,6 +130,17 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
     if remarks := _remarks(context, stage):
         blocks.append(remarks)
     return blocks
+
+
+def _bare(stage: StageFacts) -> str:
+    """The points of a stage that has neither a run nor a figure to put into a table."""
+    groups = (
+        ("none of which has been run yet", [row for row in stage.rows if row.row.is_chosen]),
+        ("not run in this profile", [row for row in stage.rows if not row.row.is_chosen]),
+    )
+    return " ".join(
+        f"Points, {what}: {'; '.join(row.label for row in rows)}." for what, rows in groups if rows
+    )
 
 
 def _facts(context: Context, stage: StageFacts) -> list[tuple[str, str]]:
@@ -164,9 +177,9 @@ def _table(context: Context, stage: StageFacts) -> Table:
         else _without_runs(context, stage, row, bool(published), len(columns))
         for row in shown
     ]
-    if folded:
-        what = f"{count(len(folded))} more points"
-        cells = [Cell(what), Cell(folded[0].status, span=len(columns) - 1)]
+    for group in folded:
+        what = f"{count(len(group))} more points"
+        cells = [Cell(what), Cell(group[0].status, span=len(columns) - 1)]
         rows.append(TableRow(cells, is_muted=True, is_rest=True))
     return Table(
         f"table-{stage.name}",
@@ -193,29 +206,31 @@ def _caption(context: Context, stage: StageFacts, published: bool) -> Words:
     return [words, text + cut.text() + end]
 
 
-def _split(stage: StageFacts) -> tuple[list[RowFacts], list[RowFacts]]:
-    """Rows that are shown, and those, if many, of which there is neither a run nor a figure."""
+def _split(stage: StageFacts) -> tuple[list[RowFacts], list[list[RowFacts]]]:
+    """Rows that are shown, and groups of those, if many, with neither a run nor a figure.
+
+    These are the ones that this profile leaves out, and the ones that it has not come to yet.
+    """
     bare = [
         row
         for row in stage.rows
-        if not row.row.is_chosen
-        and not row.row.runs
-        and row.published is None
-        and not row.committed
+        if not row.row.runs and row.published is None and not row.committed
     ]
-    if len(bare) <= _FEW:
-        return stage.in_order, []
-    return [row for row in stage.in_order if row not in bare], bare
+    groups = [[row for row in bare if row.row.is_chosen is chosen] for chosen in (True, False)]
+    folded = [group for group in groups if len(group) > _FEW]
+    hidden = {id(row) for group in folded for row in group}
+    return [row for row in stage.in_order if id(row) not in hidden], folded
 
 
 def _notes(
-    context: Context, stage: StageFacts, published: bool, folded: Sequence[RowFacts]
+    context: Context, stage: StageFacts, published: bool, folded: Sequence[Sequence[RowFacts]]
 ) -> list[Words]:
     notes: list[Words] = []
-    if folded:
-        names = "; ".join(row.label for row in folded)
+    for group in folded:
+        names = "; ".join(row.label for row in group)
         end = " and not published" if published else ""
-        notes.append([f"Not run in this profile{end}: {names}."])
+        what = "Not finished yet" if group[0].row.is_chosen else "Not run in this profile"
+        notes.append([f"{what}{end}: {names}."])
     if published and stage.touches_runs:
         notes.append(["‡ Between a run that was cut and one that was not: no reproduction."])
     if any(row.runs and not row.is_net for row in stage.rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from modiste.evaluate.best import accuracy_interval
 from modiste.report import answer, cells, looks, prose
 from modiste.report.blocks import (
     Block,
@@ -13,6 +14,7 @@ from modiste.report.blocks import (
     Facts,
     Inline,
     Paragraph,
+    Ref,
     Table,
     TableRow,
     Words,
@@ -22,6 +24,7 @@ from modiste.report.cuts import all_cut
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.numbers import NONE, count, duration, listing, plural, proportion
 from modiste.report.section import SECTIONS, Section
+from modiste.search.standing import is_right
 from modiste.spec.published import PublishedRow
 
 
@@ -31,6 +34,7 @@ def build(context: Context) -> Sequence[Block]:
     return [
         Paragraph(prose.joined(*sentences), "lead"),
         Facts(_facts(context)),
+        *([Paragraph(caveats, "note")] if (caveats := answer.caveats(context)) else []),
         _table(context),
     ]
 
@@ -109,8 +113,15 @@ class _Model:
         return cells.over_seeds(self._val, mark=self.mark)
 
     def val_interval(self) -> Cell:
-        runs = self.row.runs if self.row and not self.row.is_folded else []
-        return cells.interval(self._val, runs[0].metrics["num_val"] if runs else 0)
+        """That of the stage's table, so that one number has one interval."""
+        row, epoch = self.row, self.context.published.epoch
+        if row is None or row.interval is None:
+            return Cell(NONE)
+        low, high = row.interval
+        if epoch != self.context.epoch:
+            answers = [self.context.study.answers(run, epoch) for run in row.runs]
+            low, high = accuracy_interval(is_right(answers), row.seeds)
+        return Cell(f"{proportion(low)}–{proportion(high)}", low)
 
     def seeds(self) -> Cell:
         if self.row is None or not self.row.runs:
@@ -186,8 +197,14 @@ def _columns(
 
 
 def _caption(context: Context) -> Words:
-    beside = " beside the published ones" if context.published.stages else ""
-    words: list[Inline] = [f"The final models{beside}."]
+    words: list[Inline] = ["The models that the study ends with."]
+    if context.published.stages:
+        words = [
+            (
+                "The models that the study ends with, and whatever else has a published test "
+                "accuracy, beside the published figures."
+            )
+        ]
     if any(stage.touches_runs for stage, _ in context.finals):
         words.append(
             f" Cut in this {context.study.profile} profile, and so not comparable: the trainings "
@@ -197,9 +214,7 @@ def _caption(context: Context) -> Words:
 
 
 def _notes(context: Context) -> list[Words]:
-    notes: list[Words] = [
-        ["Intervals are Wilson’s at 95 % and cover the choice of images, not that of seeds."]
-    ]
+    notes: list[Words] = [_intervals(context)]
     if any(_Model(context, stage, row).mark for stage, row in context.finals):
         notes.append(["‡ A training that was cut; the published one beside it was not."])
     for stage, row in context.finals:
@@ -207,6 +222,20 @@ def _notes(context: Context) -> list[Words]:
         if theirs is not None and theirs.source and row is not None and row.published is not None:
             notes.append([f"Published for “{stage.title}” by another source: {theirs.source}"])
     return notes
+
+
+def _intervals(context: Context) -> Words:
+    words: list[Inline] = [
+        "Intervals are at 95 %. Those of validation accuracies are the ones of ",
+        Ref("stages"),
+        (
+            ": they cover the choice of images and, where the spread between seeds is known, that "
+            "of seeds."
+        ),
+    ]
+    if context.looks:
+        words.append(" Those of test accuracies are Wilson’s and cover the choice of images alone.")
+    return words
 
 
 SECTIONS.add("summary", Section("In short", 0, build))
