@@ -184,7 +184,8 @@ def _no_audit(context: Context, *, is_near: bool) -> Paragraph:
     study = context.study
     command = ["modiste", "audit", context.runs[0].spec.data.name]
     if study.spec.data_path is not None:
-        command += ["--data", str(Path(study.file).parent / study.spec.data_path)]
+        place = Path(study.file).parent / Path(study.spec.data_path).expanduser()
+        command += ["--data", str(place)]
     command += ["--study", study.out]
     kind = "mirrored or near duplicates" if is_near else "duplicates"
     words: list[Inline] = [

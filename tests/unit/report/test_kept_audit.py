@@ -196,6 +196,23 @@ def test_a_study_that_keeps_no_audit_says_how_to_make_one(folder: Path) -> None:
     assert f"modiste audit fashion-mnist --study {study.out}" in text
 
 
+def test_images_that_lie_where_the_study_file_says_are_named_in_that_command(
+    tmp_path: Path,
+) -> None:
+    spec = StudySpec.parse(
+        {
+            "name": "own",
+            "data": {"num_val": NUM_VAL, "path": "pictures"},
+            "model": {"family": "mlp"},
+            "stages": [{"name": "one"}],
+        }
+    )
+    study = make_study(tmp_path, spec=spec, num_val=NUM_VAL)
+    place = Path(study.file).parent / "pictures"
+    text = said(duplicates(gather(study)))
+    assert f"modiste audit fashion-mnist --data {place} --study {study.out}" in text
+
+
 def test_a_record_has_a_line_for_each_find_and_loses_nothing() -> None:
     text = to_lines(record(test=None, notes=[], nested=[[1], {"a": {}}], text='a "b"\n'))
     wanted = record(test=None, notes=[], nested=[[1], {"a": {}}], text='a "b"\n')
