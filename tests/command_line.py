@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# A shell without job control, or one that started the tests in the background, has its children
+# ignore Ctrl-C for good; a person's shell does not.
+COMMAND = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from modiste.cli.main import run
+run()
+"""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -49,7 +58,7 @@ class Place:
         self, *words: str | Path, stderr: int = subprocess.PIPE, **more: Any
     ) -> subprocess.Popen[str]:
         """The command `modiste`, in a process group of its own, as a shell would start it."""
-        command = [sys.executable, "-c", "from modiste.cli.main import run; run()"]
+        command = [sys.executable, "-c", COMMAND]
         return subprocess.Popen(
             [*command, *map(str, words)],
             cwd=self.root,

@@ -243,12 +243,13 @@ def test_an_interrupt_while_data_are_fetched_stops_at_once(
         raise AssertionError("it went on")
 
     monkeypatch.setattr("modiste.data.source.Source.load_train", interrupted)
+    before = signal.getsignal(signal.SIGINT)
     words = study_words(place, VALUES)
     answer = cli(*words)
     assert answer.status == 130
     assert f"Go on with:\n  {shlex.join(['modiste', *words])}" in answer.err
     assert "Traceback" not in answer.err
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_second_command_on_the_same_study_is_refused_by_name(place: Place, cli: Cli) -> None:
@@ -262,6 +263,77 @@ def test_a_second_command_on_the_same_study_is_refused_by_name(place: Place, cli
     assert re.search(rf"being worked on by process {process.pid} on ", second.err)
     assert "Traceback" not in second.err
     assert second.out == ""
+
+
+# --- killed at any moment -------------------------------------------------------------------------
+
+
+def search(num_kills: int) -> dict[str, Any]:
+    """A search with rungs, and what confirms it: short runs, some for each kill."""
+    return {
+        "name": "search",
+        "data": {"name": "idx", "num_val": 100},
+        "model": {"family": "mlp", "params": {"hidden": [16]}},
+        "train": {"epochs": 60, "batch_size": 50, "optimizer": {"name": "adam"}},
+        "search": {
+            "method": {"name": "tpe", "startup": 8, "lag": 4},
+            "trials_per_value": 8 + 4 * num_kills,
+            "tune": {
+                "train.optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+                "model.params.dropout": {"low": 0.0, "high": 0.6},
+            },
+            "halving": {"name": "successive", "first_epochs": 20, "factor": 3},
+        },
+        "confirm": {"top": 1, "seeds": 2},
+    }
+
+
+def leaderboard(place: Place) -> list[dict[str, Any]]:
+    table = Study.open(place.root / "out").table(each_seed=True)
+    return [{**line, "seconds": 0} for line in table]
+
+
+@pytest.mark.parametrize("num_kills", [5, pytest.param(30, marks=pytest.mark.long)])
+def test_a_search_killed_at_random_moments_has_the_leaderboard_of_one_that_was_not(
+    num_kills: int, tmp_path: Path
+) -> None:
+    alone, killed = new_place(tmp_path / "alone"), new_place(tmp_path / "killed")
+    for place in (alone, killed):
+        write_idx(place.root / "data")
+    answer = alone.run(*study_words(alone, search(num_kills)))
+    assert answer.status == 0, answer.err
+
+    chance = np.random.default_rng(num_kills)
+    words = study_words(killed, search(num_kills))
+    finished: dict[str, tuple[int, int]] = {}
+    num_left = num_kills
+    while num_left:
+        with killed.start(*words, stderr=subprocess.DEVNULL) as process:
+            goes_on = True
+            while goes_on:
+                # From the first moment of a driver on, and between two runs, and within them.
+                num = len(finished_runs(killed.root / "out")) + int(chance.integers(2))
+                wait_for(lambda num=num: len(finished_runs(killed.root / "out")) >= num)  # type: ignore[misc]
+                time.sleep(chance.uniform(0.0, 0.5))
+                assert process.poll() is None, "it ended before it was killed often enough"
+                victim, found = ("driver", "worker", "all")[chance.integers(3)], workers(process)
+                if victim == "worker" and found:
+                    os.kill(found[chance.integers(len(found))], signal.SIGKILL)
+                else:
+                    kill(process, "driver" if victim == "driver" else "group")
+                num_left -= 1
+                goes_on = bool(victim == "worker" and found and num_left)
+            if num_left == 0 and process.poll() is None:
+                kill(process, "group")
+            process.wait(timeout=60)
+        after = finished_runs(killed.root / "out")
+        assert after.items() >= finished.items(), "a finished run was lost, or done again"
+        finished = after
+    answer = killed.run(*words)
+    assert answer.status == 0, answer.err
+    assert finished_runs(killed.root / "out").items() >= finished.items()
+    assert leaderboard(killed) == leaderboard(alone)
+    assert results(Study(killed.root / "out")) == results(Study(alone.root / "out"))
 
 
 # --- the reference study's own stage, on real images ----------------------------------------------

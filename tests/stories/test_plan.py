@@ -126,6 +126,7 @@ def test_ctrl_c_ends_it_at_once(
         assert process.stderr is not None
         assert process.stderr.readline().startswith("Measuring 98 kinds of work")
         while not list(folder.glob("modiste-plan-*/classes.txt")):
+            assert process.poll() is None, process.stderr.read()
             os.sched_yield()
         began = time.monotonic()
         os.killpg(process.pid, number)

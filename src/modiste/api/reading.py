@@ -112,11 +112,11 @@ def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(run: Run) -> list[str]:
-    return list(files.read_json(run.folder / "manifest.json").get("files", {}))
+    return list(files.read_manifest(run.folder)["files"])
 
 
 def _file(run: Run, name: str) -> dict[str, Any]:
-    entry = files.read_json(run.folder / "manifest.json")["files"][name]
+    entry = files.read_manifest(run.folder)["files"][name]
     size = {"bytes": entry["bytes"]}
     if entry.get("dropped"):
         return {**size, "state": "dropped", "why": entry["dropped"].removeprefix("dropped: ")}

@@ -129,9 +129,7 @@ def _run(folder: Path) -> Run:
             f"{run.folder}: this run has no numbers that could come out again: {status} ({reason})."
         )
     # Before anything is trained: a record that was changed is worth no comparison.
-    for name, entry in files.read_json(run.folder / "manifest.json")["files"].items():
-        if not entry.get("dropped"):
-            files.read_checked(run.folder, name)
+    files.check_folder(run.folder)
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,11 @@ import numpy.typing as npt
 
 from modiste.atomic import sync_folder, write_whole
 from modiste.errors import StoreError
+
+_REMEDY = (
+    "The disk or somebody changed it: restore it from a copy, move the folder away, or run its "
+    "study again, which sets the run aside and does it anew."
+)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -72,6 +78,32 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def seal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same JSON object with the SHA-256 of the rest of it as its last key."""
+    rest = {key: item for key, item in value.items() if key != "sha256"}
+    return {**rest, "sha256": hashlib.sha256(to_json(rest)).hexdigest()}
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """A JSON object that went through `seal` before it was written.
+
+    One of schema 1 has no seal, because there were none then; it is taken as it is.
+
+    Raises:
+        StoreError: If it is not there, or not what was written, to the bit.
+    """
+    value = read_json(path)
+    if value.get("schema") == 1 and "sha256" not in value:
+        return value
+    try:
+        is_whole = path.read_bytes() == to_json(seal(value))
+    except ValueError:  # a NaN, which we write nowhere
+        is_whole = False
+    if not is_whole:
+        raise StoreError(f"{path}: is not what was written. {_REMEDY}")
+    return value
+
+
 def write_folder(
     folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any] | None = None
 ) -> None:
@@ -82,7 +114,7 @@ def write_folder(
     Args:
         folder: Appears when everything in it is on the disk.
         files: By name; ``golden/000.png`` lies in a folder inside.
-        manifest: Of a folder that this one is taken from; made from the files if not given.
+        manifest: Made from the files if not given.
     """
     manifest = manifest or {"schema": 1, "files": entries(files)}
     try:
@@ -121,7 +153,11 @@ def read_checked(folder: Path, name: str) -> bytes:
     Raises:
         StoreError: If it is missing, dropped, cut or changed; names the file and the remedy.
     """
-    entry = read_json(folder / "manifest.json").get("files", {}).get(name)
+    return _checked(folder, name, read_manifest(folder))
+
+
+def _checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
+    entry = manifest["files"].get(name)
     path = folder / name
     if entry is None:
         raise StoreError(f"{path}: the manifest beside it knows no such file.")
@@ -134,21 +170,78 @@ def read_checked(folder: Path, name: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise StoreError(
             f"{path}: {len(content)} bytes that are not what was written "
-            f"({entry['bytes']} bytes, SHA-256 {entry['sha256'][:12]}...). The disk or somebody "
-            "changed it: restore it from a copy, or move the folder away and run again."
+            f"({entry['bytes']} bytes, SHA-256 {entry['sha256'][:12]}...). {_REMEDY}"
         )
     return content
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `manifest.json` of a published folder says.
+
+    Raises:
+        StoreError: If it is not there, or damaged.
+    """
+    path = folder / "manifest.json"
+    manifest = read_sealed(path)
+    entries = manifest.get("files")
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+        raise StoreError(f"{path}: is not what was written. {_REMEDY}")
+    return manifest
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("sha256"), str)
+        and isinstance(entry.get("bytes"), int)
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """Read every file of a published folder.
+
+    Raises:
+        StoreError: If any was changed, cut or lost; names it.
+    """
+    manifest = read_manifest(folder)
+    for name, entry in manifest["files"].items():
+        if not entry.get("dropped"):
+            _checked(folder, name, manifest)
+
+
+def set_aside(folder: Path, among: Path) -> Path:
+    """Move a folder that is damaged in among others of its kind; returns where it lies now.
+
+    Raises:
+        StoreError: If it cannot be moved.
+    """
+    taken = {path.name for path in among.glob(f"{folder.name}*")}
+    numbers = (f"{folder.name}-{number}" for number in itertools.count(2))
+    target = among / next(n for n in itertools.chain([folder.name], numbers) if n not in taken)
+    try:
+        among.mkdir(exist_ok=True)
+        folder.rename(target)
+        sync_folder(among)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    return target
+
+
 def drop_file(folder: Path, name: str, reason: str) -> None:
     """Delete a file of a published folder, and say so in its manifest first."""
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_manifest(folder)
     entry = manifest["files"].get(name)
-    if entry is None or entry.get("dropped"):
+    if entry is None:
         return
-    entry["dropped"] = reason
-    write_json(folder / "manifest.json", manifest)
+    if not entry.get("dropped"):
+        entry["dropped"] = reason
+        write_json(folder / "manifest.json", resealed(manifest))
     (folder / name).unlink(missing_ok=True)
+
+
+def resealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest after a change, sealed again if it was."""
+    return seal(manifest) if "sha256" in manifest else dict(manifest)
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

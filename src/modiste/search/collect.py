@@ -181,7 +181,7 @@ def _runs(rows: Sequence[Row]) -> list[Run]:
 def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
     if (target / "manifest.json").is_file():
         return
-    manifest = files.read_json(run.folder / "manifest.json")
+    manifest = files.read_manifest(run.folder)
     content = {}
     for name, entry in manifest["files"].items():
         is_bulk = name == "model.safetensors" or (name == "predictions-val.npz" and not with_logits)
@@ -191,7 +191,7 @@ def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
             entry["dropped"] = "not kept in the collected results"
         else:
             content[name] = files.read_checked(run.folder, name)
-    files.write_folder(target, content, manifest)
+    files.write_folder(target, content, files.resealed(manifest))
 
 
 def _table(stage: Stage) -> bytes:

@@ -127,9 +127,9 @@ class Driver:
             StoreError: If another process drives this study, or the folder cannot be written.
         """
         asked = asked_for(self._study.spec, stages, self._only)
-        asked.check(self._study.stages())
         with Lock(self._work.folder / "lock"):
             self._sweep()
+            asked.check(self._study.stages())
             reopen(self._study.folder)
             clock = self._clock(asked)
             arrays = self._work.folder / "data"
@@ -215,9 +215,19 @@ class Driver:
                     measure(self._study.folder, run)
 
     def _sweep(self) -> None:
-        """Remove what a driver that was killed had begun to write; we alone write here now."""
-        for path in (self._study.folder / "runs").glob(".*"):
+        """Remove what a driver that was killed had begun to write; we alone write here now.
+
+        Runs that are damaged are set aside, and done again.
+        """
+        runs = self._study.folder / "runs"
+        for path in runs.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
+        for path in sorted(runs.glob("[0-9a-f]" * 16)):
+            try:
+                files.check_folder(path)
+            except StoreError as error:
+                aside = files.set_aside(path, self._study.folder / "damaged")
+                self._watcher.note(f"{error} So it lies in {aside} now.")
 
     def _say_what_waits(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         for stage in stages:

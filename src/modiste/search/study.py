@@ -207,16 +207,14 @@ class Study:
         path = folder / "study.json"
         if path.exists():
             there = files.read_json(path)
-            same = ("profile", "seed", "data_digest", "versions", "overrides")
-            differs = [key for key in same if there.get(key) != value[key]]
-            if there.get("spec", {}).get("name") != spec.name:
-                differs.append("name")
-            if differs:
+            if differs := _differences(there, value):
                 raise ResumeError(
-                    f"{folder} holds a study that differs in: {', '.join(differs)}. {ELSEWHERE}"
+                    f"{folder} holds a study that differs in: {'; '.join(differs)}. {ELSEWHERE}"
                 )
+            # Asked of a changed file alone: whoever drives on has yet to set damaged runs aside.
             new = cls(folder, value)
-            if lost := cls(folder, there).runs_without_place(new):
+            is_changed = there["spec"] != value["spec"]
+            if is_changed and (lost := cls(folder, there).runs_without_place(new)):
                 raise ResumeError(
                     f"{folder} holds finished runs that the study file has no place for any more: "
                     f"{_counted(lost)}.{_moved(new, lost)} Put their points back, or keep them as "
@@ -460,6 +458,33 @@ class Study:
         return Row(
             point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs, until
         )
+
+
+def _differences(there: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
+    """What may not change between two calls and did, with its old and its new value."""
+
+    def facts(study: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "name": study.get("spec", {}).get("name"),
+            **{key: study.get(key) for key in ("profile", "seed", "data_digest", "overrides")},
+            **{f"versions.{key}": item for key, item in study.get("versions", {}).items()},
+        }
+
+    one, two = facts(there), facts(value)
+    return [
+        f"{key} ({_short(one.get(key))} there, {_short(two.get(key))} now)"
+        for key in dict.fromkeys([*one, *two])
+        if one.get(key) != two.get(key)
+    ]
+
+
+def _short(value: Any) -> str:
+    """A value in a line of text: a digest by its beginning, overrides as they are typed."""
+    if isinstance(value, list):
+        words = [f"{o['stage']}:{o['key']}" if o["stage"] else o["key"] for o in value]
+        pairs = [f"{name}={o['value']}" for name, o in zip(words, value, strict=True)]
+        return " ".join(pairs) or "none"
+    return f"{value[:12]}..." if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _counted(stages: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from modiste.spec.search import SearchSpec
 from modiste.spec.settings import Settings
 from modiste.spec.space import identity
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no seal
 Chosen = list[list[Settings]]
 # What may grow between two calls without moving a point: values to compare, and trials.
 _MAY_GROW = ("compare", "trials_per_value")
@@ -54,7 +54,7 @@ def write(folder: Path, stage: str, search: SearchSpec, chosen: Chosen) -> None:
         for group, points in zip(search.groups(), chosen, strict=True)
     ]
     value = {"schema": SCHEMA, "search": _kept(search), "groups": groups}
-    files.write_json(_path(folder, stage), value)
+    files.write_json(_path(folder, stage), files.seal(value))
 
 
 def differences(folder: Path, stage: str, search: SearchSpec | None) -> list[str]:
@@ -90,8 +90,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        value = files.read_json(path)
-        is_ours = value["schema"] == SCHEMA and isinstance(value["search"], dict)
+        value = files.read_sealed(path)
+        is_ours = value["schema"] in (1, SCHEMA) and isinstance(value["search"], dict)
         groups: Sequence[Mapping[str, Any]] = value["groups"]
         is_ours = is_ours and all(isinstance(group["points"], list) for group in groups)
         is_ours = is_ours and all(isinstance(group["compare"], dict) for group in groups)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from modiste.errors import StoreError
+from modiste.runs import files
 from modiste.runs.run import COLUMNS, Run, RunRecord, write_run
 from modiste.train.work import Task, Worker
 from tests import small
@@ -101,6 +102,51 @@ def test_a_flipped_bit_in_the_weights_is_noticed(run: Run) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match="not what was written"):
         run.weights("best")
+
+
+def test_two_hundred_flips_and_cuts_anywhere_are_all_found(run: Run) -> None:
+    chance = np.random.default_rng(0)
+    files.drop_file(run.folder, "environment.json", "dropped: for the test")
+    paths = sorted(run.folder.iterdir())
+    assert len(paths) == 7
+    for number in range(200):
+        # The manifest, which watches over the others, as often as they.
+        path = paths[number % len(paths)]
+        content = path.read_bytes()
+        place = int(chance.integers(len(content)))
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(chance.integers(8))
+        path.write_bytes(changed if number % 4 else content[:place])
+        with pytest.raises(StoreError, match=f"{path.name}: "):
+            files.check_folder(run.folder)
+        path.write_bytes(content)
+        files.check_folder(run.folder)
+
+
+def test_any_flip_in_a_manifest_is_found(run: Run) -> None:
+    path = run.folder / "manifest.json"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            path.write_bytes(changed)
+            with pytest.raises(StoreError, match=r"manifest\.json: "):
+                files.read_manifest(run.folder)
+
+
+def test_a_manifest_from_before_they_were_sealed_is_read(run: Run) -> None:
+    path = run.folder / "manifest.json"
+    value = json.loads(path.read_bytes())
+    del value["sha256"]
+    path.write_bytes(files.to_json({**value, "schema": 1}))
+    files.check_folder(run.folder)
+    run.drop_weights("dropped: for the test")
+    assert json.loads(path.read_bytes())["schema"] == 1
+    del value["files"]["history.csv"]["sha256"]
+    path.write_bytes(files.to_json({**value, "schema": 1}))
+    with pytest.raises(StoreError, match=r"manifest\.json: is not what was written"):
+        assert Run(run.folder).history == []
 
 
 def test_dropping_weights_keeps_all_the_rest(run: Run) -> None:

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -367,10 +368,52 @@ def test_a_run_folder_that_was_changed_is_named_and_not_believed(
     metrics = json.loads((run.folder / "metrics.json").read_bytes())
     metrics["last"]["val"]["correct"] = 30
     (run.folder / "metrics.json").write_text(json.dumps(metrics))
-    with pytest.raises(StoreError, match=r"metrics\.json: .* run again"):
-        drive(Study(study.folder))
-    run.folder.rename(tmp_path / "away")
-    assert drive(Study(study.folder))
+    # By whoever only reads, too.
+    with pytest.raises(StoreError, match=r"metrics\.json: .* run its study again"):
+        Study(study.folder).table()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        (flip, "manifest.json"),
+        (Path.unlink, "manifest.json"),
+        (flip, "predictions-val.npz"),
+        (cut, "model.safetensors"),
+        (Path.unlink, "history.csv"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_damaged_run_is_named_set_aside_and_done_again(
+    damage: Callable[[Path], None],
+    name: str,
+    tmp_path: Path,
+    script: Script,
+    undisturbed: dict[str, Any],
+) -> None:
+    study = make(tmp_path / "study", VALUES)
+    assert drive(study)
+    run = study.stages()[0].rows[0].runs[0]
+    for times in (1, 2):
+        damage(run.folder / name)
+        script.tasks.clear()
+        watched = Watched()
+        assert drive(make(study.folder, VALUES), watched)
+        assert script.begun == [run.fingerprint]
+        assert f"{run.folder.name}/{name}: " in watched.notes[0]
+        assert "damaged/" in watched.notes[0]
+        assert results(study) == undisturbed
+        assert len(list((study.folder / "damaged").iterdir())) == times
 
 
 def test_a_run_folder_under_a_wrong_name_is_not_believed(tmp_path: Path, script: Script) -> None:

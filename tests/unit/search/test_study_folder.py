@@ -58,11 +58,15 @@ def test_a_study_is_read_from_its_folder_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "more", "named"),
     [
-        (VALUES, {"profile": "quick"}, "profile"),
-        (VALUES, {"seed": 1}, "seed"),
-        (VALUES, {"data_digest": "e" * 64}, "data_digest"),
-        (VALUES, {"overrides": [Override("", "train.epochs", 2)]}, "overrides"),
-        (changed(name="other"), {}, "name"),
+        (VALUES, {"profile": "quick"}, "profile (full there, quick now)"),
+        (VALUES, {"seed": 1}, "seed (0 there, 1 now)"),
+        (VALUES, {"data_digest": "e" * 64}, "eeeeeeeeeeee... now)"),
+        (
+            VALUES,
+            {"overrides": [Override("grid", "train.epochs", 2)]},
+            "overrides (none there, grid:train.epochs=2 now)",
+        ),
+        (changed(name="other"), {}, "name (tiny there, other now)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -77,16 +81,18 @@ def test_another_study_in_the_folder_is_refused_and_what_differs_is_named(
     assert (tmp_path / "s" / "study.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["torch", "numerics_version"])
 def test_other_versions_are_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path / "s", VALUES)
-    newer = {**versions_here(), "torch": "99.0"}
-    monkeypatch.setattr("modiste.search.study.versions_here", lambda: newer)
-    with pytest.raises(ResumeError, match="versions"):
+    was = versions_here()
+    monkeypatch.setattr("modiste.search.study.versions_here", lambda: {**was, name: 99})
+    said = f"differs in: versions.{name} ({was[name]} there, 99 now)."
+    with pytest.raises(ResumeError, match=re.escape(said)):
         make(tmp_path / "s", VALUES)
     # Reading it goes on, with the versions it was made with.
-    assert Study(tmp_path / "s").versions == dict(versions_here())
+    assert Study(tmp_path / "s").versions == dict(was)
 
 
 @pytest.mark.parametrize(
