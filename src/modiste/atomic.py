@@ -26,14 +26,14 @@ def place(temporary: Path, final: Path) -> None:
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     temporary.replace(final)
-    sync_folder(final.parent)
+    sync(final.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names inside a folder survive a loss of power."""
+def sync(path: Path) -> None:
+    """Make a file's content, or the names inside a folder, survive a loss of power."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

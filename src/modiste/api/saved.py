@@ -20,7 +20,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from modiste.api.parameters import plain
-from modiste.atomic import sync_folder
+from modiste.atomic import sync
 from modiste.errors import InputError, StoreError
 from modiste.export.model import card, save_model
 from modiste.runs import files
@@ -74,7 +74,7 @@ def write(content: Saved, folder: Path) -> Path:
         if folder.exists():
             folder.rename(workshop / "old")
         (workshop / "model").rename(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise files.cannot_write(folder, error) from None
     finally:

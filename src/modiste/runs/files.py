@@ -6,23 +6,26 @@ import hashlib
 import io
 import itertools
 import json
-import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from modiste.atomic import sync_folder, write_whole
+from modiste.atomic import sync, write_whole
 from modiste.errors import StoreError
 
 _REMEDY = (
     "The disk or somebody changed it: restore it from a copy, move the folder away, or run its "
     "study again, which sets the run aside and does it anew."
 )
+# How a sealed file ends.
+_SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -78,14 +81,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def seal(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The same JSON object with the SHA-256 of the rest of it as its last key."""
-    rest = {key: item for key, item in value.items() if key != "sha256"}
-    return {**rest, "sha256": hashlib.sha256(to_json(rest)).hexdigest()}
+def sealed(value: Mapping[str, Any]) -> bytes:
+    """What `to_json` gives, with the SHA-256 of that as one more key, the last."""
+    rest = to_json({key: item for key, item in value.items() if key != "sha256"})
+    seal = f',\n  "sha256": "{hashlib.sha256(rest).hexdigest()}"\n}}\n'
+    return rest.removesuffix(b"\n}\n") + seal.encode()
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """A JSON object that went through `seal` before it was written.
+    """A JSON object that `sealed` made.
 
     One of schema 1 has no seal, because there were none then; it is taken as it is.
 
@@ -95,18 +99,15 @@ def read_sealed(path: Path) -> dict[str, Any]:
     value = read_json(path)
     if value.get("schema") == 1 and "sha256" not in value:
         return value
-    try:
-        is_whole = path.read_bytes() == to_json(seal(value))
-    except ValueError:  # a NaN, which we write nowhere
-        is_whole = False
-    if not is_whole:
+    content = path.read_bytes()
+    found = _SEAL.search(content)
+    rest = content[: found.start()] + b"\n}\n" if found else b""
+    if found is None or hashlib.sha256(rest).hexdigest().encode() != found[1]:
         raise StoreError(f"{path}: is not what was written. {_REMEDY}")
     return value
 
 
-def write_folder(
-    folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any] | None = None
-) -> None:
+def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | None = None) -> None:
     """Publish a folder of files with their SHA-256 in `manifest.json`: whole, or not at all.
 
     An existing folder of that name is an error: what is written is written once.
@@ -116,25 +117,25 @@ def write_folder(
         files: By name; ``golden/000.png`` lies in a folder inside.
         manifest: Made from the files if not given.
     """
-    manifest = manifest or {"schema": 1, "files": entries(files)}
+    manifest = manifest or to_json({"schema": 1, "files": entries(files)})
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            for name, content in {**files, "manifest.json": to_json(manifest)}.items():
+            paths = {temporary}
+            for name, content in {**files, "manifest.json": manifest}.items():
                 (temporary / name).parent.mkdir(exist_ok=True)
-                with (temporary / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                (temporary / name).write_bytes(content)
+                paths |= {temporary / name, (temporary / name).parent}
             temporary.chmod(0o755)
-            for part in {temporary, *((temporary / name).parent for name in files)}:
-                sync_folder(part)
+            # At once, so that the disk is waited for once or twice and not for each of them.
+            with ThreadPoolExecutor(len(paths)) as pool:
+                list(pool.map(sync, paths))
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -221,7 +222,7 @@ def set_aside(folder: Path, among: Path) -> Path:
     try:
         among.mkdir(exist_ok=True)
         folder.rename(target)
-        sync_folder(among)
+        sync(among)
     except OSError as error:
         raise cannot_write(target, error) from error
     return target
@@ -235,13 +236,13 @@ def drop_file(folder: Path, name: str, reason: str) -> None:
         return
     if not entry.get("dropped"):
         entry["dropped"] = reason
-        write_json(folder / "manifest.json", resealed(manifest))
+        write_bytes(folder / "manifest.json", resealed(manifest))
     (folder / name).unlink(missing_ok=True)
 
 
-def resealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def resealed(manifest: Mapping[str, Any]) -> bytes:
     """A manifest after a change, sealed again if it was."""
-    return seal(manifest) if "sha256" in manifest else dict(manifest)
+    return sealed(manifest) if "sha256" in manifest else to_json(manifest)
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

@@ -79,7 +79,7 @@ def write_run(record: RunRecord, folder: Path) -> None:
         content["predictions-val.npz"] = files.to_npz(record.predictions)
     if record.weights:
         content["model.safetensors"] = safetensors.numpy.save(record.weights)
-    manifest = files.seal({"schema": 2, "files": files.entries(content)})
+    manifest = files.sealed({"schema": 2, "files": files.entries(content)})
     files.write_folder(folder, content, manifest)
 
 

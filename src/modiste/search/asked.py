@@ -29,10 +29,11 @@ class Asked:
 
     def includes(self, stage: str, spec: RunSpec) -> bool:
         """Whether a point of that stage, with such runs, is to be run."""
+        parts = [part for part in self.only if part.stage in ("", stage)]
+        if not parts:
+            return stage in self.stages
         values = spec.to_dict()
-        return stage in self.stages and all(
-            holds(values, {part.key: part.value}) for part in self.only if part.stage in ("", stage)
-        )
+        return stage in self.stages and all(holds(values, {part.key: part.value}) for part in parts)
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Each part of `only` must speak of some point, in case a key or a value is misspelt.

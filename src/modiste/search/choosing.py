@@ -16,8 +16,9 @@ from modiste.spec.search import SearchSpec, Told
 from modiste.spec.settings import Settings
 from modiste.spec.space import identity
 
-# Of points that nobody works on yet, so many are chosen ahead where no result is waited for.
-AHEAD = 64
+# Of points that are not trained yet, so many are chosen where no result is waited for, and some at
+# a time: each time they are all written down.
+AHEAD, AT_A_TIME = 64, 16
 
 
 def choose(study: Study, stage: Stage) -> bool:
@@ -55,14 +56,16 @@ def _extended(
     """The points of a group, and those that follow from what came of them."""
     answer, space = list(points), search.space(group)
     tried = {identity(point) for point in answer}
-    told = told_of(study, search, trials)
+    learns = search.method.num_needed(search.num_trials(group)) > 0
+    told = told_of(study, search, trials) if learns else []
     brackets = search.brackets(group)
     stops = {bracket.stop for bracket in brackets}
     idle = sum(not trial.rungs[0].is_done for trial in trials)
+    ahead = AHEAD if idle <= AHEAD - AT_A_TIME else 0
     while len(answer) < search.num_trials(group):
         needed = search.method.num_needed(len(answer))
         may_pause = len(answer) in stops or search.halving is None
-        if needed > len(told) or (not needed and idle >= AHEAD and may_pause):
+        if needed > len(told) or (not needed and idle >= ahead and may_pause):
             break
         point = search.method.propose(space, len(answer), tried, told[:needed])
         answer.append(point)

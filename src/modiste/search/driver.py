@@ -19,7 +19,7 @@ from modiste.search.asked import Asked, asked_for
 from modiste.search.budget import Budget, Clock, left_out
 from modiste.search.choosing import choose
 from modiste.search.closing import close, reopen
-from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
+from modiste.search.pool import Death, Event, Pool, Start, Trouble, Workers, raise_trouble
 from modiste.search.row import Row
 from modiste.search.stopwatch import measure
 from modiste.search.study import Stage, Study
@@ -48,7 +48,7 @@ class Watcher(Protocol):
         """How a run under way stands."""
 
     def finished(self, stage: Stage, row: Row, run: Run) -> None:
-        """A run has ended and is stored."""
+        """A run has ended and is stored; its stage is given as it was when the run began."""
 
     def note(self, text: str) -> None:
         """Something a person should know, such as a worker that died."""
@@ -64,7 +64,7 @@ class _Todo:
         order: What is done first: the least.
     """
 
-    stage: str
+    stage: Stage
     row: Row
     spec: RunSpec
     fingerprint: str
@@ -86,9 +86,10 @@ class Driver:
             others are left for another time.
         budget: When all of it has to have ended, the report included; it may take any time if not
             given.
+        start: Starts the workers; children of this process if not given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is an option of the verb)
         self,
         study: Study,
         images: ImageSet,
@@ -98,6 +99,8 @@ class Driver:
         slice_seconds: float = SLICE_SECONDS,
         only: Sequence[Override] = (),
         budget: Budget | None = None,
+        *,
+        start: Start | None = None,
     ) -> None:
         self._study = study
         self._images = images
@@ -110,8 +113,12 @@ class Driver:
         self._under_way: dict[str, _Todo] = {}
         self._checkpoints: dict[str, bytes | None] = {}
         self._deaths: dict[str, int] = {}
+        # By fingerprint: asked for again and again, and the same each time.
+        self._wholes: dict[str, str] = {}
+        self._costs: dict[str, int] = {}
         self._timeline = Timeline(study.folder)
         self._budget = budget
+        self._start = start
         self._closed: set[str] = set()
         self._is_stopping = False
 
@@ -137,10 +144,10 @@ class Driver:
                 save_arrays(self._images, arrays)
             except OSError as error:
                 raise files.cannot_write(arrays, error) from None
-            with Pool(arrays, self._study.data_digest) as pool:
+            with (self._start or Pool)(arrays, self._study.data_digest) as pool:
                 return self._drive(pool, asked, clock)
 
-    def _drive(self, pool: Pool, asked: Asked, clock: Clock | None) -> bool:
+    def _drive(self, pool: Workers, asked: Asked, clock: Clock | None) -> bool:
         while True:
             found = self._read(asked.stages)
             self._save_splits(found)
@@ -154,7 +161,7 @@ class Driver:
                 return False
 
     def _keep_busy(
-        self, pool: Pool, todo: list[_Todo], stages: Sequence[Stage], clock: Clock | None
+        self, pool: Workers, todo: list[_Todo], stages: Sequence[Stage], clock: Clock | None
     ) -> bool:
         """Hand out work until a run or a stage has ended; False once all were asked to stop."""
         while True:
@@ -189,7 +196,7 @@ class Driver:
         close(study.folder, self._budget.seconds, ())
         return Clock(study, images, asked, self._budget, self._num_workers)
 
-    def _close(self, clock: Clock, stages: Sequence[Stage], pool: Pool) -> bool:
+    def _close(self, clock: Clock, stages: Sequence[Stage], pool: Workers) -> bool:
         """Close what has no more time; True if a stage was closed that was open before."""
         assert self._budget is not None
         names = clock.due(stages)
@@ -282,28 +289,38 @@ class Driver:
                     if fingerprint in done or fingerprint in self._under_way:
                         continue
                     trial = places.get(id(row))
-                    order: tuple[float, ...] = (0, -self._cost(spec))
-                    if trial is not None:
-                        order = (1, number, trial.bracket, -len(trial.rungs), trial.number)
+                    order: tuple[float, ...]
+                    if trial is None:
+                        order = 0, -self._cost(spec, fingerprint)
+                    else:
+                        order = 1, number, trial.bracket, -len(trial.rungs), trial.number
                     if self._budget is not None:  # what comes later may not come at all
                         order = (number, *order)
-                    item = _Todo(stage.spec.name, row, spec, fingerprint, self._whole(spec), order)
+                    whole = self._whole(spec, fingerprint)
+                    item = _Todo(stage, row, spec, fingerprint, whole, order)
                     todo.setdefault(fingerprint, item)
         return sorted(todo.values(), key=lambda item: item.order)
 
-    def _whole(self, spec: RunSpec) -> str:
-        return spec.whole.fingerprint(self._study.data_digest, self._study.versions)
+    def _whole(self, spec: RunSpec, fingerprint: str) -> str:
+        """The fingerprint of the run that one is the beginning of."""
+        if fingerprint not in self._wholes:
+            found = spec.whole.fingerprint(self._study.data_digest, self._study.versions)
+            self._wholes[fingerprint] = found
+        return self._wholes[fingerprint]
 
-    def _cost(self, spec: RunSpec) -> int:
+    def _cost(self, spec: RunSpec, fingerprint: str) -> int:
         """FLOPs for one image and one pass, times the most epochs it may take.
 
         What is fitted in one go comes before all others: nobody knows how long it takes.
         """
-        images, params = self._images, spec.model.params
-        flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
-        return sys.maxsize if flops is None else int(flops) * spec.train.last_epoch
+        if fingerprint not in self._costs:
+            images, params = self._images, spec.model.params
+            flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
+            cost = sys.maxsize if flops is None else int(flops) * spec.train.last_epoch
+            self._costs[fingerprint] = cost
+        return self._costs[fingerprint]
 
-    def _fill(self, pool: Pool, todo: list[_Todo]) -> None:
+    def _fill(self, pool: Workers, todo: list[_Todo]) -> None:
         """Start runs, in order, as long as their threads fit; one run always does."""
         while todo:
             used = sum(self._under_way[name].spec.threads for name in pool.running)
@@ -322,11 +339,11 @@ class Driver:
             return None
         return checkpoint
 
-    def _submit(self, pool: Pool, item: _Todo) -> None:
+    def _submit(self, pool: Workers, item: _Todo) -> None:
         checkpoint = self._checkpoints[item.fingerprint]
         pool.submit(Task(item.spec, item.fingerprint, checkpoint, self._slice_seconds))
 
-    def _handle(self, event: Event, pool: Pool) -> bool:
+    def _handle(self, event: Event, pool: Workers) -> bool:
         """Take in what a worker says; True if a run has ended."""
         if isinstance(event, Progress):
             self._watcher.progress(event)
@@ -343,7 +360,7 @@ class Driver:
             return self._give_up_or_go_on(item, pool)
         if isinstance(event, Death):
             deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
-            self._watcher.note(f"{item.stage}, {item.row.label}: {event}.")
+            self._watcher.note(f"{item.stage.spec.name}, {item.row.label}: {event}.")
             if deaths < DEATHS_ALLOWED or self._is_stopping:
                 return self._give_up_or_go_on(item, pool)
             data = divide(self._images, item.spec.data, self._study.data_digest)
@@ -354,12 +371,12 @@ class Driver:
         self._store(item, event)
         return True
 
-    def _give_up_or_go_on(self, item: _Todo, pool: Pool) -> bool:
+    def _give_up_or_go_on(self, item: _Todo, pool: Workers) -> bool:
         """Hand a run out again, unless somebody stops; True if its stage was closed meanwhile."""
         if self._is_stopping:
             self._note_end(item, "stopped")
             return False
-        if item.stage in self._closed:
+        if item.stage.spec.name in self._closed:
             self._note_end(item, "stopped")
             del self._under_way[item.fingerprint]
             return True
@@ -377,11 +394,11 @@ class Driver:
             self._work.save(item.whole, outcome.checkpoint, depth=1)
         del self._under_way[item.fingerprint]
         del self._checkpoints[item.fingerprint]
-        self._watcher.finished(self._study.stage(item.stage), item.row, Run(folder))
+        self._watcher.finished(item.stage, item.row, Run(folder))
 
     def _note_end(self, item: _Todo, ending: Ending) -> None:
         threads = item.spec.threads
-        self._timeline.end(item.fingerprint, item.stage, item.row.label, threads, ending)
+        self._timeline.end(item.fingerprint, item.stage.spec.name, item.row.label, threads, ending)
 
     def _decide(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         """Write down what finished stages decided, and drop the weights nobody will ask for."""
@@ -412,12 +429,13 @@ class Driver:
             place = trial.group, trial.bracket
             highest[place] = max(highest.get(place, 0), len(trial.rungs))
         busy = {item.whole for item in self._under_way.values()}
+        is_over = stage.is_done
         for trial in stage.trials:
-            is_left = len(trial.rungs) < highest[trial.group, trial.bracket] or stage.is_done
+            is_left = len(trial.rungs) < highest[trial.group, trial.bracket] or is_over
             if trial.row.is_done and is_left:
-                for spec in trial.row.specs:
-                    if self._whole(spec) not in busy:
-                        self._work.forget(self._whole(spec))
+                for spec, fingerprint in zip(trial.row.specs, trial.row.fingerprints, strict=True):
+                    if (whole := self._whole(spec, fingerprint)) not in busy:
+                        self._work.forget(whole)
 
     def _decision(self, stage: Stage) -> dict[str, object]:
         epoch = self._study.spec.rank_epoch

@@ -59,6 +59,35 @@ class Works(Protocol):
         """Do a task, asking now and then whether to stop."""
 
 
+class Workers(Protocol):
+    """Who does the tasks of a study: children of this process, or a cluster.
+
+    A task that was submitted ends with one event that is no `Progress`: an `Outcome`, a `Death`
+    or a `Trouble`. Nobody else keeps its checkpoint, so any worker may be lost at any moment.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def running(self) -> list[str]:
+        """Fingerprints of the runs under way."""
+
+    def submit(self, task: Task) -> None:
+        """Hand a task to a worker; another one is started if none is idle."""
+
+    def stop(self) -> None:
+        """Ask every worker to come back with a checkpoint at once."""
+
+    def events(self, timeout_seconds: float) -> Iterator[Event]:
+        """What the workers have to say, waiting at most so long for the first word."""
+
+
+# Starts workers, given a folder written by `save_arrays` and the digest of its images.
+Start = Callable[[Path, str], Workers]
+
+
 class Pool:
     """Child processes, each of which works on one task at a time.
 
@@ -82,8 +111,10 @@ class Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for child in [*self._idle, *(child for child, _ in self._busy.values())]:
-            child.connection.close()
+        children = [*self._idle, *(child for child, _ in self._busy.values())]
+        for child in children:
+            child.connection.close()  # it ends by itself
+        for child in children:
             child.process.join(timeout=2)
             if child.process.is_alive():
                 child.process.kill()

@@ -18,7 +18,6 @@ Everything but the runs can be made again from them and `study.json`.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +29,7 @@ from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, trial_log
 from modiste.search.answers import Answers, Kept, answers_of, held_answers_of
+from modiste.search.changes import counted, differences, moved
 from modiste.search.climbing import Trial, climb
 from modiste.search.closing import closed_stages
 from modiste.search.leaderboard import leaderboard
@@ -151,6 +151,10 @@ class Study:
         self.published: dict[str, Any] = value.get("published") or {}
         self.committed: dict[str, dict[str, Any]] = value.get("committed") or {}
         self._runs: dict[str, Run] = {}
+        # Asked again after every run of a search, and the same each time: see `_points`, `row`.
+        self._made: dict[tuple[str, ...], Point] = {}
+        self._cuts: dict[tuple[tuple[str, ...], int], Point] = {}
+        self._prints: dict[int, tuple[Point, tuple[str, ...]]] = {}
         self._kept = Kept(folder)
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
 
@@ -207,7 +211,7 @@ class Study:
         path = folder / "study.json"
         if path.exists():
             there = files.read_json(path)
-            if differs := _differences(there, value):
+            if differs := differences(there, value):
                 raise ResumeError(
                     f"{folder} holds a study that differs in: {'; '.join(differs)}. {ELSEWHERE}"
                 )
@@ -217,7 +221,7 @@ class Study:
             if is_changed and (lost := cls(folder, there).runs_without_place(new)):
                 raise ResumeError(
                     f"{folder} holds finished runs that the study file has no place for any more: "
-                    f"{_counted(lost)}.{_moved(new, lost)} Put their points back, or keep them as "
+                    f"{counted(lost)}.{moved(new, lost)} Put their points back, or keep them as "
                     f"they are: {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
                 )
         if not is_written:
@@ -431,10 +435,9 @@ class Study:
         trials: list[Trial] = []
         for index, group in enumerate(search.groups()):
             full = [{**group, **point} for point in chosen[index]]
-            made = points(self.spec, spec, self.profile, self.seed, found, self.overrides, full)
             trials += climb(
                 index,
-                [self.row(point) for point in made],
+                [self.row(point) for point in self._points(spec, found, full)],
                 search.brackets(group),
                 self._cut,
                 self.spec.rank_epoch,
@@ -442,61 +445,36 @@ class Study:
             )
         return trials
 
+    def _points(
+        self, spec: StageSpec, found: Mapping[str, Found], chosen: Sequence[Settings]
+    ) -> list[Point]:
+        """The points of a search, each made when it is first asked for."""
+        names = [(spec.name, repr(found), repr(settings)) for settings in chosen]
+        new = {name: chosen[n] for n, name in enumerate(names) if name not in self._made}
+        if new:
+            given = self.spec, spec, self.profile, self.seed, found, self.overrides
+            self._made.update(zip(new, points(*given, list(new.values())), strict=True))
+        return [self._made[name] for name in names]
+
     def _cut(self, row: Row, until: int) -> Row:
         """The same point, stopped after so many epochs, with the runs that it has so far."""
-        specs = tuple(spec.cut(until) for spec in row.specs)
-        return self.row(Point(row.label, row.settings, specs, row.is_chosen))
+        name = row.fingerprints, until
+        if name not in self._cuts:
+            specs = tuple(spec.cut(until) for spec in row.specs)
+            self._cuts[name] = Point(row.label, row.settings, specs, row.is_chosen)
+        return self.row(self._cuts[name])
 
     def row(self, point: Point) -> Row:
         """A point with the runs that it has so far."""
-        fingerprints = tuple(
-            spec.fingerprint(self.data_digest, self.versions) for spec in point.specs
-        )
+        if id(point) not in self._prints:  # the point is kept, so nothing else gets its id
+            prints = tuple(
+                spec.fingerprint(self.data_digest, self.versions) for spec in point.specs
+            )
+            self._prints[id(point)] = point, prints
+        fingerprints = self._prints[id(point)][1]
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
         until = point.specs[0].train.until
         return Row(
             point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs, until
         )
-
-
-def _differences(there: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
-    """What may not change between two calls and did, with its old and its new value."""
-
-    def facts(study: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "name": study.get("spec", {}).get("name"),
-            **{key: study.get(key) for key in ("profile", "seed", "data_digest", "overrides")},
-            **{f"versions.{key}": item for key, item in study.get("versions", {}).items()},
-        }
-
-    one, two = facts(there), facts(value)
-    return [
-        f"{key} ({_short(one.get(key))} there, {_short(two.get(key))} now)"
-        for key in dict.fromkeys([*one, *two])
-        if one.get(key) != two.get(key)
-    ]
-
-
-def _short(value: Any) -> str:
-    """A value in a line of text: a digest by its beginning, overrides as they are typed."""
-    if isinstance(value, list):
-        words = [f"{o['stage']}:{o['key']}" if o["stage"] else o["key"] for o in value]
-        pairs = [f"{name}={o['value']}" for name, o in zip(words, value, strict=True)]
-        return " ".join(pairs) or "none"
-    return f"{value[:12]}..." if isinstance(value, str) and len(value) == 64 else str(value)
-
-
-def _counted(stages: Sequence[str]) -> str:
-    return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())
-
-
-def _moved(study: Study, lost: Sequence[str]) -> str:
-    """What has changed of the searches that lost runs; such a change moves their points."""
-    keys = [
-        f"stages[{spec.name}].{key}"
-        for spec in study.spec.stages
-        if spec.name in lost
-        for key in trial_log.differences(study.folder, spec.name, spec.searched(study.profile))
-    ]
-    return f" Changed: {', '.join(keys)}." if keys else ""

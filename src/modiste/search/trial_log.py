@@ -54,7 +54,7 @@ def write(folder: Path, stage: str, search: SearchSpec, chosen: Chosen) -> None:
         for group, points in zip(search.groups(), chosen, strict=True)
     ]
     value = {"schema": SCHEMA, "search": _kept(search), "groups": groups}
-    files.write_json(_path(folder, stage), files.seal(value))
+    files.write_bytes(_path(folder, stage), files.sealed(value))
 
 
 def differences(folder: Path, stage: str, search: SearchSpec | None) -> list[str]:

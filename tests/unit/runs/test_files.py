@@ -180,11 +180,11 @@ def test_a_folder_appears_whole_or_not_at_all(
 
     monkeypatch.setattr(os, "fsync", counted(fsync))
     monkeypatch.setattr(Path, "rename", counted(rename))
-    # Four files with their manifest, then the folder, then the rename: six steps before it is
-    # there.
+    # Four files with their manifest and the folder, all at once, then the rename: six steps before
+    # it is there.
     with pytest.raises((StoreError, Died)):
         files.write_folder(tmp_path / "run", FILES)
-    assert calls == number + 1
+    assert number + 1 <= calls <= 6
     assert not (tmp_path / "run").exists()
     assert listed(tmp_path) == []
 

@@ -1,0 +1,55 @@
+"""What has changed of a study between two calls, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modiste.search import trial_log
+
+if TYPE_CHECKING:
+    from modiste.search.study import Study
+
+
+def differences(there: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
+    """What may not change between two calls and did, with its old and its new value."""
+
+    def facts(study: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "name": study.get("spec", {}).get("name"),
+            **{key: study.get(key) for key in ("profile", "seed", "data_digest", "overrides")},
+            **{f"versions.{key}": item for key, item in study.get("versions", {}).items()},
+        }
+
+    one, two = facts(there), facts(value)
+    return [
+        f"{key} ({_short(one.get(key))} there, {_short(two.get(key))} now)"
+        for key in dict.fromkeys([*one, *two])
+        if one.get(key) != two.get(key)
+    ]
+
+
+def _short(value: Any) -> str:
+    """A value in a line of text: a digest by its beginning, overrides as they are typed."""
+    if isinstance(value, list):
+        words = [f"{o['stage']}:{o['key']}" if o["stage"] else o["key"] for o in value]
+        pairs = [f"{name}={o['value']}" for name, o in zip(words, value, strict=True)]
+        return " ".join(pairs) or "none"
+    return f"{value[:12]}..." if isinstance(value, str) and len(value) == 64 else str(value)
+
+
+def counted(stages: Sequence[str]) -> str:
+    """How often each stage is named, in words."""
+    return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())
+
+
+def moved(study: Study, lost: Sequence[str]) -> str:
+    """What has changed of the searches that lost runs; such a change moves their points."""
+    keys = [
+        f"stages[{spec.name}].{key}"
+        for spec in study.spec.stages
+        if spec.name in lost
+        for key in trial_log.differences(study.folder, spec.name, spec.searched(study.profile))
+    ]
+    return f" Changed: {', '.join(keys)}." if keys else ""
