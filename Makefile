@@ -15,7 +15,7 @@ MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from 
 # Files of tests side by side, two on two cores; several tests drive workers of their own.
 SIDE     = -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup study report test check lint fix bench
+.PHONY: help setup study report test check lint fix bench docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,8 +23,8 @@ help: ## this list
 setup: ## make or update the virtual environment; silent when there is nothing to do
 	@$(PYTHON) scripts/setup.py
 
-study: setup ## the reference study on Fashion-MNIST (PROFILE=quick or full), ends with its report
-	@$(BIN)/modiste study studies/fashion-mnist.yaml --profile $(PROFILE)
+study: setup ## the reference study on Fashion-MNIST (PROFILE=quick or full), ends with its report; WITH="--stages mlp-grid" and the like
+	@$(BIN)/modiste study studies/fashion-mnist.yaml --profile $(PROFILE) $(WITH)
 
 report: setup ## write the report of the study again, from its run folders
 	@$(BIN)/modiste report runs/fashion-mnist-$(PROFILE)
@@ -47,3 +47,7 @@ fix: setup ## format, and mend what ruff can mend
 
 bench: setup ## speed: steps beside PyTorch, what is outside them, a speedrun; under 5 minutes
 	@$(BIN)/python -m benchmarks
+
+docs: setup ## the pages in docs/ as a site: build/site/index.html
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	@echo build/site/index.html

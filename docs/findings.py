@@ -35,7 +35,10 @@ def page() -> str:
 
 def _paragraph(check: Check | StudyCheck) -> str:
     text = f"{check.about} *Why it matters:* {check.why} *What to do:* {check.advice}"
-    return f"### {check.code} {check.title}\n\n{_wrapped(text)}"
+    # A link to findings.md#m001 holds whatever the title becomes.
+    return (
+        f'<a id="{check.code.lower()}"></a>\n\n### {check.code} {check.title}\n\n{_wrapped(text)}'
+    )
 
 
 def _wrapped(text: str) -> str:

@@ -1,24 +1,40 @@
-"""Write the table of codes in docs/http_api.md again, from `modiste.serve.problem`.
+"""Write the tables in docs/http_api.md again: addresses and codes, from `modiste.serve`.
 
-python docs/http_codes.py
+python -m docs.http_codes
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from docs.made.http_answers import addresses
+from docs.made.markdown import code, table
 from modiste.serve.problem import CODES
 
 PAGE = Path(__file__).parent / "http_api.md"
-BEGIN, END = "<!-- codes: begin -->\n", "<!-- codes: end -->"
+# The pages are no part of the API, and so of no description for programs.
+PAGES = [
+    ("GET /", "The page for people to try it."),
+    ("GET /card", "Model card, confusion matrix."),
+]
 
 
 def page() -> str:
-    """The page with its table as the code has it."""
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    rows = [f"| `{code}` | {status} | {words} |" for code, (status, words) in CODES.items()]
-    table = "\n".join(["| code | status | when |", "|---|---|---|", *rows])
-    return f"{before}{BEGIN}\n{table}\n\n{END}{rest.partition(END)[2]}"
+    """The page with its tables as the code has them."""
+    text = PAGE.read_text("utf-8")
+    rows = [(code(address), words) for address, words in [*addresses(), *PAGES]]
+    text = _with(text, "addresses", ["address", "answers"], rows)
+    codes = [(code(name), str(status), words) for name, (status, words) in CODES.items()]
+    return _with(text, "codes", ["code", "status", "when"], codes)
+
+
+def _with(text: str, name: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    before, begin, rest = text.partition(f"<!-- {name}: begin -->\n")
+    _, end, after = rest.partition(f"<!-- {name}: end -->")
+    assert begin, name
+    assert end, name
+    return f"{before}{begin}\n{table(head, rows)}\n\n{end}{after}"
 
 
 if __name__ == "__main__":

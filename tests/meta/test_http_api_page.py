@@ -12,13 +12,13 @@ from modiste.serve.limits import MEBIBYTE, Limits
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_table_of_codes_is_that_of_the_code() -> None:
+def test_the_tables_of_addresses_and_codes_are_those_of_the_code() -> None:
     spec = importlib.util.spec_from_file_location("http_codes", DOCS / "http_codes.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.page() == module.PAGE.read_text("utf-8"), "python docs/http_codes.py"
+    assert module.page() == module.PAGE.read_text("utf-8"), "python -m docs.http_codes"
 
 
 def test_the_limits_are_those_of_the_code() -> None:

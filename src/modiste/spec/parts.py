@@ -153,6 +153,7 @@ class Optimizer(Spec):
     Attributes:
         is_elementwise: Whether each weight moves by its own gradient and state alone, so that the
             vectors of several nets may be moved as one.
+        learning_rate: Where it starts; a schedule moves it.
     """
 
     name: str

@@ -59,6 +59,7 @@ class Range(Spec):
     """Numbers from `low` to `high`, both included.
 
     Attributes:
+        low, high: The ends, both included.
         log: Drawn on a logarithmic scale.
         integer: Whole numbers only.
         step: Only `low`, `low` + `step` and so on.

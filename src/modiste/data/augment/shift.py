@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @AUGMENTATIONS.register("shift")
 class Shift(Augmentation):
-    """Moves each image by up to `pixels` up or down and left or right, filled with zeros."""
+    """Moves each image by up to `pixels` up or down and left or right, filled with zeros.
+
+    Attributes:
+        pixels: The longest way along either side.
+    """
 
     name: Literal["shift"] = "shift"
     pixels: int = Field(2, ge=1, le=64)

@@ -37,6 +37,7 @@ class Cnn(ModelFamily):
         stride: Step of the convolution, in pixels.
         dilation: Distance between the pixels under one window; 1 is a plain convolution.
         padding: Of the convolutions: ``same`` keeps the size, ``valid`` does not.
+        activation: After each convolution.
         batch_norm: Batch normalisation after each convolution and its activation.
         pooling: Max pooling 2 x 2, stride 2, ``same`` (rounds up) or ``valid``; or ``none``.
         dropout: Share of values dropped after each block; 0 leaves the layer out.
