@@ -136,7 +136,7 @@ def test_the_report_stands_for_itself(finished: Finished) -> None:
 def test_every_study_looks_for_images_that_both_train_and_choose(finished: Finished) -> None:
     found = json.loads((finished.out / "duplicates.json").read_text())
     assert found["val_with_exact_duplicate_in_train"] == []
-    said = f"None of the {found['num_val']} validation images has an exact duplicate"
+    said = f"None of the {found['num_val']} validation images equals a training image"
     assert said in (finished.out / "report.md").read_text("utf-8")
     run = Study(finished.out).stages()[0].rows[0].runs[0]
     assert datetime.fromisoformat(run.environment["finished_at"]).tzinfo is not None
