@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from modiste.counts import Count
 from modiste.evaluate.metrics import probabilities
 from modiste.models.layers import describe
 from modiste.runs import files
+from modiste.runs.ledger import Tally
 from modiste.runs.run import RunRecord, write_run
 from modiste.search.study import Stage, Study
 from modiste.spec.files import read_study
@@ -33,6 +35,7 @@ CLASSES = (
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 DIGEST = "5" * 64
+NO_LOOKS = Tally(looks=0, comparisons=0, head="0" * 64, num_entries=0)
 # Which class each is taken for, if it is not recognised: tops for tops, shoes for shoes.
 _TAKEN_FOR = (6, 3, 4, 6, 2, 7, 0, 9, 5, 7)
 _HARD = np.array([1.2, 0.2, 1.5, 0.8, 1.5, 0.3, 2.6, 0.4, 0.2, 0.3])
@@ -207,30 +210,29 @@ def invented_record(
 
 
 def make_look(
-    study: Study, stages: Sequence[str], *, num_test: int = 500, looks: int | None = 1
+    study: Study, stages: Sequence[str], *, num_test: int = 500, looks: Count = 1
 ) -> Path:
     """One invented opening of the test set for all runs of these stages."""
     folder = study.folder / "final" / "0123456789abcdef"
-    folder.mkdir(parents=True)
+    content: dict[str, bytes] = {}
     runs = [
-        _looked(folder, stage, run, row.label, num_test)
+        _looked(content, stage, run, row.label, num_test)
         for stage in study.stages()
         if stage.spec.name in stages
         for row in stage.chosen
         for run in row.runs
     ]
-    files.write_json(
-        folder / "look.json",
+    content["look.json"] = files.to_json(
         {
             "schema": 1,
             "reason": "the pinned models of the study, once",
             "opened_at": "2026-01-02T03:04:05Z",
-            "looks": looks,
+            **Tally(looks, 0, "a" * 64, 2).to_dict(),
             "stages": list(stages),
             "runs": runs,
-            "ledger_head": "a" * 64,
-        },
+        }
     )
+    files.write_folder(folder, content)
     return folder
 
 
@@ -256,7 +258,9 @@ def errors_arrays(num: int, num_classes: int = 10) -> dict[str, Any]:
     }
 
 
-def _looked(folder: Path, stage: Stage, run: Any, label: str, num_test: int) -> dict[str, Any]:
+def _looked(
+    content: dict[str, bytes], stage: Stage, run: Any, label: str, num_test: int
+) -> dict[str, Any]:
     chance = np.random.default_rng(3)
     labels = np.arange(num_test) % 10
     scores, arrays = {}, {"labels": labels, "image_ids": np.arange(num_test)}
@@ -272,8 +276,8 @@ def _looked(folder: Path, stage: Stage, run: Any, label: str, num_test: int) -> 
             "total": num_test,
         }
         arrays[f"logits_{epoch}_NK"] = logits_NK
-    np.savez_compressed(folder / f"predictions-{run.fingerprint[:16]}.npz", **arrays)
-    np.savez_compressed(folder / f"errors-{run.fingerprint[:16]}.npz", **errors_arrays(16))
+    content[f"predictions-{run.fingerprint[:16]}.npz"] = files.to_npz(arrays)
+    content[f"errors-{run.fingerprint[:16]}.npz"] = files.to_npz(errors_arrays(16))
     return {
         "stage": stage.spec.name,
         "label": label,

@@ -15,10 +15,13 @@ from onnx import ModelProto
 
 from modiste.api.exporting import export_model
 from modiste.export import certificate
+from modiste.runs.ledger import Looked, Tally
 from modiste.runs.run import write_run
 from modiste.train.work import Task, Worker
 from tests import small
 from tests.synthetic import write_idx
+
+NOBODY_LOOKED = Looked(Tally(0, 0, "0" * 64, 0), None)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def test_a_comparison_with_test_images_is_counted_apart_and_the_report_says_so(
     assert [(e["kind"], e["reason"]) for e in test["openings"]] == [("comparison", REASON)]
     ledger = Ledger(answer.json["data_digest"])
     assert ledger.count() == 0
-    assert [entry["kind"] for entry in ledger.entries() or []] == ["comparison"]
+    assert [entry["kind"] for entry in ledger.chain().entries] == ["comparison", "result"]
     # Nothing of the answer is about one test image, its label, or how well anything does on it.
     assert set(test) == {
         *("num_images", "with_train", "with_val", "within", "in_train", "in_val", "in_either"),

@@ -171,6 +171,8 @@ def test_whatever_is_asked_of_a_run_later_finds_its_images(
     assert "balanced: each class counts the same in the loss" in text
     # From elsewhere the folder is not where the study file says, and can be named.
     monkeypatch.chdir(tmp_path / "out")
+    assert cli("evaluate", run, *reason).status == 0, "what a look stored needs no images"
+    shutil.rmtree("final")
     assert cli("evaluate", run, "--final", "--reason", "elsewhere").status == 2
     answer = cli("evaluate", run, *reason, "--data", tmp_path / "squares", "--json")
     assert answer.status == 0, answer.err

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from modiste.api.counting import counted, study_around
 from modiste.api.data import open_data
 from modiste.api.evaluation import run_of
 from modiste.api.study import write_report
+from modiste.counts import Unknown
 from modiste.data.load import TrainingData, usual_num_val
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SealError, SpecError, StoreError
@@ -23,7 +25,6 @@ from modiste.report import audit as pages
 from modiste.report import kept_audit
 from modiste.report.audit_record import AuditReport, record, to_lines
 from modiste.runs import files
-from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.search.answers import Answers, answers_of
 from modiste.search.driver import need_writable
@@ -31,6 +32,7 @@ from modiste.search.study import Study
 from modiste.spec.run import DataSpec
 
 DEFAULTS = DataSpec()
+_NO_OPENINGS: Sequence[dict[str, Any]] | Unknown = ()
 
 
 def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
@@ -58,7 +60,8 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         closeness: How near a near duplicate is; see `modiste.evaluate.duplicates`.
         study: A study, run or model folder whose saved validation answers say what the finds are
             worth.
-        with_test: Compare with the test images, too: counts of duplicates, and no accuracy.
+        with_test: Compare with the test images, too: counts of duplicates, and no accuracy. It is
+            written into the ledger that the study came with, too, and its report then says so.
         reason: What that comparison is for; it stands in the ledger of the test set for good.
         note: Is told what begins.
 
@@ -91,12 +94,13 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     spec, source, data = opened.spec, opened.source, opened.divided()
     found = examine(*_pool(data), closeness, note=note)
     models, notes = _measured(found, answered, spec)
-    comparison = seen = None
+    around = None if study is None else study_around(Path(study))
+    comparison, seen = None, _NO_OPENINGS
     if with_test:
         note("comparing with the test images")
-        ledger = Ledger(data.digest)
-        comparison = compare(source, found, reason, ledger)
-        seen = openings(ledger)
+        with counted(around, data.digest) as ledger:
+            comparison = compare(source, found, reason, ledger)
+            seen = openings(ledger)
     report = AuditReport(
         name=name,
         audit=found,
@@ -107,15 +111,16 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         notes=notes,
         comparison=comparison,
         reason=reason.strip(),
-        openings=seen if with_test else (),
+        openings=seen,
         words=_words(spec, usual_num_val(opened.images), closeness, study),
     )
     content = record(report)
     files.write_bytes(folder / kept_audit.PAIRS, files.to_npz(kept_audit.across_arrays(found)))
     files.write_bytes(folder / kept_audit.RECORD, f"{to_lines(content)}\n".encode())
     paths = [folder / kept_audit.RECORD, folder / kept_audit.PAIRS, *pages.write(report, folder)]
-    if keeper is not None:
-        paths.append(write_report(keeper))
+    told = keeper or (Study(around) if with_test and around is not None else None)
+    if told is not None:
+        paths.append(write_report(told))
     return {**content, "files": [str(path) for path in paths]}
 
 

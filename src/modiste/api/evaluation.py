@@ -1,4 +1,4 @@
-"""How good a model is: what validation images said, or one counted look at the test set."""
+"""How good a model is: what validation images said, and what counted looks at the test set did."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modiste.api.counting import study_around, tally_of
 from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
 from modiste.errors import SealError, StoreError
 from modiste.export.model import load_model
-from modiste.final.look import Candidate
+from modiste.final.look import Candidate, stored
+from modiste.runs.ledger import Tally
 from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
+
+# What every answer says of the ledger.
+LEDGER_KEYS = ("looks", "comparisons", "ledger_head", "ledger_entries")
 
 
 def evaluate(
@@ -25,6 +30,8 @@ def evaluate(
 ) -> Evaluation:
     """Accuracy and loss of a model, a run, or the final models of a study.
 
+    After a look, the report and the cards of the study around are brought up to date.
+
     Args:
         folder: A model, run or study folder.
         final: Open the test set, once and counted, for all of them together.
@@ -35,7 +42,10 @@ def evaluate(
     Returns:
         ``part`` (``validation`` or ``test``), ``num_images``, ``runs`` (label, seed, fingerprint
         and for each epoch accuracy, its 95 % Wilson interval, loss) and ``notes``; prints as a
-        table.
+        table. What the ledger says: ``looks`` (a number or ``unknown``), ``comparisons``,
+        ``ledger_head``, ``ledger_entries``. Without `final`, ``stored`` holds
+        the looks at the test set that included any of these runs: ``file``, ``opened_at``,
+        ``reason``, ``looks`` (as the ledger said then), ``num_images`` and ``runs``.
 
     Raises:
         StoreError: If the folder is none of these, or a file in it was changed.
@@ -45,17 +55,32 @@ def evaluate(
     if reason and not final:
         raise SealError("--reason belongs to --final: without it the test set stays closed.")
     if (place / "study.json").is_file():
-        study = Study(place)
-        if final:
-            found = look_at_test(study, reason, stages, data_folder)
-            write_report(study)
-            return _test(found)
-        return _validation(winners(study, stages))
-    run = run_of(place)
-    candidate = Candidate("", place.name, run)
-    if final:
-        return _test(look_at_runs([candidate], reason, _looks_folder(place), data_folder))
-    return _validation([candidate])
+        study, looks = Study(place), place / "final"
+        if not final:
+            return _validation(winners(study, stages), looks, tally_of(place))
+        look = look_at_test(study, reason, stages, data_folder)
+    else:
+        looks = _looks_folder(place)
+        candidate = _candidate(place)
+        if not final:
+            return _validation([candidate], looks, tally_of(place))
+        look = look_at_runs([candidate], reason, looks, data_folder)
+    around = study_around(place)
+    if around is not None:
+        write_report(Study(around))
+    return _test(stored(look.parent)[look], look, tally_of(place))
+
+
+def _candidate(place: Path) -> Candidate:
+    """A run, with the stage and the point that it stands for in its study."""
+    run, around = run_of(place), study_around(place)
+    stages = Study(around).stages() if around is not None else []
+    # A model has the name of its stage; a run may be part of several.
+    for stage in sorted(stages, key=lambda stage: stage.spec.name != place.name):
+        for row in stage.rows:
+            if run.fingerprint in row.fingerprints:
+                return Candidate(stage.spec.name, row.label, run)
+    return Candidate("", place.name, run)
 
 
 def run_of(place: Path) -> Run:
@@ -69,7 +94,7 @@ def run_of(place: Path) -> Run:
     if (place / "spec.json").is_file():
         return Run(place)
     model = load_model(place)
-    beside = place.parent.parent / "runs" / str(model.config["fingerprint"])[:16]
+    beside = place.absolute().parent.parent / "runs" / str(model.config["fingerprint"])[:16]
     for run in (place / "run", beside):
         if (run / "manifest.json").is_file():
             return Run(run)
@@ -81,10 +106,10 @@ def run_of(place: Path) -> Run:
 
 def _looks_folder(place: Path) -> Path:
     """``final`` of the study that holds this run or model."""
-    return place.parent.parent / "final"
+    return place.absolute().parent.parent / "final"
 
 
-def _validation(candidates: list[Candidate]) -> Evaluation:
+def _validation(candidates: list[Candidate], looks: Path, tally: Tally) -> Evaluation:
     rows = []
     notes = ["These images chose when to stop: the figures lean to the bright side."]
     for candidate in candidates:
@@ -106,33 +131,58 @@ def _validation(candidates: list[Candidate]) -> Evaluation:
             "part": "validation",
             "num_images": candidates[0].run.metrics["num_val"],
             "runs": rows,
-            "notes": notes,
+            "stored": _stored(looks, {candidate.run.fingerprint for candidate in candidates}),
+            **_ledger(tally),
+            "notes": [*notes, tally.words],
         }
     )
 
 
-def _test(found: dict[str, Any]) -> Evaluation:
-    rows = [
-        {
-            "label": row["stage"] or row["label"],
-            "seed": row["seed"],
-            "fingerprint": row["fingerprint"],
-            **{str(e): _figures(row[e]) for e in EPOCHS},
-        }
-        for row in found["runs"]
-    ]
-    looks = "unknown" if found["looks"] is None else found["looks"]
+def _test(found: dict[str, Any], place: Path, tally: Tally) -> Evaluation:
+    look = _look(found, place)
     return Evaluation(
         {
             "schema": 1,
             "part": "test",
-            "num_images": found["runs"][0]["last"]["total"],
-            "looks": found["looks"],
-            "reason": found["reason"],
-            "runs": rows,
-            "notes": [f"Looks at this test set so far: {looks}. Reason: {found['reason']}"],
+            **{key: look[key] for key in ("num_images", "reason", "opened_at", "file", "runs")},
+            **_ledger(tally),
+            "notes": [f"Reason: {found['reason']}", tally.words],
         }
     )
+
+
+def _stored(looks: Path, fingerprints: set[str]) -> list[dict[str, Any]]:
+    """Looks that included any of these runs, the oldest first."""
+    found = [
+        _look(value, place)
+        for place, value in stored(looks).items()
+        if fingerprints & {row["fingerprint"] for row in value["runs"]}
+    ]
+    return sorted(found, key=lambda look: str(look["opened_at"]))
+
+
+def _look(value: dict[str, Any], place: Path) -> dict[str, Any]:
+    """A look at the test set as it was stored."""
+    return {
+        "file": str(place / "look.json"),
+        "opened_at": value["opened_at"],
+        "reason": value["reason"],
+        "looks": Tally.of(value).looks,
+        "num_images": value["runs"][0]["last"]["total"],
+        "runs": [
+            {
+                "label": row["stage"] or row["label"],
+                "seed": row["seed"],
+                "fingerprint": row["fingerprint"],
+                **{str(e): _figures(row[e]) for e in EPOCHS},
+            }
+            for row in value["runs"]
+        ],
+    }
+
+
+def _ledger(tally: Tally) -> dict[str, Any]:
+    return {key: tally.to_dict()[key] for key in LEDGER_KEYS}
 
 
 def _figures(measured: dict[str, Any]) -> dict[str, Any]:

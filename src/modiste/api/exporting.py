@@ -6,22 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from modiste.api.counting import looked_at
 from modiste.api.study import path_for_run
 from modiste.artifact.extra import need_extra
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source
 from modiste.errors import DataError, SpecError, StoreError
-from modiste.evaluate.intervals import wilson
-from modiste.final.look import known_heads
-from modiste.report import looks as stored
-from modiste.runs.ledger import Ledger
 from modiste.runs.run import Epoch
 
 if TYPE_CHECKING:
-    from modiste.export.card import Looks
     from modiste.export.exported import Trained
 
-LEDGER = "ledger"
 Golden = Literal["validation", "noise"]
 
 
@@ -81,7 +76,8 @@ def export_model(
     place = Path(data_folder) if data_folder is not None else path_for_run(source)
     data = _data(trained, place)
     options = Options(int8, "noise" if golden == "noise" else "validation", licence.strip())
-    certificate = export(trained, data, _looks(source, trained), target, options, tell)
+    known = looked_at(source, str(trained.config["fingerprint"]), trained.config["epoch"])
+    certificate = export(trained, data, known, target, options, tell)
     return {
         "schema": 1,
         "folder": str(target),
@@ -110,30 +106,3 @@ def _data(trained: Trained, folder: Path | None) -> TrainingData:
             "on them. Name the right folder with --data."
         )
     return divide(images, spec, digest)
-
-
-def _looks(folder: Path, trained: Trained) -> Looks:
-    """What is known of looks at the test set: by the study around, and by the ledger it goes by."""
-    from modiste.export.card import Looks
-
-    study = folder.resolve().parent.parent
-    beside = study / LEDGER
-    ledger = Ledger(
-        str(trained.config["data_digest"]),
-        known_heads(study / "final"),
-        beside if beside.is_dir() else None,
-    )
-    measured = None
-    for look in stored.read(study / "final"):
-        for run in look.runs:
-            score = run.scores.get(trained.config["epoch"])
-            if run.fingerprint == trained.config["fingerprint"] and score and measured is None:
-                measured = {
-                    "accuracy": score.accuracy,
-                    "interval": list(wilson(score.correct, score.total)),
-                    "correct": score.correct,
-                    "total": score.total,
-                    "reason": look.reason,
-                    "look": look.number,
-                }
-    return Looks(ledger.count(), ledger.head(), measured)

@@ -24,6 +24,7 @@ from modiste.atomic import sync
 from modiste.errors import InputError, StoreError
 from modiste.export.model import card, save_model
 from modiste.runs import files
+from modiste.runs.ledger import Ledger, Looked
 from modiste.runs.run import Epoch, Run, RunRecord, write_run
 
 SCHEMA = 1
@@ -67,8 +68,9 @@ def write(content: Saved, folder: Path) -> Path:
     try:
         write_run(content.record, workshop / RUN)
         run = Run(workshop / RUN)
-        text = _card(run, epoch)
-        save_model(run, epoch, workshop / "model", text, {"classifier.json": described})
+        looked = Looked(Ledger(str(run.metrics["data_digest"])).tally(), None)
+        text = _card(run, epoch, looked)
+        save_model(run, epoch, workshop / "model", text, looked, {"classifier.json": described})
         run.drop_weights("dropped: the weights lie in the model folder around this run")
         (workshop / RUN).rename(workshop / "model" / RUN)
         if folder.exists():
@@ -115,8 +117,8 @@ def read(folder: Path) -> Saved:
     )
 
 
-def _card(run: Run, epoch: Epoch) -> str:
-    text = card(run, epoch, "An image classifier", None)
+def _card(run: Run, epoch: Epoch, looked: Looked) -> str:
+    text = card(run, epoch, "An image classifier", looked)
     dtype = run.layers["preprocess"].get("dtype")
     if dtype is None:
         return text

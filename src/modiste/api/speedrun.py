@@ -16,7 +16,7 @@ from modiste.api.data import open_data
 from modiste.api.study import look_at_runs
 from modiste.atomic import write_whole
 from modiste.errors import SealError, SpecError
-from modiste.final.look import Candidate
+from modiste.final.look import Candidate, stored
 from modiste.recipes.files import RecipeFile, open_recipe
 from modiste.recipes.keras_epoch import keras_epoch_seconds
 from modiste.recipes.laps import Lap, run_laps
@@ -198,7 +198,8 @@ def _look(
         if not (place / "manifest.json").is_file():
             write_run(lap.record, place)
         candidates.append(Candidate(recipe.name, f"seed {lap.spec.seed}", Run(place)))
-    look = look_at_runs(candidates, reason, folder / "final", data_folder)
+    found = look_at_runs(candidates, reason, folder / "final", data_folder)
+    look = stored(found.parent)[found]
     said = {row["fingerprint"]: row["last"] for row in look["runs"]}
     rows = [said[lap.record.fingerprint] for lap in laps]
     return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste import report
+from modiste.api.counting import counted, ledger_of, measured
 from modiste.api.progress import StudyBar
 from modiste.data.load import divide
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
@@ -17,25 +18,24 @@ from modiste.evaluate.errors import worst_errors
 from modiste.evaluate.leaks import equal_across
 from modiste.export.model import card, save_model
 from modiste.export.stress import under_stress
-from modiste.final.look import Candidate, known_heads, look
+from modiste.final.look import Candidate, folder_of, is_stored, look
 from modiste.models.layers import describe
 from modiste.report.data_figures import render
 from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
 from modiste.runs.environment import num_cores
-from modiste.runs.ledger import Ledger
+from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run
 from modiste.search.budget import Budget
-from modiste.search.collect import collect, summary
+from modiste.search.collect import LEDGER, collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
-from modiste.search.study import DATA_FACTS, Study
+from modiste.search.study import DATA_FACTS, Stage, Study
 from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, write_study
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
 
 NUM_ERRORS_SHOWN = 48
-LEDGER = "ledger"
 
 
 def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
@@ -217,12 +217,11 @@ def write_report(study: Study) -> Path:
     """Write `report.html` and `report.md` into the study folder; returns the first.
 
     Looks at the test set are counted by the ledger that travels with collected results, or by
-    the user's own.
+    the user's own. The cards of the study's models are brought up to date with it.
     """
-    heads = known_heads(study.folder / "final")
-    beside = study.folder / LEDGER
-    ledger = Ledger(study.data_digest, heads, beside if beside.is_dir() else None)
-    return report.write(study, looks=ledger.count())
+    tally = ledger_of(study.folder, study.data_digest).tally()
+    _write_cards(study, tally)
+    return report.write(study, tally)
 
 
 def collect_results(study: Study, target: str | Path) -> list[Path]:
@@ -230,6 +229,7 @@ def collect_results(study: Study, target: str | Path) -> list[Path]:
 
     Raises:
         StoreError: If the target cannot be written, or lies in the study itself.
+        SealError: If its ledger cannot be written.
     """
     tables = collect(study, Path(target))
     for ledger in _ledgers(study):
@@ -243,7 +243,7 @@ def look_at_test(
     reason: str,
     stages: Iterable[str] | None = None,
     data_folder: str | Path | None = None,
-) -> dict[str, Any]:
+) -> Path:
     """Open the test set, once and counted, for the final models of a study.
 
     Args:
@@ -253,31 +253,23 @@ def look_at_test(
         data_folder: Where the data set lies; looked for if not given.
 
     Returns:
-        What `look.json` holds.
+        The folder of the look.
 
     Raises:
-        SealError: Without a reason, if the ledger cannot be written, or if it and the one that
-            the study brought along part.
+        SealError: Without a reason, or if the ledger cannot be written.
         StoreError: If nothing is finished that could be measured.
     """
     candidates = winners(study, stages)
     unique = {candidate.run.fingerprint: candidate for candidate in reversed(candidates)}
-    beside = study.folder / LEDGER
-    own = Ledger(study.data_digest)
-    own.take_over(beside)
-    found = look_at_runs(
+    return look_at_runs(
         list(reversed(unique.values())), reason, study.folder / "final", data_folder
     )
-    if beside.is_dir():
-        own.copy_to(beside)
-    return found
 
 
 def _ledgers(study: Study) -> list[Ledger]:
     """The ledger that a study brought along, if it did, and the user's own."""
-    beside = study.folder / LEDGER
-    carried = [Ledger(study.data_digest, folder=beside)] if beside.is_dir() else []
-    return [*carried, Ledger(study.data_digest)]
+    folders = [study.folder / LEDGER, None]
+    return [Ledger(study.data_digest, folder=folder) for folder in folders]
 
 
 def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate]:
@@ -314,21 +306,38 @@ def look_at_runs(
     reason: str,
     folder: Path,
     data_folder: str | Path | None = None,
-) -> dict[str, Any]:
-    """Open the test set, once and counted, for a frozen list of runs of one data set."""
+) -> Path:
+    """Open the test set, once and counted, for a frozen list of runs of one data set.
+
+    Args:
+        candidates: The list.
+        reason: What the look is for; it stands in the ledger for good.
+        folder: Holds one folder for each look.
+        data_folder: Where the data set lies; looked for if not given.
+
+    Returns:
+        The folder of the look. A list that was looked at before opens nothing. Report and cards
+        around it are left to who calls this.
+
+    Raises:
+        SealError: Without a reason, or if the ledger cannot be written.
+        DataError: If the folder holds other images than those that were trained on.
+    """
+    place = folder_of(candidates, folder)
+    if is_stored(place):
+        return place
     first = candidates[0].run
     digest = str(first.metrics["data_digest"])
-    ledger = Ledger(digest, known_heads(folder))
-    place = Path(data_folder) if data_folder else path_for_run(first.folder)
-    source = open_source(first.spec.data, place)
+    path = Path(data_folder) if data_folder else path_for_run(first.folder)
+    source = open_source(first.spec.data, path)
     # A published set is told by its own digests; any other folder could hold anything.
     if not source.is_published and source.load_train().digest != digest:
         raise DataError(
             f"{source.where('train')} holds other images than those that {first.folder} was "
             "trained on: its test part is not theirs. Name the right folder."
         )
-    stored = look(source, candidates, reason, ledger, folder)
-    return files.read_json(stored / "look.json")
+    with counted(folder.parent, digest) as ledger:
+        return look(source, candidates, reason, ledger, folder)
 
 
 def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
@@ -398,17 +407,10 @@ def _look_for_leaks(study: Study, images: ImageSet, spec: DataSpec) -> None:
 def _save_finals(study: Study, images: ImageSet) -> None:
     """The models of final stages as folders, their worst errors, and how they bear stress."""
     epoch = study.spec.rank_epoch
-    for stage in study.stages():
-        best = study.winner(stage) if stage.spec.is_final and stage.chosen else None
-        if best is None or best.runs[0].metrics["status"] != "finished":
-            continue
-        run = best.runs[0]
-        title = stage.spec.title or stage.spec.name
-        text = card(run, epoch, title, stored_look(study, run, epoch))
-        folder = study.folder / "models" / stage.spec.name
-        readme = folder / "README.md"
-        if run.has_weights and (not readme.exists() or readme.read_text("utf-8") != text):
-            save_model(run, epoch, folder, text)
+    tally = ledger_of(study.folder, study.data_digest).tally()
+    for stage, run in _finals(study):
+        if run.has_weights:
+            _save_final(study, stage, run, tally)
         rows = images.take(run.predictions["image_ids"], "val")
         errors, stress = (
             study.folder / "figures" / f"{what}-{run.fingerprint[:16]}.npz"
@@ -421,11 +423,31 @@ def _save_finals(study: Study, images: ImageSet) -> None:
             files.write_bytes(stress, files.to_npz(under_stress(run, epoch, rows)))
 
 
-def stored_look(study: Study, run: Run, epoch: str) -> dict[str, Any] | None:
-    """What a stored look at the test set said of a run, or none."""
-    for path in sorted((study.folder / "final").glob("*/look.json")):
-        value = files.read_json(path)
-        for row in value["runs"]:
-            if row["fingerprint"] == run.fingerprint:
-                return {**row[epoch], "reason": value["reason"], "looks": value["looks"]}
-    return None
+def _write_cards(study: Study, tally: Tally) -> None:
+    """Bring the models that say something else of looks up to date with the ledger."""
+    for stage, run in _finals(study):
+        config = study.folder / "models" / stage.spec.name / "config.json"
+        written = files.read_json(config) if config.is_file() else {}
+        is_older = written.get("test") != _looked(study, run, tally).to_dict()
+        if written.get("fingerprint") == run.fingerprint and is_older:
+            _save_final(study, stage, run, tally)
+
+
+def _finals(study: Study) -> list[tuple[Stage, Run]]:
+    """The final stages that are finished, each with the first run of its winner."""
+    found = []
+    for stage in study.stages():
+        best = study.winner(stage) if stage.spec.is_final and stage.chosen else None
+        if best is not None and best.runs[0].metrics["status"] == "finished":
+            found.append((stage, best.runs[0]))
+    return found
+
+
+def _save_final(study: Study, stage: Stage, run: Run, tally: Tally) -> None:
+    epoch, looked = study.spec.rank_epoch, _looked(study, run, tally)
+    text = card(run, epoch, stage.spec.title or stage.spec.name, looked)
+    save_model(run, epoch, study.folder / "models" / stage.spec.name, text, looked)
+
+
+def _looked(study: Study, run: Run, tally: Tally) -> Looked:
+    return Looked(tally, measured(study.folder, run.fingerprint, study.spec.rank_epoch))

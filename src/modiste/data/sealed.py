@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from modiste.counts import Count
 from modiste.data.key import Key
 from modiste.data.source import Source
 from modiste.data.types import ImageSet
@@ -18,8 +19,8 @@ from modiste.errors import SealError
 class Ledger(Protocol):
     """Where looks at one test set are written down, kept by the layers above."""
 
-    def count(self) -> int | None:
-        """Looks so far; None if the ledger cannot say (it was shortened, edited or lost)."""
+    def count(self) -> Count:
+        """Openings so far; unknown if it cannot say (it was shortened, edited or lost)."""
 
     def record(self, reason: str) -> str:
         """Write a look down, durably, before it happens; returns a mark of the new entry.
@@ -42,8 +43,8 @@ class SealedTest:
         self._ledger = ledger
 
     @property
-    def looks(self) -> int | None:
-        """Openings so far, or None when the ledger cannot say."""
+    def looks(self) -> Count:
+        """Openings so far, or unknown where the ledger cannot say."""
         return self._ledger.count()
 
     def open(self, reason: str) -> ImageSet:
@@ -62,16 +63,15 @@ class SealedTest:
         """
         before = self._ledger.count()
         if not reason.strip():
-            times = "an unknown number of" if before is None else before
+            times = f"{before} time(s)" if isinstance(before, int) else "an unknown number of times"
             raise SealError(
                 f"the test set of {self._source.name!r} opens only for a stated reason. Opened "
-                f"{times} time(s) so far.\nFor choosing between models use the validation part "
-                "instead."
+                f"{times} so far.\nFor choosing between models use the validation part instead."
             )
         self._source.where("test")
         entry = self._ledger.record(reason.strip())
         after = self._ledger.count()
-        has_grown = before is None or (after is not None and after > before)
+        has_grown = not isinstance(before, int) or (isinstance(after, int) and after > before)
         if not entry or not has_grown:
             raise SealError(
                 f"the test set of {self._source.name!r} stays closed: its ledger did not keep the "

@@ -14,33 +14,13 @@ import yaml
 
 from modiste.artifact import folder as folders
 from modiste.data.decode import SIZING_WORDS
+from modiste.runs.ledger import Looked
 
 Rows = Sequence[Sequence[str]]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 # A card shall stay readable; a thousand classes have their figures in certificate.json.
 _MOST_CLASSES = 100
-
-
-@dataclass(frozen=True)
-class Looks:
-    """What is known of looks at the test set.
-
-    Attributes:
-        count: By the ledger; none if it does not add up.
-        ledger_head: SHA-256 of its last entry.
-        measured: What a look said of this very model: ``accuracy``, ``correct``, ``total``,
-            ``reason``; none if it was not measured.
-    """
-
-    count: int | None
-    ledger_head: str
-    measured: Mapping[str, Any] | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        measured = None if self.measured is None else dict(self.measured)
-        return {"looks": self.count, "ledger_head": self.ledger_head, "measured": measured}
 
 
 @dataclass(frozen=True)
@@ -225,14 +205,10 @@ def _calibration(facts: Facts) -> str:
 
 
 def _test(facts: Facts) -> str:
-    test = facts.certificate["test"]
-    measured, count = test["measured"], test["looks"]
-    looks = (
-        "Test looks unknown: the ledger does not add up."
-        if count is None
-        else f"Looks at this test set so far, by the ledger of whoever exported this: {count}; "
-        f"its head is `{test['ledger_head'][:16]}`."
-    )
+    known = Looked.of(facts.certificate["test"])
+    tally, measured = known.tally, known.measured
+    looks = f"{tally.words} The ledger is that of whoever exported this"
+    looks += f"; entries: {tally.num_entries}; head: `{tally.head}`."
     if measured is None:
         return f"## Test set\n\nIt was not opened for this model. {looks}"
     low, high = measured["interval"]

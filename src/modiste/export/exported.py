@@ -28,11 +28,12 @@ from modiste.data.types import ImageSet, ImagesNCHW
 from modiste.errors import SpecError, StoreError
 from modiste.evaluate.calibration import temperature
 from modiste.evaluate.metrics import probabilities
-from modiste.export.card import Facts, Looks, card
+from modiste.export.card import Facts, card
 from modiste.export.certificate import accuracy_change, compare, figures, latency, made_by
 from modiste.export.model import is_model, model_config, read_model, read_run, restored_epoch
 from modiste.export.quantise import quantised
 from modiste.runs import files
+from modiste.runs.ledger import Looked
 from modiste.runs.run import Epoch
 from modiste.spec.run import RunSpec
 from modiste.train.predictor import Predictor
@@ -109,7 +110,7 @@ def read_trained(folder: Path, epoch: Epoch | None = None) -> Trained:
 def export(
     trained: Trained,
     data: TrainingData,
-    looks: Looks,
+    known: Looked,
     target: Path,
     options: Options,
     tell: Callable[[str], None] = lambda words: None,
@@ -119,7 +120,7 @@ def export(
     Args:
         trained: The net.
         data: What it was trained on, divided as it was then.
-        looks: What is known of looks at the test set.
+        known: Of looks at the test set.
         target: The folder to be; must not be there.
         options: What else goes into it.
         tell: Is told what is being done.
@@ -156,7 +157,7 @@ def export(
         **_eight_bits(net, graphs, data.val),
         "figures": figures(net.logits_NK, net.config["temperature"], data.val.labels_N),
         "unlike": _warned_of(Typical.from_dict(net.config["typical"]), data.val.images_NCHW),
-        "test": looks.to_dict(),
+        "test": known.to_dict(),
         "latency": {
             name: latency(made.session, _channels_last(data.val.images_NCHW))
             for name, made in graphs.items()
@@ -177,7 +178,7 @@ def export(
     )
     content = {
         **model_files,
-        folders.CONFIG: files.to_json(net.config),
+        folders.CONFIG: files.to_json({**net.config, "test": known.to_dict()}),
         folders.CARD: card(facts).encode(),
         **golden,
     }

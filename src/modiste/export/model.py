@@ -2,9 +2,10 @@
 
 MODEL/
   model.safetensors   weights and moving statistics by name, float32
-  config.json         family, hyperparameters, classes, preprocessing, how images are decoded
+  config.json         family, hyperparameters, classes, preprocessing, how images are decoded,
+                      what is known of looks at the test set
   README.md           the card
-  manifest.json       SHA-256 of each
+  manifest.json       SHA-256 of each; head and count of the ledger of test looks
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from modiste.data.decode import Rule, rule_of
 from modiste.errors import StoreError
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
+from modiste.export.card import escape
 from modiste.runs import files
+from modiste.runs.ledger import Looked, Tally
 from modiste.runs.run import Epoch, Run
 from modiste.spec.run import RunSpec
 from modiste.train.predictor import Predictor
@@ -76,35 +79,53 @@ class Model:
 
 
 def save_model(
-    run: Run, epoch: Epoch, folder: Path, card: str, more: Mapping[str, bytes] | None = None
+    run: Run,
+    epoch: Epoch,
+    folder: Path,
+    card: str,
+    looked: Looked,
+    more: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a run's weights as a model folder; one that is there is replaced, whole.
 
     Its temperature is fitted on the run's validation images, so that the probabilities it gives
     come as near to what comes true as one number can bring them; no answer changes by it.
 
+    A folder that says all of this already is left as it is. One whose run has no weights any more
+    (as in collected results) keeps its own.
+
     Args:
         run: Whose weights.
         epoch: Best or last.
         folder: Where it goes.
         card: Its README.md.
+        looked: What is known of looks at the test set.
         more: Files that go with it, by name.
 
     Raises:
-        StoreError: If the run's weights were dropped, or the folder cannot be written.
+        StoreError: If the run's weights were dropped and the folder has none, or it cannot be
+            written.
     """
-    config = model_config(run, epoch)
-    content = {
-        "model.safetensors": safetensors.numpy.save(dict(run.weights(epoch))),
-        "config.json": files.to_json(config),
-        "README.md": card.encode(),
-        **(more or {}),
-    }
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    config = {**model_config(run, epoch), "test": looked.to_dict()}
+    told = {"config.json": files.to_json(config), "README.md": card.encode(), **(more or {})}
+    new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
+    if old.exists() and not folder.exists():  # a call was stopped between the two renames below
+        old.rename(folder)
+    if all(_holds(folder / name, content) for name, content in told.items()):
+        return
+    weights = (
+        safetensors.numpy.save(dict(run.weights(epoch)))
+        if run.has_weights or not (folder / "manifest.json").is_file()
+        else files.read_checked(folder, "model.safetensors")
+    )
+    content = {"model.safetensors": weights, **told}
+    manifest = {"schema": 2, "ledger": looked.tally.to_dict(), "files": files.entries(content)}
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    files.write_folder(new, content, files.sealed(manifest))
     if folder.exists():
         folder.rename(old)
-    files.write_folder(folder, content)
+    new.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -129,6 +150,10 @@ def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
         "preprocess": layers["preprocess"],
         "decode": rule_of(run.spec.data, (channels, height, width)).to_dict(),
     }
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def model_temperature(run: Run, epoch: Epoch) -> float:
@@ -203,26 +228,19 @@ def restored_epoch(run: Run) -> Epoch:
     return "best" if run.metrics.get("restored") == "best" else "last"
 
 
-def card(run: Run, epoch: Epoch, title: str, looks: Mapping[str, Any] | None) -> str:
+def card(run: Run, epoch: Epoch, title: str, looked: Looked) -> str:
     """The model card, in Markdown.
 
     Args:
         run: Whose weights.
         epoch: Best or last.
         title: What to call it.
-        looks: What the test set said of this run (`loss`, `accuracy`, `correct`, `total`,
-            `reason`, `looks`), or none if it was not asked.
+        looked: What is known of looks at the test set.
     """
     val = run.metrics[epoch]["val"]
     images = f"{val['total']:,} images"
     error = (val["accuracy"] * (1 - val["accuracy"]) / val["total"]) ** 0.5
     spec, layers, metrics = run.spec, run.layers, run.metrics
-    test = "the test set was not opened for this model"
-    if looks:
-        test = (
-            f"{looks['accuracy']:.4f} ({looks['total']:,} images, one seed); looks at this test "
-            f"set so far: {looks['looks']}; reason: {looks['reason']}"
-        )
     return f"""# {title}
 
 A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
@@ -237,7 +255,9 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
 | validation accuracy | {val["accuracy"]:.4f} +- {error:.4f} (standard error), {images} |
 | temperature | {model_temperature(run, epoch):g}, fitted on them; it changes no answer |
-| test accuracy | {test} |
+| test accuracy | {_measured(looked.measured)} |
+| test looks | {looked.tally.words} |
+| ledger of looks | {_ledger(looked.tally)} |
 | fingerprint | `{run.fingerprint}` |
 | commit | {run.environment.get("git_commit") or "unknown"} |
 
@@ -246,3 +266,18 @@ look unlike the training data (photographs, light backgrounds) were never measur
 
     modiste predict . IMAGE.png
 """
+
+
+def _measured(measured: Mapping[str, Any] | None) -> str:
+    if measured is None:
+        return "the test set was not opened for this model"
+    return (
+        f"{measured['accuracy']:.4f} ({measured['total']:,} images, one seed); "
+        f"reason: {escape(str(measured['reason']))}"
+    )
+
+
+def _ledger(tally: Tally) -> str:
+    if not tally.num_entries:
+        return "empty"
+    return f"entries: {tally.num_entries}; head `{tally.head}`"

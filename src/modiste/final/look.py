@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from modiste.counts import Count
 from modiste.data.load import divide
 from modiste.data.sealed import SealedTest
 from modiste.data.source import Source
 from modiste.errors import StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.runs import files
+from modiste.runs.chain import LOOK, RESULT
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.spec.parts import Estimator
@@ -49,12 +52,25 @@ class LookLedger:
     def __init__(self, ledger: Ledger, candidates: Sequence[Candidate]) -> None:
         self._ledger = ledger
         self._runs = [candidate.run.fingerprint for candidate in candidates]
+        self.entry = ""
 
-    def count(self) -> int | None:
+    def count(self) -> Count:
         return self._ledger.count()
 
     def record(self, reason: str) -> str:
-        return self._ledger.append("look", {"reason": reason, "runs": self._runs})
+        self.entry = self._ledger.append(LOOK, {"reason": reason, "runs": self._runs})
+        return self.entry
+
+
+def folder_of(candidates: Sequence[Candidate], folder: Path) -> Path:
+    """Where a look at this list is stored, or would be: named after the list."""
+    runs = "".join(sorted(candidate.run.fingerprint for candidate in candidates))
+    return folder / hashlib.sha256(runs.encode()).hexdigest()[:16]
+
+
+def is_stored(folder: Path) -> bool:
+    """Whether a look lies there, whole."""
+    return (folder / "manifest.json").is_file()
 
 
 def look(
@@ -73,20 +89,22 @@ def look(
         folder: Holds one folder for each look, named after the list.
 
     Returns:
-        The folder of the look: `look.json`, predictions and worst errors of each run.
+        The folder of the look: `look.json`, predictions and worst errors of each run. Head and
+        count of the ledger stand in `look.json` and in the manifest: this is the record that the
+        look leaves of each run, whose own folder was written once and stays as it is.
 
     Raises:
         SealError: Without a reason, or if the ledger cannot be written.
         StoreError: If a run has no weights any more; the seal then stays closed.
         DataError: If the test images cannot be had.
     """
-    runs = "".join(sorted(candidate.run.fingerprint for candidate in candidates))
-    target = folder / hashlib.sha256(runs.encode()).hexdigest()[:16]
-    if (target / "manifest.json").is_file():
+    target = folder_of(candidates, folder)
+    if is_stored(target):
         return target
     # Everything that can fail is done before the seal opens.
     models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
-    test = SealedTest(source, LookLedger(ledger, candidates)).open(reason)
+    book = LookLedger(ledger, candidates)
+    test = SealedTest(source, book).open(reason)
     content: dict[str, bytes] = {}
     rows = []
     for candidate in candidates:
@@ -128,26 +146,37 @@ def look(
         }
         for row in rows
     ]
-    head = ledger.append("result", {"results": results, "total": len(test)})
-    entries = ledger.entries()
+    ledger.append(RESULT, {"of": LOOK, "results": results, "total": len(test)})
+    tally = ledger.tally().to_dict()
     value = {
         "schema": 1,
-        "reason": reason,
-        "opened_at": entries[-1]["at"] if entries else None,
-        "looks": ledger.count(),
-        "ledger_head": head,
+        "reason": reason.strip(),
+        "opened_at": ledger.at(book.entry),
+        **tally,
         "stages": sorted({candidate.stage for candidate in candidates}),
         "runs": rows,
     }
-    files.write_folder(target, {"look.json": files.to_json(value), **content})
+    content["look.json"] = files.to_json(value)
+    manifest = {"schema": 2, "ledger": tally, "files": files.entries(content)}
+    files.write_folder(target, content, files.sealed(manifest))
     return target
 
 
 def known_heads(folder: Path) -> list[str]:
     """Ledger heads that stand in the looks stored in a folder."""
-    return [
-        str(files.read_json(path)["ledger_head"]) for path in sorted(folder.glob("*/look.json"))
-    ]
+    return [str(value["ledger_head"]) for value in stored(folder).values()]
+
+
+def stored(folder: Path) -> dict[Path, dict[str, Any]]:
+    """Every look stored in a folder, by its own folder: what `look.json` holds.
+
+    Raises:
+        StoreError: If one is not what was written.
+    """
+    return {
+        path.parent: json.loads(files.read_checked(path.parent, path.name))
+        for path in sorted(folder.glob("*/look.json"))
+    }
 
 
 def _models(run: Run, source: Source) -> dict[str, Answers]:

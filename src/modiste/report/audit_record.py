@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modiste.counts import UNKNOWN, Unknown
 from modiste.evaluate.audit import Audit, Comparison, by_kind
 from modiste.evaluate.duplicates import KINDS, NEIGHBOUR, SAME, Counts
 from modiste.evaluate.worth import Measured
@@ -31,7 +32,8 @@ class AuditReport:
         notes: What was left out of `models`, and why.
         comparison: With the test images, if that was asked for.
         reason: What it was asked for.
-        openings: Of the test set so far, by the ledger; none if it does not add up.
+        openings: Of the test set so far, by the ledger; unknown if it does not add up. Empty
+            without a comparison.
         words: The options that make this audit again, the comparison aside.
     """
 
@@ -44,7 +46,7 @@ class AuditReport:
     notes: Sequence[str] = ()
     comparison: Comparison | None = None
     reason: str = ""
-    openings: Sequence[Mapping[str, Any]] | None = ()
+    openings: Sequence[Mapping[str, Any]] | Unknown = ()
     words: Sequence[str] = ()
 
     @property
@@ -108,7 +110,7 @@ def record(report: AuditReport) -> dict[str, Any]:
         else {
             **asdict(report.comparison),
             "reason": report.reason,
-            "openings": report.openings if report.openings is None else list(report.openings),
+            "openings": UNKNOWN if report.openings == UNKNOWN else list(report.openings),
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modiste.counts import UNKNOWN
 from modiste.evaluate.audit import Comparison
 from modiste.evaluate.worth import Beside, Worth
 from modiste.report.audit_found import counts_row, kind_columns, share_with_interval
@@ -226,7 +227,7 @@ def _test_tables(found: Comparison) -> list[Block]:
 
 
 def _openings(report: AuditReport) -> list[Block]:
-    if report.openings is None:
+    if report.openings == UNKNOWN:
         return [Paragraph(["The ledger does not add up, so the openings so far are unknown."])]
     rows = [
         TableRow([Cell(str(e["at"])), Cell(str(e["kind"])), Cell(str(e["reason"]))])

@@ -11,6 +11,7 @@ from modiste.report import looks as final
 from modiste.report.cuts import Cut, cut_of
 from modiste.report.facts import RowFacts, StageFacts, stage_facts
 from modiste.report.looks import Look
+from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search.row import Row
@@ -28,14 +29,14 @@ class Context:
         stages: With the figures of their rows, in the order of the study.
         published: Figures to compare with; empty if there are none.
         looks: Openings of the test set for runs of this study.
-        num_looks: Openings of this test set in all, by the ledger; none if it cannot be known.
+        tally: Openings of this test set in all, by its ledger.
     """
 
     study: Study
     stages: tuple[StageFacts, ...]
     published: PublishedSpec
     looks: tuple[Look, ...]
-    num_looks: int | None
+    tally: Tally
 
     @property
     def epoch(self) -> Epoch:
@@ -161,22 +162,17 @@ class Context:
         return shlex.join(words)
 
     def stored_command(self, look: Look) -> str:
-        """Shows what a look at the test set stored, in the folder of the report.
-
-        It names no reason, and without one the seal stays closed: wherever it is given, it can
-        show what is there, and open nothing.
-        """
-        stages = ",".join(sorted({run.stage for run in look.runs}))
-        return shlex.join(["modiste", "evaluate", ".", "--final", "--stages", stages])
+        """Shows what a look has stored, and opens nothing: for the folder of the report."""
+        stages = ",".join(sorted({run.stage for run in look.runs} - {""}))
+        return shlex.join(["modiste", "evaluate", ".", *(["--stages", stages] if stages else [])])
 
 
-def gather(study: Study, num_looks: int | None = None) -> Context:
+def gather(study: Study, tally: Tally = NOT_ASKED) -> Context:
     """Read a study folder.
 
     Args:
         study: The folder.
-        num_looks: Openings of this test set by the ledger; what the newest look of the study
-            says, if not given.
+        tally: Of the ledger of its test set; unknown, if no ledger was asked.
 
     Raises:
         StoreError: If a run or a look cannot be read, or is not what was written.
@@ -190,9 +186,6 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
         if found is not None:
             earlier[stage.spec.name] = found
     looks = final.read(study.folder / "final")
-    if num_looks is None and looks:
-        num_looks = looks[-1].number
-
     epoch = study.spec.rank_epoch
     spreads = seed_spreads(stages, epoch)
 
@@ -206,6 +199,4 @@ def gather(study: Study, num_looks: int | None = None) -> Context:
         known = spread_for(stage, spreads)
         return stage_facts(stage, cut, epoch, find, study.answers, committed, known)
 
-    return Context(
-        study, tuple(facts(stage) for stage in stages), published, tuple(looks), num_looks
-    )
+    return Context(study, tuple(facts(stage) for stage in stages), published, tuple(looks), tally)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modiste.counts import Count
 from modiste.errors import StoreError
+from modiste.report.blocks import Code, Inline
+from modiste.report.numbers import count, plural
 from modiste.runs import files
+from modiste.runs.ledger import Tally
 from modiste.runs.run import Epoch
 
 
@@ -38,15 +43,14 @@ class Look:
     """One opening of the test set for a frozen list of runs.
 
     Attributes:
-        number: Openings in all, this one included, by the ledger; none if it cannot be known.
+        tally: What the ledger said right after it, this look included.
     """
 
     folder: Path
     reason: str
     opened_at: str
-    number: int | None
+    tally: Tally
     runs: tuple[LookRun, ...]
-    ledger_head: str
 
     def file(self, kind: str, fingerprint: str) -> Path:
         """Where predictions or errors of a run lie, if they were kept."""
@@ -57,7 +61,7 @@ def read(folder: Path) -> list[Look]:
     """All looks of a study, the oldest first; none if it never opened the test set.
 
     Raises:
-        StoreError: If a `look.json` cannot be read.
+        StoreError: If a `look.json` cannot be read, or is not what was written.
     """
     looks = [_look(path) for path in sorted(folder.glob("*/look.json"))]
     return sorted(looks, key=lambda look: (look.opened_at, look.folder.name))
@@ -73,18 +77,56 @@ def scores(looks: Sequence[Look], fingerprints: Sequence[str], epoch: Epoch) -> 
     return [found[fingerprint] for fingerprint in fingerprints if fingerprint in found]
 
 
+def tally_facts(tally: Tally) -> list[tuple[str, str]]:
+    """What the ledger says, in short."""
+    pairs = [("looks at it so far", number(tally.looks))]
+    if not tally.trouble and tally.comparisons:
+        pairs.append(("compared with other images", f"{times(tally.comparisons)}, no accuracy"))
+    if tally.num_entries:
+        pairs.append(("their ledger", f"{_entries(tally)}, head {tally.head[:12]}"))
+    return pairs
+
+
+def tally_words(tally: Tally) -> list[Inline]:
+    """What the ledger says, in a sentence or two."""
+    if not tally.num_entries:
+        return [tally.words]
+    return [f"{tally.words} The ledger has {_entries(tally)}; its head is ", Code(tally.head), "."]
+
+
+def number(found: Count) -> str:
+    """A count of openings, or that it is unknown."""
+    return count(found) if isinstance(found, int) else found
+
+
+def times(found: Count) -> str:
+    """How often; one can go on with a comma or a full stop.
+
+    Example:
+        >>> times(1), times(2), times(5)
+        ('once', 'twice', '5 times')
+    """
+    if not isinstance(found, int):
+        return "an unknown number of times"
+    return {1: "once", 2: "twice"}.get(found, plural(found, "time"))
+
+
+def _entries(tally: Tally) -> str:
+    return f"{count(tally.num_entries)} {'entry' if tally.num_entries == 1 else 'entries'}"
+
+
 def _look(path: Path) -> Look:
-    value = files.read_json(path)
+    content = files.read_checked(path.parent, path.name)
     try:
+        value = json.loads(content)
         return Look(
             folder=path.parent,
             reason=str(value.get("reason", "")),
-            opened_at=str(value.get("opened_at", "")),
-            number=None if value.get("looks") is None else int(value["looks"]),
+            opened_at=str(value.get("opened_at") or ""),
+            tally=Tally.of(value),
             runs=tuple(_run(run) for run in value["runs"]),
-            ledger_head=str(value.get("ledger_head") or ""),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: not what a look at the test set leaves ({error!r}).") from None
 
 

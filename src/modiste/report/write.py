@@ -12,18 +12,18 @@ from modiste.report.html import Head
 from modiste.report.numbers import count, plural
 from modiste.report.section import SECTIONS
 from modiste.runs import files
+from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.search.study import Study
 
 
-def write(study: Study, looks: int | None = None) -> Path:
+def write(study: Study, tally: Tally = NOT_ASKED) -> Path:
     """Write STUDY/report.html and STUDY/report.md.
 
-    The same folder gives the same bytes, with the same version of matplotlib.
+    The same folder and tally give the same bytes, with the same version of matplotlib.
 
     Args:
         study: The folder; may be finished in part or not at all.
-        looks: Openings of its test set by the ledger; unknown, or what the study's last look
-            says, if not given.
+        tally: Of the ledger of its test set; looks are unknown, if no ledger was asked.
 
     Returns:
         The path of the HTML file.
@@ -31,7 +31,7 @@ def write(study: Study, looks: int | None = None) -> Path:
     Raises:
         StoreError: If something in the folder cannot be read, or the report not be written.
     """
-    context = gather(study, looks)
+    context = gather(study, tally)
     head, sections = _head(context), _sections(context)
     path = study.folder / "report.html"
     files.write_bytes(study.folder / "report.md", markdown.render(head, sections).encode())

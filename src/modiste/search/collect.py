@@ -3,7 +3,7 @@
     TARGET/                 a study folder: `modiste report TARGET` writes its report again
       study.json, trials/, stages/, figures/, final/, models/, audit/, duplicates.json
       runs/ID/              as in the study, less weights and logits, as each manifest says
-      ledger/               the ledger of looks at the test set, as it was
+      ledger/               the ledger of looks at the test set, as far as it goes
       NAME/table.csv        of each stage, one row for each run
       NAME/predictions.npz  of each stage, the class and its probability for each validation image,
                             and for each image of the fold that was held out, where there is one
@@ -40,6 +40,7 @@ FILES = (
     timeline.FILE,
     "duplicates.json",
 )
+LEDGER = "ledger"
 COLUMNS = (
     "point",
     "seed",

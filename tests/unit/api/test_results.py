@@ -12,6 +12,7 @@ import pytest
 
 import modiste
 from modiste import Evaluation, Predictions, Run, Study
+from modiste.api.evaluation import LEDGER_KEYS
 from modiste.api.progress import StudyBar
 from modiste.errors import DataError, InstallError, SpecError, StoreError
 from modiste.evaluate.metrics import losses
@@ -112,8 +113,9 @@ def test_a_study_that_has_not_begun_is_shown_as_well(tmp_path: Path) -> None:
 def test_an_evaluation_is_a_mapping_a_table_and_a_frame(run: Run) -> None:
     found = modiste.evaluate(run.folder)
     assert isinstance(found, Evaluation)
-    assert set(found) == {"schema", "part", "num_images", "runs", "notes"}
-    assert len(found) == len(found.to_dict()) == 5
+    said_of_looks = {*LEDGER_KEYS, "stored"}
+    assert set(found) == {"schema", "part", "num_images", "runs", "notes", *said_of_looks}
+    assert len(found) == len(found.to_dict()) == 10
     frame = found.to_frame()
     assert frame["epoch"].tolist() == ["best", "last"]
     assert frame["accuracy"][1] == run.metrics["last"]["val"]["accuracy"]
@@ -123,7 +125,7 @@ def test_an_evaluation_is_a_mapping_a_table_and_a_frame(run: Run) -> None:
     assert rows[2][3] == f"{frame['accuracy'][1]:.4f}"
     text = repr(found).splitlines()
     assert text[0] == "validation, 100 images"
-    assert text[-1] == found["notes"][0]
+    assert text[-2:] == found["notes"]
 
 
 def test_answers_of_a_run_are_those_it_kept(run: Run) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modiste.counts import UNKNOWN, Count
 from modiste.data.key import Key
 from modiste.data.sealed import SealedTest
 from modiste.data.source import SOURCES, Source
@@ -17,17 +18,17 @@ from tests.synthetic import write_idx
 class Book:
     """A ledger in memory that writes down what happens, in order."""
 
-    def __init__(self, happened: list[str], looks: int | None = 0, *, keeps: bool = True) -> None:
+    def __init__(self, happened: list[str], looks: Count = 0, *, keeps: bool = True) -> None:
         self.happened = happened
         self.looks = looks
         self.keeps = keeps
 
-    def count(self) -> int | None:
+    def count(self) -> Count:
         return self.looks
 
     def record(self, reason: str) -> str:
         self.happened.append(f"record {reason}")
-        if self.keeps and self.looks is not None:
+        if self.keeps and isinstance(self.looks, int):
             self.looks += 1
         return "entry"
 
@@ -67,14 +68,17 @@ def test_every_opening_counts(tmp_path):
 
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
-@pytest.mark.parametrize(("looks", "words"), [(0, "0"), (3, "3"), (None, "an unknown number of")])
+@pytest.mark.parametrize(
+    ("looks", "words"),
+    [(0, "0 time(s)"), (3, "3 time(s)"), (UNKNOWN, "an unknown number of times")],
+)
 def test_without_a_reason_it_stays_closed_and_says_what_to_use(tmp_path, reason, looks, words):
     happened: list[str] = []
     sealed = SealedTest(watched(tmp_path, happened), Book(happened, looks))
     with pytest.raises(SealError) as caught:
         sealed.open(reason)
     assert str(caught.value) == (
-        f"the test set of 'small' opens only for a stated reason. Opened {words} time(s) so far.\n"
+        f"the test set of 'small' opens only for a stated reason. Opened {words} so far.\n"
         "For choosing between models use the validation part instead."
     )
     assert happened == []
@@ -110,7 +114,7 @@ def test_missing_test_files_cost_no_look(tmp_path):
 
 def test_a_ledger_that_lost_count_still_gets_the_entry(tmp_path):
     happened: list[str] = []
-    sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened, looks=None))
+    sealed = SealedTest(watched(write_idx(tmp_path), happened), Book(happened, looks=UNKNOWN))
     assert len(sealed.open("final figures")) == 200
     assert "record final figures" in happened
 

@@ -20,6 +20,7 @@ from onnx import ModelProto
 import modiste
 from modiste.api.exporting import export_model
 from modiste.artifact import extra
+from modiste.counts import UNKNOWN
 from modiste.data.decode import decode
 from modiste.errors import ArtifactError, DataError, InstallError, SpecError, StoreError
 from modiste.evaluate.intervals import wilson
@@ -29,11 +30,11 @@ from modiste.export.card import escape
 from modiste.export.certificate import compare
 from modiste.export.model import load_model, save_model
 from modiste.runs import files
-from modiste.runs.ledger import Ledger
+from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run, write_run
 from modiste.train.work import Task, Worker
 from tests import small
-from tests.shipping import Shipped, entry, ship
+from tests.shipping import NOBODY_LOOKED, Shipped, entry, ship
 from tests.synthetic import write_idx
 
 MLP = {"train.epochs": 4, "data.scaling": "standard"}
@@ -161,7 +162,7 @@ def test_the_best_epoch_can_be_asked_for(shipped: Shipped, tmp_path: Path) -> No
 
 
 def test_a_model_folder_gives_the_same_graph_as_its_run(shipped: Shipped, tmp_path: Path) -> None:
-    save_model(Run(shipped.run), "last", tmp_path / "model", "a card")
+    save_model(Run(shipped.run), "last", tmp_path / "model", "a card", NOBODY_LOOKED)
     export_model(tmp_path / "model", tmp_path / "out", data_folder=shipped.data)
     assert (tmp_path / "out" / "model.onnx").read_bytes() == (
         shipped.folder / "model.onnx"
@@ -171,13 +172,13 @@ def test_a_model_folder_gives_the_same_graph_as_its_run(shipped: Shipped, tmp_pa
 
 
 def test_a_model_from_before_temperatures_gets_one(shipped: Shipped, tmp_path: Path) -> None:
-    save_model(Run(shipped.run), "last", tmp_path / "model", "a card")
+    save_model(Run(shipped.run), "last", tmp_path / "model", "a card", NOBODY_LOOKED)
     config = json.loads((tmp_path / "model" / "config.json").read_bytes())
     del config["temperature"]
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_bytes())
     manifest["files"]["config.json"] = entry(tmp_path / "model" / "config.json")
-    (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "model" / "manifest.json").write_bytes(files.resealed(manifest))
     export_model(tmp_path / "model", tmp_path / "out", data_folder=shipped.data)
     found = json.loads((tmp_path / "out" / "config.json").read_bytes())
     assert found["temperature"] == read(shipped, "config.json")["temperature"] != 1.0
@@ -333,7 +334,7 @@ def test_looks_at_the_test_set_travel_with_the_model(shipped: Shipped, tmp_path:
         "best": score,
         "last": score,
     }
-    look = {"reason": "to | see", "looks": 1, "ledger_head": head, "runs": [row]}
+    look = {"reason": "to | see", **ledger.tally().to_dict(), "runs": [row]}
     files.write_folder(study / "final" / "x", {"look.json": files.to_json(look)})
     found = export_model(run.folder, tmp_path / "out", data_folder=shipped.data)
     test = found["certificate"]["test"]
@@ -343,8 +344,29 @@ def test_looks_at_the_test_set_travel_with_the_model(shipped: Shipped, tmp_path:
     low, high = wilson(150, 200)
     assert f"Accuracy 0.7500 ({low:.4f} to {high:.4f}) on 200 images" in text
     assert r"Stated reason of that look: to \| see." in text
-    assert f"so far, by the ledger of whoever exported this: 1; its head is `{head[:16]}`" in text
+    assert "Looks at this test set so far, by its ledger: 1. The ledger is that of whoever" in text
+    assert f"entries: 1; head: `{head}`." in text
+    config = json.loads((tmp_path / "out" / "config.json").read_bytes())
+    assert config["test"] == test
     # A ledger that was shortened is no ledger any more.
     ledger.path.write_bytes(b"")
-    export_model(run.folder, tmp_path / "two", data_folder=shipped.data)
-    assert "Test looks unknown" in (tmp_path / "two" / "README.md").read_text("utf-8")
+    found = export_model(run.folder, tmp_path / "two", data_folder=shipped.data)
+    assert found["certificate"]["test"]["looks"] == UNKNOWN
+    text = (tmp_path / "two" / "README.md").read_text("utf-8")
+    trouble = "entries that its head speaks of are not there"
+    assert f"Test looks unknown: the ledger does not add up ({trouble})." in text
+
+
+def test_a_model_on_its_own_says_what_was_known_when_it_was_written(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    measured = {"accuracy": 0.5, "interval": [0.4, 0.6], "total": 90, "reason": "to see"}
+    known = Looked(Tally(3, 1, "ab" * 32, 9), measured)
+    save_model(Run(shipped.run), "last", tmp_path / "far" / "away" / "model", "a card", known)
+    found = export_model(
+        tmp_path / "far" / "away" / "model", tmp_path / "out", data_folder=shipped.data
+    )
+    assert Looked.of(found["certificate"]["test"]) == known
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "by its ledger: 3. Comparisons with other images, which give no accuracy: 1." in text
+    assert "ab" * 32 in text

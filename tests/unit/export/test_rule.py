@@ -12,7 +12,7 @@ from modiste.artifact.model import load_artifact
 from modiste.data.decode import Rule, decode
 from modiste.export.model import load_model, save_model
 from modiste.runs.run import Run
-from tests.shipping import ship, train
+from tests.shipping import NOBODY_LOOKED, ship, train
 
 DECODE = {"size": [28, 28], "channels": 1, "sizing": "crop", "background": [9, 9, 9]}
 RULE = Rule((28, 28), 1, (9, 9, 9), sizing="crop")
@@ -21,7 +21,7 @@ RULE = Rule((28, 28), 1, (9, 9, 9), sizing="crop")
 def test_a_model_decodes_as_its_run_did(tmp_path: Path) -> None:
     run = train(tmp_path, {"data.decode": DECODE, "train.epochs": 1})
     assert load_model(run).rule == RULE
-    save_model(Run(run), "last", tmp_path / "model", "card")
+    save_model(Run(run), "last", tmp_path / "model", "card", NOBODY_LOOKED)
     assert load_model(tmp_path / "model").rule == RULE
 
 

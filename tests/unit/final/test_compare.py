@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from modiste.counts import UNKNOWN
 from modiste.data.key import Key
 from modiste.data.source import SOURCES, Part, Source
 from modiste.data.split import stratified
@@ -63,6 +65,13 @@ def with_test(source: Source, change: Callable[[ImageSet], ImageSet]) -> Source:
     return dataclasses.replace(source, load_part=load_part)
 
 
+def known(ledger: Ledger) -> list[dict[str, Any]]:
+    """Openings by a ledger that must add up."""
+    found = openings(ledger)
+    assert found != UNKNOWN
+    return found
+
+
 def test_planted_leaks_are_counted_and_nothing_else(
     source: Source, audit: Audit, planted: Planted
 ) -> None:
@@ -80,6 +89,14 @@ def test_what_comes_back_is_counts_alone(source: Source, audit: Audit) -> None:
         assert all(type(number) is int for number in numbers)
 
 
+def test_the_counts_stand_in_the_ledger_after_the_opening(source: Source, audit: Audit) -> None:
+    ledger = Ledger(audit.images.digest)
+    found = compare(source, audit, REASON, ledger)
+    result = ledger.chain().entries[-1]
+    assert (result["kind"], result["of"]) == ("result", "comparison")
+    assert result["counts"] == dataclasses.asdict(found)
+
+
 def test_test_labels_are_no_part_of_it(source: Source, audit: Audit) -> None:
     def mixed(images: ImageSet) -> ImageSet:
         return dataclasses.replace(images, labels_N=images.labels_N[::-1].copy())
@@ -93,15 +110,15 @@ def test_it_is_an_entry_of_its_own_kind_and_no_look(source: Source, audit: Audit
     ledger = Ledger(audit.images.digest)
     compare(source, audit, f"  {REASON} ", ledger)
     entries = ledger.entries()
-    assert entries is not None
-    assert [(e["kind"], e["reason"]) for e in entries] == [("comparison", REASON)]
-    assert entries[0]["closeness"] == CLOSENESS
-    assert ledger.count() == 0
+    assert entries != UNKNOWN
+    assert [entry["kind"] for entry in entries] == ["comparison", "result"]
+    assert (entries[0]["reason"], entries[0]["closeness"]) == (REASON, CLOSENESS)
+    assert (ledger.count(), ledger.tally().comparisons) == (0, 1)
     ledger.append("look", {"reason": "final figures", "runs": []})
     ledger.append("result", {"results": []})
     compare(source, audit, "again", ledger)
     assert ledger.count() == 1
-    kinds = [(e["kind"], e["reason"]) for e in openings(ledger) or []]
+    kinds = [(e["kind"], e["reason"]) for e in known(ledger)]
     assert kinds == [("comparison", REASON), ("look", "final figures"), ("comparison", "again")]
 
 
@@ -109,12 +126,12 @@ def test_the_entry_is_written_before_the_images_are_read(source: Source, audit: 
     ledger = Ledger(audit.images.digest)
 
     def stop(images: ImageSet) -> ImageSet:
-        assert len(openings(ledger) or []) == 1
+        assert len(known(ledger)) == 1
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         compare(with_test(source, stop), audit, REASON, ledger)
-    assert len(openings(ledger) or []) == 1
+    assert len(known(ledger)) == 1
 
 
 def test_without_a_reason_it_stays_closed(source: Source, audit: Audit) -> None:
@@ -140,8 +157,9 @@ def test_a_ledger_that_cannot_be_written_keeps_it_closed(
 def test_a_ledger_that_does_not_add_up_still_gets_the_entry(source: Source, audit: Audit) -> None:
     ledger = Ledger(audit.images.digest, known_heads=["ab" * 32])
     assert compare(source, audit, REASON, ledger).num_images == 200
-    assert openings(ledger) is None
-    assert len(openings(Ledger(audit.images.digest)) or []) == 1
+    assert openings(ledger) == UNKNOWN
+    kinds = [entry["kind"] for entry in Ledger(audit.images.digest).chain().entries]
+    assert kinds == ["broken", "comparison", "result"]
 
 
 def test_images_of_another_shape_are_refused(source: Source, audit: Audit) -> None:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from modiste import report
+from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.search.study import Study
 from modiste.spec.files import read_study
 from modiste.spec.study import Override, StudySpec
-from tests.report_fixture import STUDY_FILE, make_look, make_study
+from tests.report_fixture import NO_LOOKS, STUDY_FILE, make_look, make_study
 from tests.unit.report.page import Page
 
 HOSTILE = '<script>alert("x")</script>'
@@ -23,11 +24,13 @@ class Written(NamedTuple):
     study: Study
     page: Page
     markdown: str
+    tally: Tally = NOT_ASKED
 
     @classmethod
-    def of(cls, study: Study, looks: int | None = None) -> Written:
-        path = report.write(study, looks=looks)
-        return cls(study, Page(path.read_text("utf-8")), (path.with_suffix(".md")).read_text())
+    def of(cls, study: Study, tally: Tally = NOT_ASKED) -> Written:
+        path = report.write(study, tally)
+        markdown = path.with_suffix(".md").read_text("utf-8")
+        return cls(study, Page(path.read_text("utf-8")), markdown, tally)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +46,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Written:
     stages = ["mlp-baseline", "mlp-capacity", "mlp-rates", "mlp-final", "cnn-depth", "cnn-final"]
     study = make_study(folder, profile="full", num_val=200, stages=stages)
     make_look(study, ["mlp-final", "cnn-final"], looks=3)
-    return Written.of(study)
+    return Written.of(study, Tally(looks=4, comparisons=1, head="b" * 64, num_entries=9))
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +65,7 @@ def cut_in_part(tmp_path_factory: pytest.TempPathFactory) -> Written:
         overrides=[Override("mlp-capacity", "train.epochs", 4)],
         diverging=["model_1_128"],
     )
-    return Written.of(study, looks=0)
+    return Written.of(study, NO_LOOKS)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -12,16 +13,19 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from modiste import report
+from modiste.counts import UNKNOWN
 from modiste.evaluate.curse import winners_curse
 from modiste.evaluate.intervals import wilson
 from modiste.report.context import gather
 from modiste.report.explained import check_of
 from modiste.report.markdown import anchor
 from modiste.report.numbers import bound, points
+from modiste.runs.ledger import Tally
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
-from tests.report_fixture import errors_arrays, make_study
+from tests.report_fixture import errors_arrays, make_look, make_study
 from tests.unit.report.conftest import Written
+from tests.unit.report.page import Page
 
 NAMES = ["quick", "full", "empty", "cut_in_part", "hostile"]
 
@@ -203,15 +207,47 @@ def test_a_run_that_diverged_is_named_and_ranks_last(cut_in_part: Written) -> No
     assert "model_1_128 did not end well" in cut_in_part.page.root.text
 
 
-def test_the_count_of_looks_is_the_callers_or_that_of_the_last_look(
-    full: Written, cut_in_part: Written
-) -> None:
-    def looks(written: Written) -> str:
-        rows = written.page.by_id("summary").all("dd")
-        return rows[-1].text
+def facts_of(page: Page) -> dict[str, str]:
+    summary = page.by_id("summary")
+    names, values = (summary.all(tag) for tag in ("dt", "dd"))
+    return dict(zip((n.text for n in names), (v.text for v in values), strict=True))
 
-    assert looks(full) == "3"
-    assert looks(cut_in_part) == "0"
+
+def test_the_count_of_looks_is_the_ledgers_and_unknown_if_none_was_asked(
+    full: Written, cut_in_part: Written, quick: Written
+) -> None:
+    assert facts_of(full.page)["looks at it so far"] == "4"
+    assert facts_of(full.page)["compared with other images"] == "once, no accuracy"
+    assert facts_of(full.page)["their ledger"] == "9 entries, head bbbbbbbbbbbb"
+    assert facts_of(cut_in_part.page)["looks at it so far"] == "0"
+    assert "their ledger" not in facts_of(cut_in_part.page)
+    assert facts_of(quick.page)["looks at it so far"] == "unknown"
+
+
+def test_openings_are_told_apart_and_the_ledger_has_its_head(full: Written) -> None:
+    for text in (full.page.root.text, full.markdown):
+        assert "The test set was opened once to measure models of this study." in text
+        assert "Looks at this test set so far, by its ledger: 4." in text
+        assert "Comparisons with other images, which give no accuracy: 1." in text
+        assert "b" * 64 in text
+    (row,) = full.page.table("table-looks")
+    assert row[1:3] == ["the pinned models of the study, once", "cnn-final, mlp-final"]
+    assert row[3:] == ["6", "3", "a" * 12]
+
+
+@pytest.mark.parametrize("has_looks", [True, False])
+def test_a_ledger_that_does_not_add_up_is_said_and_no_older_number_stands_in_for_it(
+    has_looks: bool, tmp_path: Path
+) -> None:
+    study = make_study(tmp_path, num_val=200, stages=["mlp-final"])
+    if has_looks:
+        make_look(study, ["mlp-final"], looks=17)
+    trouble = "the ledger does not add up (entries that its head speaks of are not there)"
+    written = Written.of(study, Tally(UNKNOWN, UNKNOWN, "c" * 64, 5, trouble=trouble))
+    assert facts_of(written.page)["looks at it so far"] == "unknown"
+    for text in (written.page.root.text, written.markdown):
+        assert f"Test looks unknown: {trouble}." in text
+        assert "Looks at this test set so far" not in text
 
 
 def test_test_figures_come_with_their_interval(full: Written) -> None:
@@ -294,8 +330,15 @@ def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
 
 def test_figures_of_the_test_set_carry_the_command_of_the_look(full: Written) -> None:
     (command,) = full.page.by_id("table-confusion-mlp-final").all("p", class_="command")
-    # Without a reason: given anywhere, it shows what is stored or nothing.
-    assert command.text == "modiste evaluate . --final --stages cnn-final,mlp-final"
+    assert command.text == "modiste evaluate . --stages cnn-final,mlp-final"
+    assert "they show what is stored, and open nothing" in full.page.by_id("table-looks").text
+
+
+def test_no_command_of_a_report_opens_the_test_set(every: dict[str, Written]) -> None:
+    for written in every.values():
+        for text in (written.page.root.text, written.markdown):
+            assert "--final" not in text
+            assert "--with-test" not in text
 
 
 def test_a_layer_table_can_be_made_again_without_any_run(quick: Written) -> None:

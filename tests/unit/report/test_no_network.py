@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report_fixture import make_look, make_study
+from tests.report_fixture import NO_LOOKS, make_look, make_study
 from tests.unit.report.conftest import Written
 
 
@@ -15,7 +15,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Written:
     stages = ["no-network", "mlp-baseline", "cnn-depth"]
     study = make_study(folder, num_val=200, stages=stages)
     make_look(study, ["no-network"])
-    return Written.of(study, looks=1)
+    return Written.of(study, NO_LOOKS)
 
 
 def test_its_table_has_a_row_for_each_model_and_no_column_for_epochs(both: Written) -> None:

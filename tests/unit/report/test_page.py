@@ -189,5 +189,5 @@ def test_paper_is_always_light(empty: Written) -> None:
 def test_the_same_folder_gives_the_same_bytes(name: str, every: dict[str, Written]) -> None:
     folder = every[name].study.folder
     before = [(folder / f"report.{kind}").read_bytes() for kind in ("html", "md")]
-    report.write(Study(folder))
+    report.write(Study(folder), every[name].tally)
     assert before == [(folder / f"report.{kind}").read_bytes() for kind in ("html", "md")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +16,7 @@ from modiste.report.context import gather
 from modiste.report.effects import Effect, Effects
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.section import SECTIONS
+from modiste.runs import files
 from modiste.search import published as publication
 from modiste.search.answers import Answers
 from modiste.search.row import Row
@@ -299,9 +299,17 @@ def test_a_study_without_looks_has_none(tmp_path: Path) -> None:
 
 
 def test_a_look_that_says_nothing_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "look.json").write_text(json.dumps({"schema": 1, "runs": [{"stage": "x"}]}))
-    with pytest.raises(StoreError, match=r"a/look\.json"):
+    content = {"look.json": files.to_json({"schema": 1, "runs": [{"stage": "x"}]})}
+    files.write_folder(tmp_path / "a", content)
+    with pytest.raises(StoreError, match=r"a/look\.json: not what a look"):
+        looks.read(tmp_path)
+
+
+def test_a_look_that_was_changed_is_named(tmp_path: Path) -> None:
+    files.write_folder(tmp_path / "a", {"look.json": files.to_json({"looks": 3, "runs": []})})
+    path = tmp_path / "a" / "look.json"
+    path.write_bytes(path.read_bytes().replace(b"3", b"1"))
+    with pytest.raises(StoreError, match=r"a/look\.json: .* not what was written"):
         looks.read(tmp_path)
 
 
@@ -309,8 +317,8 @@ def test_of_a_run_in_several_looks_the_first_counts(full: Written) -> None:
     (look,) = looks.read(full.study.folder / "final")
     name = look.runs[0].fingerprint
     later = looks.Look(
-        look.folder, "again", "2027-01-01T00:00:00Z", 4,
-        (looks.LookRun("mlp-final", "", 0, name, {"last": looks.Score(9.0, 0.1, 50, 500)}),), "",
+        look.folder, "again", "2027-01-01T00:00:00Z", look.tally,
+        (looks.LookRun("mlp-final", "", 0, name, {"last": looks.Score(9.0, 0.1, 50, 500)}),),
     )  # fmt: skip
     assert looks.scores([look, later], [name], "last") == [look.runs[0].scores["last"]]
 

@@ -179,7 +179,7 @@ def test_somebody_who_stops_it_is_heard(tmp_path: Path, script: Script) -> None:
 def test_the_report_says_what_was_left_out(tmp_path: Path, script: Script) -> None:
     study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
     assert within(study, script, 20)
-    report.write(Study.open(study.folder), looks=0)
+    report.write(Study.open(study.folder))
     text = " ".join((study.folder / "report.md").read_text("utf-8").split())
     assert "closed by the budget: s" in text
     assert "A budget of 20 s closed it: what it had found by then counts. It leaves out " in text

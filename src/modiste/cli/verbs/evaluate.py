@@ -13,8 +13,9 @@ EXAMPLE = "modiste evaluate runs/fashion-mnist-quick/models/mlp-final"
 TOGETHER = "modiste evaluate results/fashion-mnist --stages mlp-final --together"
 HELP = f"""Evaluate a model, a run, or the final models of a study.
 
-Without --final: what the validation images said. With --final and --reason, the test set is opened
-once for all of them together, and the look is written into its ledger for good.
+Without --final: what the validation images said, and what looks at the test set have stored, which
+opens nothing. With --final and --reason, the test set is opened once for all of them together, and
+the look is written into its ledger for good.
 
 With --together, several runs are taken as one model, by the mean of their probabilities: its
 accuracy, loss, Brier score and calibration, and what it adds to the best of them. That opens
@@ -45,7 +46,7 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     from modiste.api.evaluation import evaluate
-    from modiste.cli.output import names_in, print_columns, print_json
+    from modiste.cli.output import names_in, print_json
     from modiste.errors import SpecError
 
     names = names_in("--stages", stages)
@@ -62,13 +63,20 @@ def command(
     if json:
         print_json(found.to_dict())
         return
-    rows = [
-        _cells(row, epoch) for row in found["runs"] for epoch in ("best", "last") if epoch in row
-    ]
-    print(f"{found['part']}, {found['num_images']:,} images")
-    print_columns(("run", "seed", "epoch", "accuracy", "95 % interval", "loss"), rows)
+    _print(f"{found['part']}, {found['num_images']:,} images", found["runs"])
+    for look in found.get("stored", ()):
+        print(f"\nstored in {look['file']}, opened {look['opened_at'] or 'once'}: {look['reason']}")
+        _print(f"test, {look['num_images']:,} images", look["runs"])
     for line in found["notes"]:
         print(line)
+
+
+def _print(title: str, runs: list[dict[str, Any]]) -> None:
+    from modiste.cli.output import print_columns
+
+    print(title)
+    rows = [_cells(row, epoch) for row in runs for epoch in ("best", "last") if epoch in row]
+    print_columns(("run", "seed", "epoch", "accuracy", "95 % interval", "loss"), rows)
 
 
 def _cells(row: dict[str, Any], epoch: str) -> tuple[str, ...]:

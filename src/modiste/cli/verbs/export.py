@@ -86,6 +86,6 @@ def _print(found: dict[str, Any]) -> None:
             f"in 8 bits: {small['flips']:,} other answers, accuracy {change['mean']:+.4f} ± "
             f"{change['standard_error']:.4f}"
         )
-    if certificate["test"]["looks"] is None:
-        print("test looks unknown: the ledger does not add up")
+    if trouble := certificate["test"]["trouble"]:
+        print(f"test looks unknown: {trouble}")
     print(f"To whoever receives it: modiste verify DIR --digest {found['digest'][:16]}")

@@ -23,7 +23,7 @@ from modiste.report.context import Context
 from modiste.report.ensembles import ensembles
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.looks import Score
-from modiste.report.numbers import NONE, count, listing, plural, proportion
+from modiste.report.numbers import NONE, count, listing, proportion
 from modiste.report.saved import shown_part
 from modiste.report.section import SECTIONS, Section
 from modiste.report.stress import stressed
@@ -46,18 +46,17 @@ def build(context: Context) -> Sequence[Block]:
 
 
 def _words(context: Context) -> list[Inline]:
-    looked = "unknown" if context.num_looks is None else count(context.num_looks)
     if context.looks:
         return [
             (
-                f"The test set was opened {_times(len(context.looks))} for this study; looks at "
-                f"it in all, by the ledger: {looked}. Each opening is for a frozen list of "
-                "models, fixed before it ("
+                f"The test set was opened {looks.times(len(context.looks))} to measure models of "
+                "this study. Each look is for a frozen list of models, fixed before it ("
             ),
             Ref("table-looks"),
-            ").",
+            "). ",
+            *looks.tally_words(context.tally),
         ]
-    return [f"The test set was not opened for this study; looks so far: {looked}."]
+    return ["The test set was not opened for this study. ", *looks.tally_words(context.tally)]
 
 
 def _parts(context: Context) -> str:
@@ -82,19 +81,16 @@ def _parts(context: Context) -> str:
     return " ".join(words)
 
 
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{plural(number, 'time')}")
-
-
 def _looks_table(context: Context) -> Table:
     rows = [
         TableRow(
             [
                 Cell(look.opened_at or NONE),
                 Cell(look.reason),
-                Cell(", ".join(sorted({run.stage for run in look.runs}))),
+                Cell(", ".join(sorted({run.stage or run.label for run in look.runs}))),
                 Cell(count(len(look.runs))),
-                Cell("unknown" if look.number is None else count(look.number)),
+                Cell(looks.number(look.tally.looks)),
+                Cell(look.tally.head[:12]),
             ]
         )
         for look in context.looks
@@ -107,7 +103,8 @@ def _looks_table(context: Context) -> Table:
             Column("reason", is_number=False),
             Column("stages", is_number=False),
             Column("models"),
-            Column("looks, with this one"),
+            Column("looks by then, with this one"),
+            Column("head of the ledger then", is_number=False),
         ],
         rows,
         notes=[
@@ -185,13 +182,16 @@ def _test_row(stage: StageFacts, row: RowFacts, scores: dict[Epoch, list[Score]]
 
 
 def _looked_at(context: Context) -> list[tuple[StageFacts, RowFacts]]:
-    """Rows of the stages that were looked at; another stage may hold the same runs."""
+    """Rows of the stages that were looked at; another stage may hold the same runs.
+
+    A run that was looked at on its own stands for every stage that holds it.
+    """
     looked = {(run.stage, run.fingerprint) for look in context.looks for run in look.runs}
     return [
         (stage, row)
         for stage in context.stages
         for row in stage.rows
-        if any((stage.name, fingerprint) in looked for fingerprint in row.row.fingerprints)
+        if any(looked & {(stage.name, name), ("", name)} for name in row.row.fingerprints)
     ]
 
 

@@ -54,10 +54,8 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         seconds = sum(run.metrics["seconds"] for run in context.runs)
         runs = plural(len(context.runs), "run")
         pairs.append(("trained here", f"{runs} in {duration(seconds)}"))
-    looked = "unknown" if context.num_looks is None else count(context.num_looks)
     pairs.append(("test set", "opened" if context.looks else "not opened"))
-    pairs.append(("looks at it so far", looked))
-    return pairs
+    return [*pairs, *looks.tally_facts(context.tally)]
 
 
 @dataclass(frozen=True)
