@@ -231,9 +231,7 @@ def collect_results(study: Study, target: str | Path) -> list[Path]:
         StoreError: If the target cannot be written, or lies in the study itself.
         SealError: If its ledger cannot be written.
     """
-    tables = collect(study, Path(target))
-    for ledger in _ledgers(study):
-        ledger.copy_to(Path(target) / LEDGER)
+    tables = collect(study, Path(target), _ledgers(study))
     write_report(Study(Path(target)))
     return tables
 

@@ -8,7 +8,8 @@
       NAME/predictions.npz  of each stage, the class and its probability for each validation image,
                             and for each image of the fold that was held out, where there is one
 
-Runs of final stages keep their logits.
+Runs of final stages keep their logits. Everything is read and put together beside the target
+first: what cannot be collected leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,13 @@ import numpy.typing as npt
 
 from modiste.errors import StoreError
 from modiste.runs import files
+from modiste.runs.ledger import Ledger
 from modiste.runs.run import EPOCHS, Run
 from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
 
-COPIED = ("trials", "stages", "figures", "final", "models", "audit")
+COPIED = ("trials", "stages", "figures", "audit")
 # The last one: which validation images equal a training image; see `modiste.report.leaks`.
 FILES = (
     "study.json",
@@ -40,6 +44,8 @@ FILES = (
     timeline.FILE,
     "duplicates.json",
 )
+# Folders of folders that were written whole, with a manifest.
+CHECKED = ("final", "models")
 LEDGER = "ledger"
 COLUMNS = (
     "point",
@@ -64,36 +70,108 @@ COLUMNS = (
 )
 
 
-def collect(study: Study, target: Path) -> list[Path]:
+def collect(study: Study, target: Path, ledgers: Sequence[Ledger] = ()) -> list[Path]:
     """Write the results of every stage that has any; what is there is brought up to date.
+
+    Args:
+        study: Whose results.
+        target: Where they go.
+        ledgers: Of looks at its test set; the target's own is made to hold the looks of all.
 
     Returns:
         The tables written.
 
     Raises:
-        StoreError: If the target cannot be written, or lies in the study itself.
+        StoreError: If something in the study is not what was written, or the target cannot be
+            written or lies in the study itself.
+        SealError: If the ledger cannot be written.
     """
     if target.resolve() == study.folder.resolve():
         raise StoreError(f"{target}: is the study itself; choose another folder.")
-    for name in COPIED:
-        if (study.folder / name).is_dir():
-            shutil.copytree(study.folder / name, target / name, dirs_exist_ok=True)
-    for name in FILES:
-        if (study.folder / name).is_file():
-            files.write_bytes(target / name, (study.folder / name).read_bytes())
-    tables = []
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
+    with _beside(target) as new:
+        _copy_files(study.folder, new)
+        _copy_runs(stages, new, target)
+        for stage in stages:
+            _write_stage(study, stage, new / stage.spec.name)
+        # Before what was seen: a ledger may speak of looks that are not there, and not the reverse.
+        for ledger in ledgers:
+            ledger.copy_to(target / LEDGER)
+    return [target / stage.spec.name / "table.csv" for stage in stages]
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A folder inside the target, whose content takes its place there if nothing fails."""
+    is_new = not target.exists()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for left in target.glob(".new.*"):  # by a call that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(dir=target, prefix=".new."))
+    except OSError as error:
+        raise files.cannot_write(target, error) from error
+    try:
+        yield new
+        _move_in(new, target)
+    except OSError as error:
+        raise files.cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if is_new and not any(target.iterdir()):
+            target.rmdir()
+
+
+def _move_in(new: Path, place: Path) -> None:
+    """Files one by one; as a whole, folders that were not there and those with a manifest.
+
+    What a look left behind is written once: where both have it, the target keeps its own.
+    """
+    for path in sorted(new.iterdir()):
+        there = place / path.name
+        if path.is_file() or not there.exists():
+            path.replace(there)
+        elif not _is_whole(path):
+            _move_in(path, there)
+        elif place.name != "final":
+            shutil.rmtree(there)
+            path.replace(there)
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
+
+
+def _copy_files(study: Path, new: Path) -> None:
+    """All but runs and tables."""
+    for name in FILES:
+        if (study / name).is_file():
+            files.write_bytes(new / name, (study / name).read_bytes())
+    for name in COPIED:
+        if (study / name).is_dir():
+            shutil.copytree(study / name, new / name)
+    for path in (path for name in CHECKED for path in sorted((study / name).glob("[!.]*/"))):
+        manifest = files.read_manifest(path)
+        content = {name: files.read_checked(path, name) for name in manifest["files"]}
+        there = new / path.parent.name / path.name
+        files.write_folder(there, content, files.resealed(manifest))
+
+
+def _copy_runs(stages: Sequence[Stage], new: Path, target: Path) -> None:
+    """Those that the target does not have; a run may be part of several stages."""
     kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
-    for stage in stages:
-        for run in _runs([*stage.rows, *stage.lower]):
-            _copy_run(run, target / "runs" / run.folder.name, with_logits=run.fingerprint in kept)
-        table = target / stage.spec.name / "table.csv"
-        files.write_bytes(table, _table(stage))
-        predictions = compact(study, _runs(stage.rows))
-        if predictions:
-            files.write_bytes(table.with_name("predictions.npz"), files.to_npz(predictions))
-        tables.append(table)
-    return tables
+    found = {run.folder.name: run for stage in stages for run in _runs([*stage.rows, *stage.lower])}
+    for name, run in found.items():
+        if not _is_whole(target / "runs" / name):
+            _copy_run(run, new / "runs" / name, with_logits=run.fingerprint in kept)
+
+
+def _write_stage(study: Study, stage: Stage, folder: Path) -> None:
+    """Its table, and what its runs said of validation images."""
+    files.write_bytes(folder / "table.csv", _table(stage))
+    predictions = compact(study, _runs(stage.rows))
+    if predictions:
+        files.write_bytes(folder / "predictions.npz", files.to_npz(predictions))
 
 
 def summary(study: Study) -> dict[str, dict[str, Any]]:
@@ -180,8 +258,6 @@ def _runs(rows: Sequence[Row]) -> list[Run]:
 
 
 def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
-    if (target / "manifest.json").is_file():
-        return
     manifest = files.read_manifest(run.folder)
     content = {}
     for name, entry in manifest["files"].items():

@@ -15,7 +15,8 @@ import pytest
 from modiste import report
 from modiste.api.study import collect_results, write_report
 from modiste.counts import Count
-from modiste.errors import StoreError
+from modiste.errors import SealError, StoreError
+from modiste.runs import files
 from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
 from modiste.search.collect import collect, compact, summary
@@ -171,6 +172,52 @@ def test_results_keep_the_looks_of_every_machine_they_come_from(
     collect_results(study, tmp_path / "c")
     assert looks(tmp_path / "c") == 2
     assert "looks at it so far: 2" in markdown(tmp_path / "c" / "report.html")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_cannot_be_collected_leaves_the_target_as_it_was(
+    is_there: bool, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "c"
+    if is_there:
+        collect_results(study, target)
+    damaged = Path(shutil.copytree(study.folder, tmp_path / "damaged"))
+    # The last of all runs that are read, so that all the others were.
+    last = Study(damaged).stage("final").rows[0].runs[0]
+    path = last.folder / "predictions-val.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    Ledger(study.data_digest).append("look", {"reason": "to see", "runs": []})
+    shutil.rmtree(target / "runs" / last.folder.name, ignore_errors=True)
+    before = everything(target)
+    with pytest.raises(StoreError, match="not what was written"):
+        collect_results(Study(damaged), target)
+    assert everything(target) == before
+    (tmp_path / "plain").write_bytes(b"")
+    monkeypatch.setattr("modiste.runs.ledger.ledger_folder", lambda: tmp_path / "plain" / "ledger")
+    brought = Ledger(study.data_digest, folder=study.folder / "ledger")
+    brought.path.parent.mkdir()
+    try:
+        brought.path.write_bytes(b'{"kind": "look"}')
+        with pytest.raises(SealError, match="cannot be written"):
+            collect_results(study, target)
+    finally:
+        shutil.rmtree(brought.path.parent)
+    assert everything(target) == before
+    assert target.exists() == is_there
+
+
+def test_a_stored_look_that_was_changed_is_not_collected(study: Study, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(study.folder, tmp_path / "source"))
+    files.write_folder(source / "final" / "x", {"look.json": b"{}"})
+    (source / "final" / "x" / "look.json").write_bytes(b"[]")
+    with pytest.raises(StoreError, match=r"look\.json: .* not what was written"):
+        collect(Study(source), tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_study_is_not_collected_into_itself(study: Study) -> None:
