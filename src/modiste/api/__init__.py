@@ -1,1 +1,1 @@
-
+"""What `import modiste` gives: `ImageClassifier` and the other public names."""

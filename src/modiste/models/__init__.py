@@ -1,1 +1,1 @@
-
+"""Families of nets as lists of layers, and models that are fitted in one go."""

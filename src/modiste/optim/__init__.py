@@ -1,1 +1,1 @@
-
+"""Update rules on one vector of weights, a file each."""

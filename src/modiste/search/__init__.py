@@ -1,1 +1,1 @@
-
+"""Studies: spaces, methods, halving, the driver and its workers, tables."""

@@ -1,1 +1,1 @@
-
+"""Frozen specs, registries and fingerprints."""

@@ -1,1 +1,1 @@
-
+"""The loop, on one page; schedules, early stopping, checkpoints."""
