@@ -359,7 +359,7 @@ def install(env, choice):
     # Pinned like the rest: in a build of its own, pip would fetch the newest one each time.
     builder = f"hatchling=={builder_pin}"
     fetched += env.install(f"{builder}, which builds modiste", [*pinned_by, builder])
-    here = ("--no-build-isolation", "-e", ".[dev,docs,serve]")
+    here = ("--no-build-isolation", "-e", ".[dev,docs,serve,dashboard]")
     fetched += env.install("modiste and what it needs, as pinned", [*pinned_by, *here])
     return fetched
 

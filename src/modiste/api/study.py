@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from modiste.runs.run import Run
 from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
+from modiste.search.mirror import mirrored
 from modiste.search.study import DATA_FACTS, Stage, Study
 from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, write_study
@@ -54,6 +56,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     slice_seconds: float = SLICE_SECONDS,
     verbose: bool = False,
     budget: str | float | None = None,
+    storage: str | None = None,
     tell: Tell = silent,
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
@@ -75,6 +78,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         verbose: Show a bar, in a notebook as well; not where a watcher is told.
         budget: How long it may take, the report included: seconds, or ``20m``. Stages are closed
             in time for what comes after them; the report says what was left out.
+        storage: The URL of an Optuna database that is to mirror the study as it goes on.
         tell: Told how many images of a set of your own were looked at, of how many.
 
     Returns:
@@ -100,17 +104,21 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     study, images = opened.study, opened.images
     if opened.source.facts is not None:
         files.write_json(study.folder / DATA_FACTS, opened.source.facts())
-    with StudyBar(study.name, is_shown=verbose and watcher is None) as bar:
+    with ExitStack() as stack:
+        bar = stack.enter_context(StudyBar(study.name, is_shown=verbose and watcher is None))
+        watcher = watcher or bar
         driver = Driver(
             study,
             images,
             num_workers or num_cores(),
-            watcher or bar,
+            watcher,
             should_stop,
             slice_seconds,
             opened.only,
             time_for_it,
         )
+        if storage is not None:
+            stack.enter_context(mirrored(study.folder, storage, watcher.note))
         is_finished = driver.run(opened.stages)
     if not is_finished:
         return study, False  # whoever stopped it waits; the next call draws and writes

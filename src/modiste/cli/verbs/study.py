@@ -46,6 +46,13 @@ def command(
         str | None,
         typer.Option(help="End by then with the best found so far: 20m, 1h30m.", metavar="TIME"),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="An Optuna database to mirror it: sqlite:///FILE, postgresql+psycopg://...",
+            metavar="URL",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
@@ -69,6 +76,7 @@ def command(
             watcher=display,
             should_stop=should_stop,
             budget=budget,
+            storage=storage,
             tell=display.looked,
         )
     if not is_finished:

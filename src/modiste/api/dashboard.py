@@ -1,0 +1,82 @@
+"""optuna-dashboard on a study: its database is kept up to date as long as the page is served."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from modiste.errors import InstallError, StoreError
+from modiste.search.mirror import Keeper, open_storage, url_of
+from modiste.search.study import Study
+from modiste.search.work_folder import Lock
+
+HOST = "127.0.0.1"
+
+
+def dashboard(
+    study_folder: Path,
+    port: int,
+    storage: str | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the page, to this machine alone, until Ctrl-C.
+
+    Args:
+        study_folder: Only read, but for ``work/optuna.db``.
+        port: Where.
+        storage: The URL of the database, if it is to be another.
+        started: Called when the page can be asked for.
+
+    Raises:
+        InstallError: If optuna-dashboard is not installed.
+        StoreError: If the study, the database or the port cannot be used.
+    """
+    if find_spec("optuna_dashboard") is None:
+        raise InstallError(
+            "modiste dashboard needs optuna-dashboard, which comes with an extra. Install it:\n"
+            "  pip install 'modiste[dashboard]'\n"
+            "or, in a checkout:  pip install -c constraints.txt -e '.[dashboard]'"
+        )
+    from optuna_dashboard import wsgi
+
+    Study(study_folder)  # before anything is made in a folder that is none
+    url = storage or url_of(study_folder)
+    ended = threading.Event()
+    with Lock(study_folder / "work" / "dashboard.lock"):  # whoever else shows it has another port
+        keeper = Keeper(study_folder, url)
+        keeper.look()
+        server = _server(port, wsgi(open_storage(url)))
+        thread = threading.Thread(target=_look_on, args=(keeper, ended), daemon=True)
+        thread.start()
+        started()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+        finally:
+            ended.set()
+            server.server_close()
+
+
+def _look_on(keeper: Keeper, ended: threading.Event) -> None:
+    while not ended.wait(keeper.pause_seconds):
+        keeper.look()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Writes no line for each request."""
+
+    def log_request(self, code: object = "-", size: object = "-") -> None: ...
+
+
+def _server(port: int, app: Any) -> WSGIServer:
+    try:
+        return make_server(HOST, port, app, handler_class=_Quiet)
+    except OSError as error:
+        raise StoreError(
+            f"{HOST}:{port}: cannot be listened on ({error.strerror}). Choose another --port."
+        ) from None

@@ -1,0 +1,128 @@
+"""The Optuna database says what the run folders say, and can be lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from modiste.errors import StoreError
+from modiste.search.mirror import Keeper, mirror, open_storage, url_of
+from modiste.search.study import Study
+from tests import small
+from tests.driving import Script, drive, make
+
+SEARCH: dict[str, Any] = small.study(
+    data={"name": "idx", "num_val": 30},
+    train={"epochs": 4, "batch_size": 30, "optimizer": {"name": "sgd"}},
+    stages=[
+        {
+            "name": "search",
+            "search": {
+                "method": "random",
+                "trials_per_value": 6,
+                "compare": {"model.params.dropout": [0.0, 0.5]},
+                "tune": {
+                    "train.optimizer.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+                    "model.params.hidden": [[4], [5], [6]],
+                },
+                "halving": {"name": "successive", "first_epochs": 1, "factor": 2},
+            },
+        },
+        {
+            "name": "grid",
+            "model": {"params": {"hidden": [8, 8]}},
+            "grid": {"train.optimizer.learning_rate": [0.01, 1e30]},
+        },
+    ],
+)
+NAMES = {
+    'tiny-full/search/{"model.params.dropout": 0.0}',
+    'tiny-full/search/{"model.params.dropout": 0.5}',
+    "tiny-full/grid",
+}
+
+
+def trials(url: str) -> dict[str, list[FrozenTrial]]:
+    storage = open_storage(url)
+    return {
+        name: optuna.load_study(study_name=name, storage=storage).trials
+        for name in optuna.get_all_study_names(storage)
+    }
+
+
+def told(found: dict[str, list[FrozenTrial]]) -> dict[str, list[Any]]:
+    """All but the times."""
+    return {
+        name: [(t.state, t.values, t.params, t.user_attrs, t.intermediate_values) for t in some]
+        for name, some in found.items()
+    }
+
+
+def test_a_database_follows_a_search_and_ends_where_one_that_is_made_at_the_end_does(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "study", SEARCH)
+    keeper = Keeper(study.folder, url_of(study.folder))
+    assert keeper.look() == ""
+    for num_tasks in (5, 20, 60, 10**6):
+        drive(study, should_stop=lambda n=num_tasks: len(script.tasks) > n)  # type: ignore[misc]
+        assert keeper.look() == ""
+    found = trials(url_of(study.folder))
+    assert set(found) == NAMES
+    for name in NAMES - {"tiny-full/grid"}:
+        states = Counter(trial.state for trial in found[name])
+        assert states == {TrialState.COMPLETE: 1, TrialState.PRUNED: 5}
+        best = max(found[name], key=lambda trial: len(trial.intermediate_values))
+        assert list(best.intermediate_values) == [1, 2, 3, 4]
+        assert best.value == best.intermediate_values[4]
+        assert best.params["model.params.hidden"] in ("[4]", "[5]", "[6]")
+    assert [t.state for t in found["tiny-full/grid"]] == [TrialState.COMPLETE, TrialState.FAIL]
+    row = study.stage("grid").rows[0]
+    assert found["tiny-full/grid"][0].value == row.mean("last", "val", "accuracy")
+
+    anew = f"sqlite:///{tmp_path / 'anew.db'}"
+    assert mirror(Study(study.folder), open_storage(anew)) == 14
+    assert told(trials(anew)) == told(found)
+    assert mirror(Study(study.folder), open_storage(anew)) == 0
+
+
+def test_a_database_that_is_deleted_or_changed_is_made_again(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "study", SEARCH)
+    assert drive(study)
+    url = url_of(study.folder)
+    keeper = Keeper(study.folder, url)
+    keeper.look()
+    wanted = told(trials(url))
+    # While somebody has it open.
+    (study.folder / "work" / "optuna.db").unlink()
+    assert "optuna.db" in keeper.look()
+    assert keeper.look() == ""
+    assert told(trials(url)) == wanted
+    # Somebody's own trial, which no run stands for.
+    other = optuna.load_study(study_name="tiny-full/grid", storage=open_storage(url))
+    other.add_trial(optuna.trial.create_trial(value=1.0))
+    assert keeper.look() == ""
+    assert told(trials(url)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:////nowhere/at/all.db", "cannot be used as an Optuna database"),
+        ("mysqul://here", "cannot be used as an Optuna database"),
+        ("optuna.db", "Expected sqlite:///FILE or postgresql"),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/x", "connection"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_said_in_one_line(url: str, said: str) -> None:
+    with pytest.raises(StoreError, match=said) as error:
+        open_storage(url)
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
