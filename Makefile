@@ -5,10 +5,11 @@ PROFILE ?= quick
 VENV    := $(or $(MODISTE_VENV),.venv)
 BIN     := $(VENV)/bin
 # The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'; those of
-# the compiled kernels where a C++ compiler is; those of the page where Chromium is. What takes
-# minutes runs only if it is asked for: pytest -m long.
+# the compiled kernels where a C++ compiler is; those of the page where Chromium is; those of a
+# cluster where Ray is ('.[ray]'). What takes minutes runs only if it is asked for: pytest -m long.
 MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from shutil import which; \
              print(' and '.join(['not long'] + ['not peers'] * (not find_spec('keras')) + \
+                                ['not ray'] * (not find_spec('ray')) + \
                                 ['not compiler'] * (not (which('c++') or which('g++'))) + \
                                 ['not browser'] * (not which('chromium'))))")
 

@@ -33,6 +33,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
 
         def __exit__(self, *error: object) -> None: ...
 
+        num_threads = None
+
         @property
         def running(self) -> list[str]:
             return [task.fingerprint for task in self._tasks]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from modiste import report
 from modiste.api.counting import counted, ledger_of, measured
@@ -31,6 +32,7 @@ from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
 from modiste.search.mirror import mirrored
+from modiste.search.ray_pool import RayPool, need_ray
 from modiste.search.study import DATA_FACTS, Stage, Study
 from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, write_study
@@ -49,7 +51,9 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     stages: Iterable[str] | None = None,
     settings: Sequence[str] = (),
     only: Sequence[str] = (),
-    num_workers: int | None = None,
+    num_workers: int | Literal["ray"] | None = None,
+    ray_address: str | None = None,
+    gpu_share: float = 0.0,
     data_folder: str | Path | None = None,
     watcher: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -70,7 +74,10 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         stages: Run these and those they need; all if not given.
         settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
         only: ``[STAGE:]KEY=VALUE``: run the points that agree, and leave the others.
-        num_workers: Runs side by side (threads in all); one for each core if not given.
+        num_workers: Runs side by side (threads in all); one for each core if not given. ``ray``
+            hands them to a Ray cluster, as many as it has room for.
+        ray_address: Of the cluster; one on this machine, if not given.
+        gpu_share: Of a GPU, for each run that Ray is handed.
         data_folder: Where the data set lies; looked for if not given.
         watcher: Is told what happens.
         should_stop: Asked all the time; everything is then saved and the call returns.
@@ -90,6 +97,12 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         StoreError: If the folder cannot be written, or holds another study.
     """
     time_for_it = _budget(budget)
+    start = None
+    if num_workers == "ray":
+        need_ray()
+        start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
+    elif ray_address is not None or gpu_share:
+        raise SpecError("--ray-address and --gpu-share are for --workers ray.")
     opened = open_study(
         _file_of(file, profile, out) if isinstance(file, Mapping) else file,
         profile=profile,
@@ -110,12 +123,13 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         driver = Driver(
             study,
             images,
-            num_workers or num_cores(),
+            num_workers if isinstance(num_workers, int) else num_cores(),
             watcher,
             should_stop,
             slice_seconds,
             opened.only,
             time_for_it,
+            start=start,
         )
         if storage is not None:
             stack.enter_context(mirrored(study.folder, storage, watcher.note))

@@ -78,7 +78,8 @@ class Driver:
     Args:
         study: Where results go.
         images: All images that may be trained on.
-        num_workers: Threads in all: runs go on side by side as long as theirs fit.
+        num_workers: Threads in all, unless the workers know: runs go on side by side as long as
+            theirs fit.
         watcher: Is told what happens.
         should_stop: Asked all the time; work under way is then saved and the driver returns.
         slice_seconds: How often a run is saved.
@@ -322,9 +323,10 @@ class Driver:
 
     def _fill(self, pool: Workers, todo: list[_Todo]) -> None:
         """Start runs, in order, as long as their threads fit; one run always does."""
+        num_threads = pool.num_threads or self._num_workers
         while todo:
             used = sum(self._under_way[name].spec.threads for name in pool.running)
-            if pool.running and used + todo[0].spec.threads > self._num_workers:
+            if pool.running and used + todo[0].spec.threads > num_threads:
                 return
             item = todo.pop(0)
             self._under_way[item.fingerprint] = item

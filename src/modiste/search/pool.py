@@ -23,12 +23,20 @@ from modiste.train.work import Outcome, Progress, Task, Worker
 
 @dataclass(frozen=True)
 class Death:
-    """A child that ended in the middle of a task: killed, out of memory, or a broken library."""
+    """A worker that ended in the middle of a task: killed, out of memory, or a broken library.
+
+    Attributes:
+        exit_code: Of a child of this process.
+        reason: Of one elsewhere.
+    """
 
     fingerprint: str
     exit_code: int | None
+    reason: str = ""
 
     def __str__(self) -> str:
+        if self.reason:
+            return f"the worker was lost ({self.reason})"
         code = self.exit_code
         if code is not None and code < 0:
             name = signal.Signals(-code).name
@@ -69,6 +77,10 @@ class Workers(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def num_threads(self) -> int | None:
+        """For how many there is room in all; none if whoever drives has to say."""
 
     @property
     def running(self) -> list[str]:
@@ -119,6 +131,10 @@ class Pool:
             if child.process.is_alive():
                 child.process.kill()
                 child.process.join()
+
+    @property
+    def num_threads(self) -> None:
+        return None
 
     @property
     def running(self) -> list[str]:
@@ -220,14 +236,19 @@ def _answer(worker: Works, task: Task, connection: Connection) -> Outcome | Samp
     def should_stop() -> bool:
         return connection.poll() and connection.recv() == "stop"
 
+    return answer(lambda: worker.work(task, connection.send, should_stop), task.fingerprint)
+
+
+def answer(work: Callable[[], Outcome | Sample], fingerprint: str) -> Outcome | Sample | Trouble:
+    """What a worker gives back; an exception travels as words."""
     try:
-        return worker.work(task, connection.send, should_stop)
+        return work()
     except (EOFError, OSError):
         raise
     except ModisteError as error:
-        return Trouble(task.fingerprint, str(error), is_ours=False)
+        return Trouble(fingerprint, str(error), is_ours=False)
     except Exception:  # noqa: BLE001 (goes to the driver, which raises it)
-        return Trouble(task.fingerprint, traceback.format_exc(), is_ours=True)
+        return Trouble(fingerprint, traceback.format_exc(), is_ours=True)
 
 
 def raise_trouble(trouble: Trouble) -> None:

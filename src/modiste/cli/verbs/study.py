@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,8 +40,19 @@ def command(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
+        str | None,
+        typer.Option(
+            help="Runs side by side, default one for each core; or ray: on a Ray cluster.",
+            metavar="N|ray",
+        ),
     ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster; default this machine.", metavar="HOST:PORT|auto"),
+    ] = None,
+    gpu_share: Annotated[
+        float, typer.Option(help="Of a GPU, for each run on Ray, such as 0.25.", min=0.0)
+    ] = 0.0,
     budget: Annotated[
         str | None,
         typer.Option(help="End by then with the best found so far: 20m, 1h30m.", metavar="TIME"),
@@ -71,7 +82,9 @@ def command(
             stages=names,
             settings=settings or (),
             only=only or (),
-            num_workers=workers,
+            num_workers=_workers(workers),
+            ray_address=ray_address,
+            gpu_share=gpu_share,
             data_folder=data,
             watcher=display,
             should_stop=should_stop,
@@ -85,6 +98,18 @@ def command(
         print_json(_summary(study))
     else:
         print(study.folder / "report.html")
+
+
+def _workers(text: str | None) -> int | Literal["ray"] | None:
+    from modiste.errors import SpecError
+
+    if text is None:
+        return None
+    if text == "ray":
+        return "ray"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise SpecError(f"--workers {text}: expected a number from 1 up, or ray.")
+    return int(text)
 
 
 def _summary(study: object) -> dict[str, object]:

@@ -1,0 +1,262 @@
+"""Workers on a Ray cluster, behind the same contract as child processes.
+
+A task goes to whichever node has room for it and comes back with a checkpoint; between two tasks
+nothing of a run is left there. So a node may go at any moment, and a cluster may grow. Ray itself
+tries nothing again: whoever drives the study does, and counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from modiste.data.load import TrainingData, divide, map_arrays
+from modiste.data.types import ImageSet
+from modiste.errors import InstallError, StoreError
+from modiste.search.pool import Death, Event, Load, Trouble, Works, answer
+from modiste.spec.run import DataSpec, RunSpec, versions_here
+from modiste.train.pace import Sample
+from modiste.train.work import Outcome, Progress, Task, Worker
+
+# How often a task asks whether to stop, in seconds.
+ASK_SECONDS = 0.5
+
+
+def need_ray() -> None:
+    """Say how to install Ray, before anything imports it.
+
+    Raises:
+        InstallError: If it is not installed.
+    """
+    if find_spec("ray") is None:
+        raise InstallError(
+            "--workers ray needs ray, which comes with an extra. Install it on every node:\n"
+            "  pip install 'modiste[ray]'\n"
+            "or, in a checkout:  pip install -c constraints.txt -e '.[ray]'"
+        )
+
+
+class RayPool:
+    """Runs as tasks of a Ray cluster.
+
+    Args:
+        arrays: A folder written by `save_arrays`; its images travel to each node once.
+        data_digest: Of those images.
+        address: Of the cluster, such as ``auto`` or ``10.0.0.1:6379``; one is started on this
+            machine, and ended with the pool, if not given.
+        gpu_share: What each run gets of a GPU, such as 0.25; of CPUs it gets its threads.
+        worker: Makes a task's worker, given what loads the data for a spec.
+
+    Raises:
+        InstallError: If Ray is not installed.
+        StoreError: If no cluster answers at that address.
+    """
+
+    def __init__(
+        self,
+        arrays: Path,
+        data_digest: str,
+        address: str | None = None,
+        gpu_share: float = 0.0,
+        worker: Callable[[Load], Works] = Worker,
+    ) -> None:
+        need_ray()
+        ray = self._ray = _ray()
+        self._gpu_share = gpu_share
+        self._owns = not ray.is_initialized()
+        if self._owns:
+            _connect(address)
+        images = map_arrays(arrays)
+        # A copy: what is mapped from a file here is none elsewhere.
+        images = replace(images, images_NCHW=np.array(images.images_NCHW))
+        self._images = ray.put(images)
+        self._digest = data_digest
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        self._board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._work = ray.remote(_work)
+        self._worker = worker
+        self._busy: dict[Any, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for reference in self._busy:
+            self._ray.cancel(reference, force=True)
+        if self._owns:
+            self._ray.shutdown()
+
+    @property
+    def num_threads(self) -> int:
+        with self._cluster():
+            return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
+
+    @property
+    def running(self) -> list[str]:
+        return list(self._busy.values())
+
+    def submit(self, task: Task) -> None:
+        self._board.begin.remote(task.fingerprint)
+        reference = self._work.options(
+            num_cpus=task.spec.threads,
+            num_gpus=self._gpu_share,
+            max_retries=0,
+            name=task.fingerprint[:16],
+        ).remote(self._worker, self._images, self._digest, versions_here(), task, self._board)
+        self._busy[reference] = task.fingerprint
+
+    def stop(self) -> None:
+        with self._cluster():
+            begun = set(self._ray.get(self._board.stop.remote(self.running)))
+            for reference, fingerprint in self._busy.items():
+                if fingerprint not in begun:  # it may never be: there is no room for it
+                    self._ray.cancel(reference)
+
+    def events(self, timeout_seconds: float) -> Iterator[Event]:
+        with self._cluster():
+            ended, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=timeout_seconds)
+            news: list[Progress] = self._ray.get(self._board.news.remote())
+        for progress in news:
+            if progress.fingerprint in self._busy.values():
+                yield progress
+        for reference in ended:
+            yield self._ended(reference, self._busy.pop(reference))
+
+    def _ended(self, reference: Any, fingerprint: str) -> Event:
+        errors = self._ray.exceptions
+        try:
+            event: Event = self._ray.get(reference)
+            return event
+        except errors.TaskCancelledError:  # by `stop`, before it had begun
+            return Outcome(fingerprint)
+        except errors.RayError as error:
+            return Death(fingerprint, None, _first_sentence(error))
+
+    @contextlib.contextmanager
+    def _cluster(self) -> Iterator[None]:
+        """Whose loss is no bug of ours."""
+        try:
+            yield
+        except self._ray.exceptions.RayError as error:
+            raise StoreError(
+                f"the Ray cluster was lost ({_first_sentence(error)}). Everything done "
+                "is saved: start it again, and then the same command."
+            ) from None
+
+
+def _ray() -> Any:
+    """Ray, which may not be there for whoever checks types."""
+    return importlib.import_module("ray")
+
+
+def _connect(address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"include_dashboard": False} if address is None else {}
+    try:
+        _ray().init(address, log_to_driver=False, logging_level="ERROR", **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise StoreError(
+            f"--ray-address {address}: no Ray cluster can be used there "
+            f"({_first_sentence(error)}). Start one with `ray start --head`, or leave "
+            "the address out to use this machine alone."
+        ) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].partition(". ")[0]
+
+
+class _Board:
+    """An actor beside the driver: what runs say of themselves, and which are to stop."""
+
+    def __init__(self) -> None:
+        self._news: dict[str, Progress] = {}
+        self._begun: set[str] = set()
+        self._stopped: set[str] = set()
+
+    def begin(self, fingerprint: str) -> None:
+        """A task was submitted; nobody has asked it to stop."""
+        self._begun.discard(fingerprint)
+        self._stopped.discard(fingerprint)
+
+    def tell(self, fingerprint: str, progress: Progress | None) -> bool:
+        """A task is at work; returns whether it is to stop."""
+        self._begun.add(fingerprint)
+        if progress is not None:
+            self._news[fingerprint] = progress
+        return fingerprint in self._stopped
+
+    def stop(self, fingerprints: list[str]) -> list[str]:
+        """Ask tasks to stop; returns those that have begun, and will hear of it."""
+        self._stopped.update(fingerprints)
+        return [name for name in fingerprints if name in self._begun]
+
+    def news(self) -> list[Progress]:
+        """The last word of each task since the last time."""
+        news, self._news = self._news, {}
+        return list(news.values())
+
+
+class _Ear:
+    """What a task hears of the board, whose answers it does not wait for."""
+
+    def __init__(self, board: Any, fingerprint: str) -> None:
+        self._board, self._fingerprint = board, fingerprint
+        self._is_to_stop = False
+        self.tell(None)
+
+    def tell(self, progress: Progress | None) -> None:
+        self._asked = time.monotonic()
+        self._answer: Future[bool] = self._board.tell.remote(self._fingerprint, progress).future()
+
+    def should_stop(self) -> bool:
+        if self._answer.done():
+            self._is_to_stop = self._is_to_stop or self._answer.result()
+            if time.monotonic() - self._asked > ASK_SECONDS:
+                self.tell(None)
+        return self._is_to_stop
+
+
+# Of the process of a node that does tasks, one after another: the last division that it made.
+_divided: dict[tuple[str, DataSpec], TrainingData] = {}
+
+
+def _work(
+    make: Callable[[Load], Works],
+    images: ImageSet,
+    data_digest: str,
+    versions: Mapping[str, Any],
+    task: Task,
+    board: Any,
+) -> Outcome | Sample | Trouble:
+    """A task, where it is done; versions are those of whoever drives."""
+    if versions != versions_here():
+        return Trouble(
+            task.fingerprint,
+            f"node {platform.node()} has {dict(versions_here())}, and the driver "
+            f"{dict(versions)}: install the same on every node.",
+            is_ours=False,
+        )
+
+    def load(spec: RunSpec) -> TrainingData:
+        name = data_digest, spec.data
+        if name not in _divided:
+            _divided.clear()
+            _divided[name] = divide(images, spec.data, data_digest)
+        return _divided[name]
+
+    ear = _Ear(board, task.fingerprint)
+    return answer(lambda: make(load).work(task, ear.tell, ear.should_stop), task.fingerprint)
