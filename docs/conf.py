@@ -61,7 +61,11 @@ html_show_sphinx = False
 
 _ANCHOR = re.compile(r'^<a id="([\w-]+)"></a>$', re.MULTILINE)
 # Files beside this folder that are pages of the site, and their names there.
-_BESIDE = {"../LOG.md": "log.md", "../CHANGELOG.md": "changelog.md"}
+_BESIDE = {
+    "../LOG.md": "log.md",
+    "../CHANGELOG.md": "changelog.md",
+    "../LEADERBOARD.md": "leaderboard.md",
+}
 
 
 def setup(app: Sphinx) -> None:
