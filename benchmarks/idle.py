@@ -7,7 +7,7 @@ whatever else is written for each trial; only the work is left out. Start-up (ch
 torch, a cluster) is over when the first trial is, and is told apart. Beside it, as often:
 
     optuna   its own loop with a SQLite database, in one thread; nothing but the database is kept
-    ray      Ray Tune, two trials at a time, with its files
+    ray      Ray Tune (pip install 'ray[tune]'), two trials at a time, with its files; to seconds
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from docs.made import fill  # noqa: E402 (found only from here on)
+from docs.made import fill, is_filled  # noqa: E402 (found only from here on)
 
 project = "modiste"
 author = "The modiste authors"
@@ -71,6 +72,13 @@ _BESIDE = {
 def setup(app: Sphinx) -> None:
     """Have every page filled in before it is read."""
     app.connect("source-read", _filled)
+    app.connect("env-get-outdated", _made)
+
+
+def _made(app: Sphinx, env: BuildEnvironment, *_: object) -> list[str]:
+    """Pages that take in something made from the code may be old although their file is not."""
+    paths = {name: Path(env.doc2path(name)) for name in env.found_docs}
+    return [name for name, path in paths.items() if is_filled(path.read_text("utf-8"))]
 
 
 def _filled(_: Sphinx, name: str, source: list[str]) -> None:

@@ -24,6 +24,11 @@ def pieces() -> list[str]:
     ]
 
 
+def is_filled(page: str) -> bool:
+    """Whether a page asks for any."""
+    return bool(_MARK.search(page))
+
+
 def fill(page: str) -> str:
     """A page with every piece that it asks for."""
     return _MARK.sub(lambda found: _piece(found[1]), page)

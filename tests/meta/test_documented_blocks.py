@@ -36,6 +36,14 @@ def test_every_block_says_how_it_is_tried(path: Path, block: Block) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_bracket_stands_in_a_command_without_quotes(path: Path) -> None:
+    # zsh, the shell of macOS, takes [ for the beginning of a pattern and runs nothing.
+    text = path.read_text("utf-8")
+    found = re.findall(r"^.*--(?:set|only) [^'\s]*\[.*$", text, re.MULTILINE)
+    assert [line for line in found if "[STAGE:]" not in line] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_command_hides_in_a_block_without_a_fence(path: Path) -> None:
     text = path.read_text("utf-8")
     assert re.findall(r"^(?: {4}|\t)(?:modiste|make|python|pip|curl) .*$", text, re.MULTILINE) == []

@@ -8,7 +8,7 @@ import typer
 
 NAME = "describe"
 SHORT = "Layer table, parameters and FLOPs of a net."
-EXAMPLE = "modiste describe mlp --set hidden=[768] --set dropout=0.3"
+EXAMPLE = "modiste describe mlp --set 'hidden=[768]' --set dropout=0.3"
 HELP = f"""Print the layer table, parameter counts and FLOPs of a net.
 
 Keys of --set begin at the family's hyperparameters.
