@@ -118,7 +118,7 @@ def test_a_database_that_is_deleted_or_changed_is_made_again(
         ("sqlite:////nowhere/at/all.db", "cannot be used as an Optuna database"),
         ("mysqul://here", "cannot be used as an Optuna database"),
         ("optuna.db", "Expected sqlite:///FILE or postgresql"),
-        ("postgresql+psycopg://me:secret@127.0.0.1:1/x", "connection"),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/x", r"connection|postgresql\]"),
     ],
 )
 def test_a_database_that_cannot_be_had_is_said_in_one_line(url: str, said: str) -> None:
