@@ -141,6 +141,12 @@ def test_ctrl_c_ends_it_at_once(
     assert list(folder.iterdir()) == []
 
 
+def test_a_cluster_is_not_planned_for(place: Place, cli: Cli) -> None:
+    answer = cli(*words(place), "--workers", "ray")
+    assert answer.status == 2
+    assert "--workers ray: a plan measures what this machine takes" in answer.err
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -152,6 +158,7 @@ def test_ctrl_c_ends_it_at_once(
         ["--stages", "fnal"],
         ["--stages", ""],
         ["--profile", "quik"],
+        ["--workers", "0"],
         ["--data", "/nowhere"],
     ],
     ids=" ".join,

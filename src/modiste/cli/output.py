@@ -7,7 +7,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from modiste.errors import SpecError
 
@@ -53,6 +53,21 @@ def names_in(option: str, text: str | None) -> list[str] | None:
     if not names:
         raise SpecError(f"{option} {text}: expected names, with commas between them.")
     return names
+
+
+def workers_in(text: str | None) -> int | Literal["ray"] | None:
+    """What ``--workers`` was given; None if it was not given.
+
+    Raises:
+        SpecError: If it is neither a number from 1 up nor ``ray``.
+    """
+    if text is None:
+        return None
+    if text == "ray":
+        return "ray"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise SpecError(f"--workers {text}: expected a number from 1 up, or ray.")
+    return int(text)
 
 
 def duration(seconds: float) -> str:

@@ -56,17 +56,24 @@ def command(
         typer.Option(metavar="[STAGE:]KEY=VALUE", help="Only points with this value."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
+        str | None,
+        typer.Option(help="Runs side by side; default one for each core.", metavar="N"),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     from modiste.api.plan import plan_study
-    from modiste.cli.output import duration, names_in, print_columns, print_json, say
+    from modiste.cli.output import duration, names_in, print_columns, print_json, say, workers_in
     from modiste.cli.progress import stop_on_interrupt
+    from modiste.errors import SpecError
     from modiste.report.numbers import plural
     from modiste.search.probe import PROBE_SECONDS
 
+    num_workers = workers_in(workers)
+    if num_workers == "ray":
+        raise SpecError(
+            "--workers ray: a plan measures what this machine takes. Give a number of workers here."
+        )
     with stop_on_interrupt():  # nobody asks whether to stop, so the first word ends it
         plan = plan_study(
             file,
@@ -76,7 +83,7 @@ def command(
             stages=names_in("--stages", stages),
             settings=settings or (),
             only=only or (),
-            num_workers=workers,
+            num_workers=num_workers,
             data_folder=data,
             tell=lambda kinds, at_once: say(
                 f"Measuring {plural(kinds, 'kind')} of work with {plural(at_once, 'worker')} at "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -68,7 +68,7 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     from modiste.api.study import run_study
-    from modiste.cli.output import names_in, print_json, this_command
+    from modiste.cli.output import names_in, print_json, this_command, workers_in
     from modiste.cli.progress import Display, stop_on_interrupt
     from modiste.errors import Interrupted
 
@@ -82,7 +82,7 @@ def command(
             stages=names,
             settings=settings or (),
             only=only or (),
-            num_workers=_workers(workers),
+            num_workers=workers_in(workers),
             ray_address=ray_address,
             gpu_share=gpu_share,
             data_folder=data,
@@ -98,18 +98,6 @@ def command(
         print_json(_summary(study))
     else:
         print(study.folder / "report.html")
-
-
-def _workers(text: str | None) -> int | Literal["ray"] | None:
-    from modiste.errors import SpecError
-
-    if text is None:
-        return None
-    if text == "ray":
-        return "ray"
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise SpecError(f"--workers {text}: expected a number from 1 up, or ray.")
-    return int(text)
 
 
 def _summary(study: object) -> dict[str, object]:
