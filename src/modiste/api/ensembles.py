@@ -12,7 +12,8 @@ import numpy.typing as npt
 from modiste.api.evaluation import run_of
 from modiste.api.study import winners
 from modiste.errors import DataError, SpecError, StoreError
-from modiste.evaluate.ensemble import Ensemble, Gain, evaluate_together, interval
+from modiste.evaluate.ensemble import Ensemble, Gain, evaluate_together
+from modiste.evaluate.intervals import difference_interval
 from modiste.evaluate.summary import Summary
 from modiste.final.look import Candidate
 from modiste.report.ensembles import best_single
@@ -181,7 +182,7 @@ def _gain(gain: Gain) -> dict[str, Any]:
         key: {
             "difference": found.mean,
             "standard_error": found.standard_error,
-            "interval": list(interval(found)),
+            "interval": list(difference_interval(found)),
         }
         for key, found in (
             ("accuracy", gain.accuracy),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +15,9 @@ import numpy.typing as npt
 from scipy.special import log_softmax, logsumexp
 
 from modiste.errors import DataError
-from modiste.evaluate.intervals import Difference, Interval
+from modiste.evaluate.intervals import Difference
 from modiste.evaluate.metrics import FloatsNK, LabelsN, briers, losses, probabilities
 from modiste.evaluate.summary import Summary, summarise
-
-_Z = NormalDist().inv_cdf(0.975)
 
 
 class Scores(NamedTuple):
@@ -114,18 +111,6 @@ def evaluate_together(members: Sequence[FloatsNK], labels_N: LabelsN, best: int)
         over_best=_gain(ours, scored[best]),
         over_mean=_gain(ours, mean),
     )
-
-
-def interval(difference: Difference) -> Interval:
-    """The 95 % interval of a paired difference of means over many images.
-
-    Example:
-        >>> low, high = interval(Difference(0.01, 0.002))
-        >>> f"{low:.4f} {high:.4f}"
-        '0.0061 0.0139'
-    """
-    half = _Z * difference.standard_error
-    return Interval(difference.mean - half, difference.mean + half)
 
 
 def _scores(logits_NK: FloatsNK, labels_N: LabelsN) -> Scores:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from modiste.errors import DataError, SpecError
 from modiste.interval import Interval, wilson
@@ -18,7 +19,10 @@ from modiste.interval import Interval, wilson
 __all__ = [
     "Difference",
     "Interval",
+    "NORMAL_975",
     "Spread",
+    "difference_interval",
+    "mean_interval",
     "paired_difference",
     "seed_spread",
     "standard_error",
@@ -26,6 +30,9 @@ __all__ = [
 ]
 
 BoolsSN = npt.NDArray[np.bool_]
+
+# Standard errors on either side of a 95 % interval of what is normal.
+NORMAL_975 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,35 @@ def seed_spread(figures: Sequence[float]) -> Spread:
         raise SpecError("a spread needs the figure of at least one seed.")
     deviation = stdev(figures) if len(figures) > 1 else None
     return Spread(len(figures), fmean(figures), deviation)
+
+
+def mean_interval(spread: Spread, level: float = 0.95) -> Interval | None:
+    """Student's interval for the mean over the seeds of a spread; none for a single seed.
+
+    Covers the seeds only.
+
+    Example:
+        >>> low, high = mean_interval(seed_spread([0.90, 0.92]))
+        >>> f"{low:.3f} {high:.3f}"
+        '0.783 1.037'
+    """
+    if spread.standard_deviation is None:
+        return None
+    half = float(student.ppf((1 + level) / 2, spread.n - 1))
+    half *= spread.standard_deviation / math.sqrt(spread.n)
+    return Interval(spread.mean - half, spread.mean + half)
+
+
+def difference_interval(difference: Difference) -> Interval:
+    """The 95 % interval of a paired difference of means over many images.
+
+    Example:
+        >>> low, high = difference_interval(Difference(0.01, 0.002))
+        >>> f"{low:.4f} {high:.4f}"
+        '0.0061 0.0139'
+    """
+    half = NORMAL_975 * difference.standard_error
+    return Interval(difference.mean - half, difference.mean + half)
 
 
 def paired_difference(one_SN: BoolsSN, two_SN: BoolsSN) -> Difference:

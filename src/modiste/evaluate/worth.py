@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from modiste.evaluate.intervals import BoolsSN, wilson
+from modiste.evaluate.intervals import NORMAL_975, BoolsSN, wilson
 
 BoolsN = npt.NDArray[np.bool_]
-_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def without(right_SN: BoolsSN, removed_N: BoolsN) -> Worth:
     whole, rest = float(right_N.mean()), float(right_N[kept_N].mean())
     # Derivative of (rest - whole) by the weight of one image.
     moves_N = kept_N / kept_N.mean() * (right_N - rest) - (right_N - whole)
-    half = _Z * float(moves_N.std()) / math.sqrt(len(moves_N))
+    half = NORMAL_975 * float(moves_N.std()) / math.sqrt(len(moves_N))
     difference = rest - whole
     return Worth(removed, kept, rest, difference, difference - half, difference + half)
 
@@ -175,7 +173,7 @@ def beside_others(right_SN: BoolsSN, chosen_N: BoolsN, labels_N: npt.NDArray[np.
     others = float(weights_K[used] @ shares)
     variance = float((weights_K[used] ** 2) @ (shares * (1 - shares) / others_K[used]))
     low, high = wilson(round(own * count), count)
-    difference, half = own - others, _Z * math.sqrt(variance)
+    difference, half = own - others, NORMAL_975 * math.sqrt(variance)
     return Beside(
         count,
         own,

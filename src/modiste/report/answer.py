@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modiste.evaluate.intervals import wilson
+from modiste.evaluate.intervals import difference_interval, wilson
 from modiste.report import looks, prose
 from modiste.report.blocks import Inline, Strong
 from modiste.report.context import Context
@@ -205,7 +205,7 @@ def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
     words = f", {size(gap.mean)} points behind"
     if gap.standard_error == 0:
         return words
-    low, high = (100 * (gap.mean + sign * 1.96 * gap.standard_error) for sign in (-1, 1))
+    low, high = (100 * end for end in difference_interval(gap))
     between = f"{low:.2f} to {high:.2f}".replace("-", "−")
     return f"{words} (95\u00a0% interval {between}, images only)"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modiste.evaluate.ensemble import Ensemble, evaluate_together, interval
-from modiste.evaluate.intervals import Difference
+from modiste.evaluate.ensemble import Ensemble, evaluate_together
+from modiste.evaluate.intervals import Difference, difference_interval
 from modiste.evaluate.summary import Figure, Summary
 from modiste.report.blocks import (
     Block,
@@ -168,7 +168,7 @@ def _words(groups: Sequence[Group]) -> list[Inline]:
 
 
 def _verdict(found: Difference) -> str:
-    low, high = interval(found)
+    low, high = difference_interval(found)
     if low > 0:
         return "more than the choice of images explains"
     return "it loses right answers" if high < 0 else "these images cannot tell the two apart"
@@ -266,12 +266,12 @@ def _added(group: Group) -> list[Cell]:
 
 
 def _between(found: Difference) -> str:
-    low, high = interval(found)
+    low, high = difference_interval(found)
     return f"{points(low)} to {points(high)}"
 
 
 def _between_losses(found: Difference) -> str:
-    low, high = interval(found)
+    low, high = difference_interval(found)
     return f"{_loss(low)} to {_loss(high)}"
 
 

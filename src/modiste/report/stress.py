@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import StoreError
-from modiste.evaluate.intervals import paired_difference, wilson
+from modiste.evaluate.intervals import difference_interval, paired_difference, wilson
 from modiste.report.blocks import Block, Cell, Column, Heading, Paragraph, Table, TableRow
 from modiste.report.cells import full_name
 from modiste.report.context import Context
@@ -151,6 +151,6 @@ def _cells(
     if not is_worse:
         return [*cells, Cell(NONE)]
     lost = paired_difference(before_N[np.newaxis], right_N[np.newaxis])
-    half = 1.96 * lost.standard_error
-    between = f"{points(lost.mean - half)} to {points(lost.mean + half)}"
+    low, high = difference_interval(lost)
+    between = f"{points(low)} to {points(high)}"
     return [*cells, Cell(points(lost.mean), lost.mean, note=between)]
