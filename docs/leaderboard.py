@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +52,7 @@ def row(look: Mapping[str, Any]) -> str:
     accuracy, here = look["accuracy"], look["environment"]
     keras = "not measured"
     if look["keras_epochs"] is not None:
-        keras = f"{look['keras_epochs']:.3f} (of {look['keras_epoch_seconds']:.0f} s)"
+        keras = f"{look['keras_epochs']:.3f} (of {fmean(look['keras_epoch_seconds']):.0f} s)"
     reached = "reached" if look["reached"] else "missed"
     cells = (
         f"[{look['recipe']}](src/modiste/recipes/{look['recipe']}.yaml) `{look['sha256'][:8]}`",

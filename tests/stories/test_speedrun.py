@@ -13,6 +13,7 @@ from modiste.recipes import laps
 from modiste.recipes.files import open_recipe
 from tests import small
 from tests.command_line import Cli
+from tests.own_images import CLASSES, write_classes
 
 RECIPE: dict[str, Any] = {"title": "tiny", "goal": 0.5, "final_num_val": 10, "run": small.RUN}
 # Too short to be right of all images, so that runs differ.
@@ -47,7 +48,7 @@ def test_runs_take_turns_with_three_divisions(cli: Cli, file: Path, synthetic_fo
     assert found["accuracy"]["low"] < found["accuracy"]["mean"] < found["accuracy"]["high"]
     assert found["reached"] is (found["accuracy"]["mean"] >= 0.5)
     assert found["seconds"]["least"] <= found["seconds"]["median"] <= found["seconds"]["most"]
-    assert found["keras_epoch_seconds"] is found["keras_epochs"] is None
+    assert (found["keras_epoch_seconds"], found["keras_epochs"]) == ([], None)
     assert not (Path.cwd() / "runs").exists()
 
 
@@ -58,7 +59,7 @@ def test_one_run_has_no_interval_and_says_so_to_people(
     answer = cli("speedrun", file, "--runs", "1", "--data", synthetic_folder)
     assert answer.status == 0, answer.err
     assert "mean of 1 run\n" in answer.out
-    assert "of one epoch of the reference CNN in Keras (100 s, from a part of it)" in answer.out
+    assert "of one epoch of the reference CNN in Keras (100 s, from parts of it)" in answer.out
 
 
 def test_a_look_is_counted_once_and_its_seeds_follow_from_the_file(
@@ -87,6 +88,50 @@ def test_a_look_is_counted_once_and_its_seeds_follow_from_the_file(
     assert [row["reason"] for row in rows] == ["is it so?"]
     assert rows[0]["sha256"] == found["sha256"]
     assert float(rows[0]["accuracy"]) == pytest.approx(found["accuracy"]["mean"], abs=1e-5)
+
+
+def test_a_recipe_is_looked_at_once_however_it_is_asked_for(
+    cli: Cli, file: Path, synthetic_folder: Path, tmp_path: Path
+) -> None:
+    words = ["speedrun", file, "--final", "--data", synthetic_folder, "--no-keras", "--json"]
+    log = ["--log", tmp_path / "looks.csv", "--reason", "is it so?"]
+    first = cli(*words, *log, "--runs", "2")
+    assert first.status == 0, first.err
+    # Asked again: what was found, times and all; nothing is trained.
+    assert cli(*words, *log, "--runs", "2").json == first.json
+    folder = next((tmp_path / "runs" / "speedruns").iterdir())
+    (folder / "speedrun.json").unlink()
+    more = cli(*words, *log, "--runs", "3")
+    assert more.status == 2
+    assert "was looked at on" in more.err
+    assert "with 2 runs" in more.err
+    elsewhere = cli(*words, *log, "--runs", "2", "--out", tmp_path / "elsewhere")
+    assert elsewhere.status == 2
+    assert "looks.csv: this recipe was looked at on" in elsewhere.err
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--log"])
+def test_what_belongs_to_a_look_is_refused_without_one(
+    cli: Cli, file: Path, option: str, tmp_path: Path
+) -> None:
+    answer = cli("speedrun", file, option, tmp_path / "here")
+    assert answer.status == 2
+    assert f"{option} belongs to --final" in answer.err
+
+
+def test_images_of_ones_own_become_what_the_recipe_says(tmp_path: Path, cli: Cli) -> None:
+    write_classes(tmp_path / "set", per_class=20)
+    own = {"decode": {"size": [10, 10], "channels": 1}, "test_share": 0.2}
+    run = {**small.RUN, "data": {"name": "folder", "num_val": 9, **own}}
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(yaml.safe_dump({**RECIPE, "run": run}), encoding="utf-8")
+    answer = cli(
+        *("speedrun", recipe, "--runs", "1", "--data", tmp_path / "set", "--no-keras", "--json")
+    )
+    assert answer.status == 0, answer.err
+    assert answer.json["data"] == "folder"
+    assert answer.json["parameters"] == 101 * 12 + 13 * len(CLASSES)
 
 
 def test_the_answers_are_those_of_the_weights_that_count(synthetic_folder: Path) -> None:

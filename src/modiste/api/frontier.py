@@ -50,8 +50,9 @@ def frontier(
             spec.data.name for stage in study.stages() for row in stage.rows for spec in row.specs
         }
     for file in speedruns:
-        points.append(of_speedrun(files.read_json(Path(file))))
-        data.add(DATA)
+        found = files.read_json(Path(file))
+        points.append(of_speedrun(found))
+        data.add(str(found["data"]))
     if not points:
         raise StoreError("nothing to draw: name a study folder, or --speedruns FILE.")
     if len(data) > 1:
@@ -60,9 +61,9 @@ def frontier(
         )
     if data == {DATA}:
         points += known_elsewhere()
-    found, folder = table(points), Path(out)
+    lines, folder = table(points), Path(out)
     paths = draw(points, f"{', '.join(data)}: accuracy against what it costs", folder)
-    for name, text in (("frontier.csv", found.csv()), ("frontier.md", found.markdown())):
+    for name, text in (("frontier.csv", lines.csv()), ("frontier.md", lines.markdown())):
         files.write_bytes(folder / name, text.encode())
         paths.append(folder / name)
-    return found, paths
+    return lines, paths

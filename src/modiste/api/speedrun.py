@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t as student
-
-from modiste.api.data import open_data
 from modiste.api.study import look_at_runs
 from modiste.atomic import write_whole
+from modiste.data.source import open_source
+from modiste.data.types import ImageSet
 from modiste.errors import SealError, SpecError
+from modiste.evaluate.intervals import mean_interval, seed_spread
 from modiste.final.look import Candidate, stored
 from modiste.recipes.files import RecipeFile, open_recipe
 from modiste.recipes.keras_epoch import keras_epoch_seconds
 from modiste.recipes.laps import Lap, run_laps
+from modiste.runs import files
 from modiste.runs.environment import environment
 from modiste.runs.run import Run, write_run
 from modiste.search.stopwatch import seconds_for_one
+from modiste.spec.run import RunSpec
 from modiste.train.machine import put_back
 
 NUM_SPLITS = 3
-LEVEL = 0.95
+# What a look found, in its folder.
+KEPT = "speedrun.json"
 LOOK_COLUMNS = (
     "opened_at",
     "recipe",
@@ -64,8 +66,8 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
     Without `final` every figure is of validation images: run i has seed i, and the divisions of
     three split seeds take turns. With it the seeds follow from the recipe's file, nearly all
-    images are trained on, and the test set is opened once for all runs together; a recipe that
-    was looked at is not looked at again.
+    images are trained on, and the test set is opened once for all runs together. A recipe that
+    was looked at is neither looked at nor timed again: what was found is the answer.
 
     Args:
         name: Of a recipe that comes with modiste, or the path of one.
@@ -76,55 +78,103 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             given.
         log: A CSV file that gets one line for the look, whatever came out.
         with_keras: Measure Keras's epoch of the reference CNN too, before and after.
-        data_folder: Where Fashion-MNIST lies; looked for if not given.
+        data_folder: Where the recipe's data lie; looked for if not given.
         tell: Told of each run, of how many, and how it stands.
 
     Returns:
-        ``parameters``, ``flops`` (forward, of one image), ``latency`` (seconds for one image on one
-        thread), ``part``, ``accuracy`` (mean over the runs, standard deviation, 95 % interval),
-        ``seconds`` (median, least, most), ``runs``, ``goal`` and whether it was ``reached``, and
-        ``keras_epoch_seconds`` (none without Keras) with ``keras_epochs``, the median as a multiple
-        of it.
+        ``data``, ``parameters``, ``flops`` (forward, of one image), ``latency`` (seconds for one
+        image on one thread), ``part``, ``accuracy`` (mean over the runs, standard deviation, 95 %
+        interval), ``seconds`` (median, least, most), ``runs``, ``goal`` and whether it was
+        ``reached``; ``keras_epoch_seconds`` (each measurement; empty without Keras) and
+        ``keras_epochs``, the median of the seconds as a multiple of their mean.
 
     Raises:
         SpecError: If there is no such recipe, or something in it makes no sense.
-        SealError: For the test set without a reason.
+        SealError: For the test set without a reason, or if the recipe was looked at with other
+            runs.
         DataError: If a run diverges, or the images cannot be had.
     """
-    if reason and not final:
-        raise SealError("--reason belongs to --final: without it the test set stays closed.")
-    if final and not reason.strip():
-        raise SealError("--final opens the test set, and needs a --reason for it.")
-    if runs < 1:
-        raise SpecError(f"--runs {runs}: expected at least one.")
+    _check_words(final=final, reason=reason, runs=runs, out=out, log=log)
     recipe = open_recipe(name)
-    opened = open_data(recipe.recipe.run.data.name, data_folder)
+    place = Path(data_folder) if data_folder is not None else None
+    images = open_source(recipe.recipe.run.data, place).load_train()
     seeds = recipe.seeds(runs) if final else list(range(runs))
     specs = [
         recipe.recipe.lap(seed, 0 if final else index % NUM_SPLITS, is_final=final)
         for index, seed in enumerate(seeds)
     ]
-    threads = recipe.recipe.run.threads
-    epochs = [_keras(threads, tell, runs)] if with_keras else []
+    if not final:
+        return _race(recipe, specs, images, tell, with_keras=with_keras)[0]
+    folder = Path(out) if out else Path("runs/speedruns") / f"{recipe.name}-{recipe.sha256[:12]}"
+    kept = folder / KEPT
+    if kept.is_file():
+        found = files.read_json(kept)
+    else:
+        _need_first(recipe, {spec.fingerprint(images.digest) for spec in specs}, folder, log)
+        found, laps = _race(recipe, specs, images, tell, with_keras=with_keras)
+        found |= _look(recipe, laps, reason, folder, place)
+        files.write_json(kept, found)
+    if log is not None:
+        _write_line(Path(log), found)
+    return found
+
+
+def _check_words(
+    *, final: bool, reason: str, runs: int, out: str | Path | None, log: str | Path | None
+) -> None:
+    if reason and not final:
+        raise SealError("--reason belongs to --final: without it the test set stays closed.")
+    if final and not reason.strip():
+        raise SealError("--final opens the test set, and needs a --reason for it.")
+    for option, value in (("--out", out), ("--log", log)):
+        if value is not None and not final:
+            raise SpecError(f"{option} belongs to --final: without it nothing is kept.")
+    if runs < 1:
+        raise SpecError(f"--runs {runs}: expected at least one.")
+
+
+def _need_first(
+    recipe: RecipeFile, fingerprints: set[str], folder: Path, log: str | Path | None
+) -> None:
+    """That no other runs of this very recipe were looked at, as far as folder and list tell."""
+    for look in stored(folder / "final").values():
+        if {row["fingerprint"] for row in look["runs"]} != fingerprints:
+            raise SealError(
+                f"{folder}: this recipe was looked at on {look['opened_at']}, with "
+                f"{len(look['runs'])} runs. One look for each recipe: change it for another."
+            )
+    for row in _lines_of(log):
+        if row["sha256"] == recipe.sha256:
+            raise SealError(
+                f"{log}: this recipe was looked at on {row['opened_at']}, and its folder is not "
+                f"{folder}. One look for each recipe: name its folder with --out, or change the "
+                "recipe for another."
+            )
+
+
+def _race(
+    recipe: RecipeFile,
+    specs: Sequence[RunSpec],
+    images: ImageSet,
+    tell: Tell,
+    *,
+    with_keras: bool,
+) -> tuple[dict[str, Any], list[Lap]]:
+    """All laps, with Keras before and after them."""
+    threads, num = recipe.recipe.run.threads, len(specs)
+    epochs = [_keras(threads, tell, num)] if with_keras else []
     with put_back():
         laps = list(
             run_laps(
                 specs,
-                opened.images,
-                lambda lap, tick: tell(lap, runs, f"{tick.phase} {tick.done} of {tick.total}"),
+                images,
+                lambda lap, tick: tell(lap, num, f"{tick.phase} {tick.done} of {tick.total}"),
             )
         )
         if with_keras and epochs[0] is not None:
-            epochs.append(_keras(threads, tell, runs))
+            epochs.append(_keras(threads, tell, num))
         found = _summary(recipe, laps, [epoch for epoch in epochs if epoch is not None])
-    if final:
-        folder = (
-            Path(out) if out else Path("runs/speedruns") / f"{recipe.name}-{recipe.sha256[:12]}"
-        )
-        found |= _look(recipe, laps, reason, folder, data_folder)
-        if log is not None:
-            _write_line(Path(log), recipe, found, reason)
-    return found
+    return found, laps
 
 
 def _keras(threads: int, tell: Tell, runs: int) -> float | None:
@@ -135,13 +185,13 @@ def _keras(threads: int, tell: Tell, runs: int) -> float | None:
 def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -> dict[str, Any]:
     first = laps[0].record
     seconds = [lap.seconds for lap in laps]
-    keras = statistics.fmean(epochs) if epochs else None
     median = statistics.median(seconds)
     return {
-        "schema": 1,
+        "schema": 2,
         "recipe": recipe.name,
         "title": recipe.recipe.title,
         "sha256": recipe.sha256,
+        "data": recipe.recipe.run.data.name,
         "goal": recipe.recipe.goal,
         "part": "validation",
         "num_train": first.metrics["num_train"],
@@ -151,8 +201,8 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
         "epochs": laps[0].spec.train.epochs,
         **_accuracy([lap.accuracy for lap in laps], recipe.recipe.goal),
         "seconds": {"median": median, "least": min(seconds), "most": max(seconds)},
-        "keras_epoch_seconds": keras,
-        "keras_epochs": None if keras is None else median / keras,
+        "keras_epoch_seconds": list(epochs),
+        "keras_epochs": median / statistics.fmean(epochs) if epochs else None,
         "runs": [
             {
                 "seed": lap.spec.seed,
@@ -171,16 +221,16 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
 
 def _accuracy(figures: Sequence[float], goal: float) -> dict[str, Any]:
     """Mean over the runs, with Student's interval for it; one run alone has none."""
-    mean = statistics.fmean(figures)
-    deviation = low = high = None
-    if len(figures) > 1:
-        deviation = statistics.stdev(figures)
-        half = float(student.ppf((1 + LEVEL) / 2, len(figures) - 1)) * deviation
-        half /= math.sqrt(len(figures))
-        low, high = mean - half, mean + half
+    spread = seed_spread(figures)
+    low, high = mean_interval(spread) or (None, None)
     return {
-        "accuracy": {"mean": mean, "standard_deviation": deviation, "low": low, "high": high},
-        "reached": mean >= goal,
+        "accuracy": {
+            "mean": spread.mean,
+            "standard_deviation": spread.standard_deviation,
+            "low": low,
+            "high": high,
+        },
+        "reached": spread.mean >= goal,
     }
 
 
@@ -189,16 +239,16 @@ def _look(
     laps: Sequence[Lap],
     reason: str,
     folder: Path,
-    data_folder: str | Path | None,
+    place: Path | None,
 ) -> dict[str, Any]:
     """Open the test set once for all laps; what it said replaces what validation images did."""
     candidates = []
     for lap in laps:
-        place = folder / "runs" / lap.record.fingerprint[:16]
-        if not (place / "manifest.json").is_file():
-            write_run(lap.record, place)
-        candidates.append(Candidate(recipe.name, f"seed {lap.spec.seed}", Run(place)))
-    found = look_at_runs(candidates, reason, folder / "final", data_folder)
+        run = folder / "runs" / lap.record.fingerprint[:16]
+        if not (run / "manifest.json").is_file():
+            write_run(lap.record, run)
+        candidates.append(Candidate(recipe.name, f"seed {lap.spec.seed}", Run(run)))
+    found = look_at_runs(candidates, reason, folder / "final", place)
     look = stored(found.parent)[found]
     said = {row["fingerprint"]: row["last"] for row in look["runs"]}
     rows = [said[lap.record.fingerprint] for lap in laps]
@@ -206,6 +256,7 @@ def _look(
         "part": "test",
         "looks": look["looks"],
         "opened_at": look["opened_at"],
+        "reason": look["reason"],
         **_accuracy([row["accuracy"] for row in rows], recipe.recipe.goal),
         "runs": [
             {
@@ -218,38 +269,39 @@ def _look(
     }
 
 
-def _write_line(path: Path, recipe: RecipeFile, found: Mapping[str, Any], reason: str) -> None:
-    """Add a look to the list of all looks; it stands there for good."""
-    here = found["environment"]
+def _lines_of(log: str | Path | None) -> list[dict[str, str]]:
+    """What stands in the list of looks; nothing where there is none yet."""
+    if log is None or not Path(log).is_file():
+        return []
+    with Path(log).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _write_line(path: Path, found: Mapping[str, Any]) -> None:
+    """Add a look to the list of all looks, unless it stands there; it stands there for good."""
+    rows = _lines_of(path)
+    key = found["sha256"], found["opened_at"]
+    if any((row["sha256"], row["opened_at"]) == key for row in rows):
+        return
+    accuracy, here = found["accuracy"], found["environment"]
     values = {
-        "opened_at": found["opened_at"],
-        "recipe": recipe.name,
-        "sha256": recipe.sha256,
+        **{key: found[key] for key in ("opened_at", "recipe", "sha256", "num_train", "looks")},
         "runs": len(found["runs"]),
-        "num_train": found["num_train"],
-        "accuracy": f"{found['accuracy']['mean']:.5f}",
+        "accuracy": f"{accuracy['mean']:.5f}",
         **{
-            key: "" if found["accuracy"][key] is None else f"{found['accuracy'][key]:.5f}"
+            key: "" if accuracy[key] is None else f"{accuracy[key]:.5f}"
             for key in ("standard_deviation", "low", "high")
         },
-        "goal": recipe.recipe.goal,
+        "goal": found["goal"],
         "reached": "yes" if found["reached"] else "no",
         "seconds": f"{found['seconds']['median']:.1f}",
-        "looks": found["looks"],
         "commit": here.get("git_commit") or "",
         "processor": here["cpu"],
-        "reason": " ".join(reason.split()),
+        "reason": " ".join(found["reason"].split()),
     }
-    text = path.read_text("utf-8") if path.is_file() else ""
-    known = csv.DictReader(io.StringIO(text))
-    if any(
-        (row["sha256"], row["opened_at"]) == (recipe.sha256, found["opened_at"]) for row in known
-    ):
-        return  # the look was stored before, and nothing was opened
-    lines = io.StringIO()
-    writer = csv.DictWriter(lines, LOOK_COLUMNS, lineterminator="\n")
-    if not text:
-        writer.writeheader()
-    writer.writerow(values)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, LOOK_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*rows, values])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (text + lines.getvalue()).encode())
+    write_whole(path, text.getvalue().encode())

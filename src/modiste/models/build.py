@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,8 @@ class Weight:
 
 
 Step = Callable[[Tensor, Noise | None], Tensor]
+# Of one net or of several: what a step draws from, or None where it only infers.
+Chance = TypeVar("Chance")
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     # In place: what it overwrites is needed by no gradient, and fresh memory is slow.
@@ -257,7 +259,7 @@ class Network:
             case BatchNorm() as layer:
                 return _batch_norm(layer, *self._norm_tensors(shape, name))
             case Residual():
-                return _residual(self._steps_of(inner_places(place)))
+                return residual(self._steps_of(inner_places(place)))
             case MaxPool() as layer:
                 return max_pool(layer, shape)
         return _without_weights(place.layer, index)
@@ -377,8 +379,12 @@ def _without_weights(layer: Layer, index: int) -> Step:
     raise AssertionError(f"no way to compute {layer!r}")
 
 
-def _residual(inner: Sequence[Step]) -> Step:
-    def step(values: Tensor, noise: Noise | None) -> Tensor:
+def residual(
+    inner: Sequence[Callable[[Tensor, Chance], Tensor]],
+) -> Callable[[Tensor, Chance], Tensor]:
+    """What comes in, and what the inner steps make of it, added."""
+
+    def step(values: Tensor, noise: Chance) -> Tensor:
         inside = values
         for one in inner:
             inside = one(inside, noise)

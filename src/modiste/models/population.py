@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.errors import SpecError
-from modiste.models.build import ACTIVATIONS, Network, Noise, as_kernel, convolution, max_pool
+from modiste.models.build import (
+    ACTIVATIONS,
+    Network,
+    Noise,
+    as_kernel,
+    convolution,
+    max_pool,
+    residual,
+)
 from modiste.models.layers import (
     Activate,
     BatchNorm,
@@ -106,7 +114,7 @@ class Population:
                     layer, *tensors, self._statistic(shape[0]), self._statistic(shape[0])
                 )
             case Residual():
-                return _residual([self._step(inner) for inner in inner_places(place)])
+                return residual([self._step(inner) for inner in inner_places(place)])
             case MaxPool():
                 pool = max_pool(layer, shape)
                 return lambda values, noises: pool(values, None)
@@ -192,16 +200,6 @@ def _batch_norm(
         if values.dim() == 4:
             return normalise(values, noises)
         return _apart(normalise(values.transpose(0, 1).flatten(1), noises), members)
-
-    return step
-
-
-def _residual(inner: Sequence[Step]) -> Step:
-    def step(values: Tensor, noises: Noises | None) -> Tensor:
-        inside = values
-        for one in inner:
-            inside = one(inside, noises)
-        return values + inside
 
     return step
 

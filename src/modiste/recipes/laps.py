@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from modiste.data.load import TrainingData, divide
+from modiste.data.load import divide
 from modiste.data.types import ImageSet
 from modiste.errors import DataError
 from modiste.runs.run import RunRecord
@@ -28,8 +28,9 @@ class Lap:
     """One training of a recipe.
 
     Attributes:
-        seconds: From arrays to logits: net, batches, every update, what an epoch measures on
-            validation images, and the logits of `NUM_ANSWERED` images.
+        seconds: From arrays to logits: dividing the images and measuring what they are scaled by,
+            net, batches, every update, what an epoch measures on validation images, and the logits
+            of `NUM_ANSWERED` images.
         num_right: Of the validation images, by the weights that count.
         record: The run, to be written where somebody wants to keep it.
     """
@@ -47,7 +48,7 @@ class Lap:
 
 
 def run_laps(
-    specs: list[RunSpec],
+    specs: Sequence[RunSpec],
     images: ImageSet,
     tell: Callable[[int, Tick], object] = lambda lap, tick: None,
 ) -> Iterator[Lap]:
@@ -65,18 +66,18 @@ def run_laps(
         DataError: If a lap diverges.
         SpecError: If a spec does not fit the images.
     """
+    for _ in islice(Session(specs[0], divide(images, specs[0].data)).advance(), WARM_UP_UPDATES):
+        pass
+    digest = images.digest  # names the data; no part of any lap
     for index, spec in enumerate(specs):
-        data = divide(images, spec.data)
-        if index == 0:
-            for _ in islice(Session(spec, data).advance(), WARM_UP_UPDATES):
-                pass
-        yield _lap(spec, data, functools.partial(tell, index))
+        yield _lap(spec, images, digest, functools.partial(tell, index))
 
 
-def _lap(spec: RunSpec, data: TrainingData, tell: Callable[[Tick], object]) -> Lap:
+def _lap(spec: RunSpec, images: ImageSet, digest: str, tell: Callable[[Tick], object]) -> Lap:
     # In place of test images, which stay closed: as many, of the same size, cost the same time.
-    answered = data.source_images.take(np.arange(min(NUM_ANSWERED, len(data.source_images))), "val")
+    answered = images.take(np.arange(min(NUM_ANSWERED, len(images))), "val")
     began = time.perf_counter()
+    data = divide(images, spec.data, digest)
     session = Session(spec, data)
     for tick in session.advance():
         tell(tick)

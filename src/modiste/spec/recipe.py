@@ -35,12 +35,11 @@ class Recipe(Spec):
     def _ends_where_it_says(self) -> Self:
         if isinstance(self.run.model.params, Estimator):
             raise SpecError(f"run.model.family: {self.run.model.family!r} is no net.")
-        if self.run.train.early_stopping is not None:
-            raise SpecError(
-                "run.train.early_stopping: a recipe says how many epochs; leave it out."
-            )
-        if self.run.train.max_seconds is not None:
-            raise SpecError("run.train.max_seconds: a recipe says how many epochs; leave it out.")
+        for key in ("early_stopping", "max_seconds", "until"):
+            if getattr(self.run.train, key) is not None:
+                raise SpecError(f"run.train.{key}: a recipe says how many epochs; leave it out.")
+        if self.run.data.folds is not None:
+            raise SpecError("run.data.folds: a recipe is judged by other images; leave it out.")
         return self
 
     def lap(self, seed: int, split_seed: int, *, is_final: bool = False) -> RunSpec:
@@ -52,8 +51,8 @@ class Recipe(Spec):
             is_final: Whether the test set is to be opened for it: then it trains on all images
                 but `final_num_val`.
         """
-        divided: dict[str, int] = {"split_seed": split_seed}
+        divided: dict[str, int | None] = {"split_seed": split_seed}
         if is_final:
-            divided["num_val"] = self.final_num_val
+            divided |= {"num_val": self.final_num_val, "num_train": None}
         data = self.run.data.model_copy(update=divided)
         return self.run.model_copy(update={"seed": seed, "data": data})

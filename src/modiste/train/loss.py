@@ -45,7 +45,14 @@ def cross_entropy(
     """
     if weights_K is None:
         return F.cross_entropy(logits_NK, labels_N, label_smoothing=label_smoothing)
+    return image_losses(logits_NK, labels_N, label_smoothing, weights_K).mean()
+
+
+def image_losses(
+    logits_NK: Tensor, labels_N: Tensor, label_smoothing: float, weights_K: Tensor | None
+) -> Tensor:
+    """Each image's cross-entropy times its class's weight, N."""
     losses_N = F.cross_entropy(
         logits_NK, labels_N, label_smoothing=label_smoothing, reduction="none"
     )
-    return (losses_N * weights_K[labels_N]).mean()
+    return losses_N if weights_K is None else losses_N * weights_K[labels_N]

@@ -16,7 +16,6 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.data.batches import INFERENCE_BATCH, Batches
@@ -28,10 +27,9 @@ from modiste.runs.run import RunRecord
 from modiste.spec.parts import Moment
 from modiste.spec.run import RunSpec, TrainSpec
 from modiste.train.loop import Tick, diverge, end_epoch, rate_of, score
-from modiste.train.loss import class_weights
-from modiste.train.machine import prepare
+from modiste.train.loss import class_weights, image_losses
 from modiste.train.noise import ByteNoise
-from modiste.train.session import Session, network, start
+from modiste.train.session import Session, batches_of
 from modiste.train.state import EpochRow, TrainState
 
 # What all members must have in common, beside the shape of their nets.
@@ -64,10 +62,14 @@ def fit_population(members: Sequence[Member], train: Batches, val: Batches) -> I
         SpecError: If they cannot be trained as one; says in what they differ.
     """
     _need_common(members)
-    while running := [member for member in members if member.state.status == "running"]:
+    while running := [member for member in members if _goes_on(member)]:
         group = _Group(running, train, val)
-        while all(member.state.status == "running" for member in running):
+        while all(map(_goes_on, running)):
             yield from group.epoch()
+
+
+def _goes_on(member: Member) -> bool:
+    return member.state.status == "running" and member.state.epoch < member.spec.last_epoch
 
 
 def run_population(
@@ -85,19 +87,19 @@ def run_population(
         SpecError: If they cannot be trained as one.
     """
     first = specs[0]
-    if any((spec.data, spec.device) != (first.data, first.device) for spec in specs):
-        raise SpecError("runs that are trained as one must agree in `data` and `device`.")
-    prepare(first.threads)
-    train, val = (Batches(part, data.preprocess, first.device) for part in (data.train, data.val))
-    members = []
-    for spec in specs:
-        net = network(spec, data.train)
-        members.append(Member(spec.train, spec.seed, net, start(spec, net)))
+    said = {(spec.data, spec.device, spec.threads, spec.kernels) for spec in specs}
+    if said != {(data.spec, first.device, first.threads, "torch")}:
+        raise SpecError(
+            "runs that are trained as one are of the data that is given, on one device, with equal "
+            "`threads` and `kernels: torch`."
+        )
+    train, val = batches_of(first, data)
+    sessions = [Session(spec, data, batches=(train, val)) for spec in specs]
+    members = [Member(s.spec.train, s.spec.seed, s.net, s.state) for s in sessions]
     yield from fit_population(members, train, val)
     records = []
-    for spec, member in zip(specs, members, strict=True):
-        checkpoint = member.state.dump(spec.whole.fingerprint(data.digest))
-        record = yield from Session(spec, data, checkpoint).finish()
+    for session in sessions:
+        record = yield from session.finish()
         environment = {**record.environment, "population": len(specs)}
         records.append(replace(record, environment=environment))
     return records
@@ -163,15 +165,13 @@ class _Group:
 
     def _losses(self, logits_PNK: Tensor, labels_PN: Tensor) -> Tensor:
         """The mean loss of each member's batch."""
-        losses = F.cross_entropy(
+        losses = image_losses(
             logits_PNK.flatten(0, 1),
             labels_PN.flatten(),
-            label_smoothing=self._members[0].spec.label_smoothing,
-            reduction="none",
-        ).view(labels_PN.shape)
-        if self._weights_K is not None:
-            losses = losses * self._weights_K[labels_PN]
-        return losses.mean(1)
+            self._members[0].spec.label_smoothing,
+            self._weights_K,
+        )
+        return losses.view(labels_PN.shape).mean(1)
 
     def _infer(self) -> Generator[Tick, None, npt.NDArray[np.float32]]:
         """Logits of all validation images, P x M x K, in inference mode."""
@@ -282,7 +282,8 @@ def _need_common(members: Sequence[Member]) -> None:
         )
     if members[0].spec.precision != "float32":
         raise SpecError("train.precision: runs that are trained as one compute in float32.")
-    if len({(member.state.epoch, member.state.step) for member in members}) > 1:
+    at = {(member.state.epoch, member.state.step) for member in members}
+    if len(at) > 1 or any(step for _, step in at):
         raise SpecError("runs that are trained as one must stand at the end of the same epoch.")
     if any(member.net.views != "one" for member in members):
         raise SpecError("model.params.views: runs that are trained as one see an image once.")

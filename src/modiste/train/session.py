@@ -40,6 +40,7 @@ class Session:
         spec: What to compute.
         data: What to compute it on.
         checkpoint: Where to go on from, as `save` gave it; from the start if not given.
+        batches: Of the training and of the validation images, where they are made already.
 
     Raises:
         ResumeError: If the checkpoint belongs to another run, or lies beyond the end of this one.
@@ -49,15 +50,19 @@ class Session:
         fingerprint: Of the whole run, where this one is the beginning of it: that of checkpoints.
     """
 
-    def __init__(self, spec: RunSpec, data: TrainingData, checkpoint: bytes | None = None) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: TrainingData,
+        checkpoint: bytes | None = None,
+        batches: tuple[Batches, Batches] | None = None,
+    ) -> None:
         prepare(spec.threads)
         self.spec = spec
         self.fingerprint = spec.whole.fingerprint(data.digest)
         self.net = network(spec, data.train)
         self._data = data
-        self._train, self._val = (
-            Batches(images, data.preprocess, spec.device) for images in (data.train, data.val)
-        )
+        self._train, self._val = batches or batches_of(spec, data)
         self._held = None
         if data.held is not None:
             self._held = Batches(data.held, data.preprocess, spec.device)
@@ -169,6 +174,14 @@ class Session:
             logits["held_"] = yield from infer(net, self._held)
             parts["held"] = measured(self.spec, logits["held_"], self._data.held)
         return parts, logits
+
+
+def batches_of(spec: RunSpec, data: TrainingData) -> tuple[Batches, Batches]:
+    """Training and validation images on the device that a run computes on."""
+    train, val = (
+        Batches(images, data.preprocess, spec.device) for images in (data.train, data.val)
+    )
+    return train, val
 
 
 def held_part(data: TrainingData) -> dict[str, Any]:

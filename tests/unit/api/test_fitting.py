@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import modiste
@@ -76,6 +77,44 @@ def test_a_fit_that_makes_no_sense_names_the_key(data: TrainingData, tmp_path: P
     with pytest.raises(SpecError, match=r"preset: 'tf'"):
         modiste.fit(data, MLP, preset="tf", folder=tmp_path)
     assert not list(tmp_path.glob("*/manifest.json"))
+
+
+def test_many_runs_at_once_are_those_that_one_by_one_would_be(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    train = {"epochs": 3, "batch_size": 50}
+    points = [{"seed": 1}, {"seed": 2, "model.params.hidden": [6]}]
+    many = modiste.fit_many(data, MLP, points, train, folder=tmp_path / "many")
+    for point, run in zip(points, many, strict=True):
+        alone = modiste.fit(data, MLP, train, seed=int(str(point["seed"])), folder=tmp_path / "one")
+        assert run.fingerprint == alone.fingerprint
+        assert run.environment["population"] == 2
+        for key in ("epochs", "updates", "status", "reason"):
+            assert run.metrics[key] == alone.metrics[key]
+        # 30 updates in float32, each sum in another order.
+        for row, other in zip(run.history, alone.history, strict=True):
+            assert row["val_loss"] == pytest.approx(other["val_loss"], rel=1e-4)
+        one, two = (found.predictions["logits_last_NK"] for found in (run, alone))
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
+    again = modiste.fit_many(data, MLP, points, train, folder=tmp_path / "many")
+    assert [run.folder for run in again] == [run.folder for run in many]
+
+
+def test_many_runs_end_where_they_are_cut(data: TrainingData, tmp_path: Path) -> None:
+    train = {"epochs": 9, "until": 2, "batch_size": 50}
+    (run,) = modiste.fit_many(data, MLP, [{"seed": 1}], train, folder=tmp_path)
+    assert run.metrics["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    "point", [{"data.split_seed": 1}, {"threads": 2}, {"kernels": "fused"}], ids=str
+)
+def test_many_runs_say_what_they_were_computed_with(
+    data: TrainingData, tmp_path: Path, point: dict[str, Any]
+) -> None:
+    with pytest.raises(SpecError, match="of the data that is given, on one device, with equal"):
+        modiste.fit_many(data, MLP, [{"seed": 1}, point], folder=tmp_path)
+    assert list(tmp_path.glob("*/manifest.json")) == []
 
 
 def test_runs_are_compared_best_first_and_what_diverged_last(

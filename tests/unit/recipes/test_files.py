@@ -44,6 +44,9 @@ def test_a_final_lap_trains_on_all_but_the_fewest() -> None:
     assert (lap.seed, lap.data.split_seed, lap.data.num_val) == (3, 1, small.NUM_VAL)
     assert (final.seed, final.data.split_seed, final.data.num_val) == (3, 0, 10)
     assert lap.train == final.train == recipe.run.train
+    few = Recipe.parse({**RECIPE, "run": {**small.RUN, "data": {"name": "idx", "num_train": 50}}})
+    assert few.lap(3, 1).data.num_train == 50
+    assert few.lap(3, 0, is_final=True).data.num_train is None
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,14 @@ def test_a_final_lap_trains_on_all_but_the_fewest() -> None:
         (
             {"run": {**small.RUN, "train": {"max_seconds": 3}}},
             "run.train.max_seconds: a recipe says how many epochs",
+        ),
+        (
+            {"run": {**small.RUN, "train": {"epochs": 5, "until": 3}}},
+            "run.train.until: a recipe says how many epochs",
+        ),
+        (
+            {"run": {**small.RUN, "data": {"name": "idx", "folds": 3}}},
+            "run.data.folds: a recipe is judged by other images",
         ),
         (
             {"run": {**small.RUN, "train": {"optimiser": "adam"}}},

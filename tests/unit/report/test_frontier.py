@@ -17,6 +17,7 @@ from modiste.report.frontier.points import COSTS, Point, known_elsewhere, table,
 A = Point("a", "recipe", "test", 0.90, parameters=10)
 SPEEDRUN: dict[str, Any] = {
     "recipe": "tiny",
+    "data": "fashion-mnist",
     "part": "validation",
     "accuracy": {"mean": 0.93, "low": 0.92, "high": 0.94},
     "parameters": 1000,
@@ -65,6 +66,18 @@ def test_recipes_are_drawn_beside_what_others_published(tmp_path: Path) -> None:
     again, _ = frontier(speedruns=[file], out=tmp_path / "again")
     assert (tmp_path / "again" / "frontier.svg").read_text("utf-8") == text
     assert again == found
+
+
+def test_other_images_stand_beside_nothing_published(tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps({**SPEEDRUN, "data": "folder"}))
+    found, paths = frontier(speedruns=[file], out=tmp_path / "out")
+    assert [row["name"] for row in found] == ["tiny"]
+    assert "folder: accuracy against" in paths[0].read_text("utf-8")
+    both = [file, tmp_path / "other.json"]
+    both[1].write_text(json.dumps(SPEEDRUN))
+    with pytest.raises(StoreError, match=r"several data sets \(fashion-mnist, folder\)"):
+        frontier(speedruns=both, out=tmp_path / "out")
 
 
 def test_what_is_no_result_is_named(tmp_path: Path) -> None:

@@ -131,10 +131,14 @@ def test_one_that_diverges_leaves_the_others_as_they_are() -> None:
     alone, together = both([{"seed": 0}, wild, {"seed": 2}], torch.float32)
     for index in (0, 2):
         assert together[index].state.epoch == alone[index].state.epoch == 3
+        # As above; twelve updates, not four.
         torch.testing.assert_close(
-            together[index].state.weights, alone[index].state.weights, rtol=1e-3, atol=1e-4
+            together[index].state.weights, alone[index].state.weights, rtol=3e-4, atol=3e-5
         )
     assert together[1].state.status == alone[1].state.status == "diverged"
+    # A run alone is stopped in the middle of the epoch, one of many at its end.
+    for member in (alone[1], together[1]):
+        assert member.state.reason.startswith("training loss no longer finite at epoch 1,")
     assert not together[1].state.history
 
 

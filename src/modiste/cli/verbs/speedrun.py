@@ -99,6 +99,8 @@ def _status() -> Iterator[Callable[[int, int, str], None]]:
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The answer for a person."""
+    from statistics import fmean
+
     from modiste.report.numbers import plural
 
     accuracy, seconds = found["accuracy"], found["seconds"]
@@ -121,12 +123,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"{seconds['median']:.1f} s, median of {seconds['least']:.1f} to {seconds['most']:.1f}, "
         "from arrays in memory to the logits of 10,000 images"
     )
-    if found["keras_epoch_seconds"] is None:
+    if not found["keras_epoch_seconds"]:
         yield "Keras not measured beside it: it is not installed (the extra 'peers'), or left out."
     else:
         yield (
             f"{found['keras_epochs']:.3f} of one epoch of the reference CNN in Keras "
-            f"({found['keras_epoch_seconds']:.0f} s, from a part of it)"
+            f"({fmean(found['keras_epoch_seconds']):.0f} s, from parts of it)"
         )
     if found["part"] == "test":
         yield f"Looks at this test set so far: {found['looks']}."

@@ -58,6 +58,8 @@ def of_speedrun(found: Mapping[str, Any]) -> Point:
         StoreError: If a key is missing.
     """
     try:
+        if not isinstance(found["data"], str):
+            raise TypeError(found["data"])
         accuracy = found["accuracy"]
         return Point(
             found["recipe"],
