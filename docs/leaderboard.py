@@ -59,7 +59,7 @@ def row(look: Mapping[str, Any]) -> str:
         f"{look['goal']:.4f}, {reached}",
         f"{accuracy['mean']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f})",
         str(len(look["runs"])),
-        f"{look['seconds']['median']:.1f}",
+        f"{look['seconds']['median']:.1f}" + ("*" if "amended" in look else ""),
         keras,
         f"{look['parameters']:,}, {look['epochs']}",
         f"{here['cpu']}, {look['threads']} threads",
