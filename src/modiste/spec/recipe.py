@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -30,6 +31,14 @@ class Recipe(Spec):
     goal: float = Field(gt=0, lt=1)
     run: RunSpec
     final_num_val: int = Field(10, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_keys_in_full(cls, values: Any) -> Any:
+        """Parts that a run chooses by name know their own path only."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("run"), Mapping):
+            return values
+        return {**values, "run": RunSpec.parse(values["run"], "run")}
 
     @model_validator(mode="after")
     def _ends_where_it_says(self) -> Self:

@@ -64,6 +64,10 @@ def test_a_final_lap_trains_on_all_but_the_fewest() -> None:
             "run.train.max_seconds: a recipe says how many epochs",
         ),
         (
+            {"run": {**small.RUN, "model": {"family": "mlp", "params": {"hiden": [3]}}}},
+            "run.model.params.hiden: no such key. Did you mean 'hidden'",
+        ),
+        (
             {"run": {**small.RUN, "train": {"epochs": 5, "until": 3}}},
             "run.train.until: a recipe says how many epochs",
         ),
