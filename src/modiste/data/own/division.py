@@ -35,7 +35,8 @@ class Division:
 
     Attributes:
         train, val, test: In the order in which they are used. `val` is empty where the set came
-            without a validation part, and one is drawn from `train` as a spec says.
+            without a validation part, and one is drawn from `train` as a spec says. Pictures of
+            a test part that was split off are in neither, in whichever folder they lie.
         copies: Training images that show the same as one of their class, which is kept.
         origin: Of the test part.
         record: What was written down of it, where it was split off.
@@ -90,13 +91,17 @@ def divide(stock: Stock, spec: DataSpec, *, is_growing: bool = False) -> Divisio
         _check_apart(stock, parts)
     _check_varied(stock, train)
     origin, record, sealed = _test_part(stock, spec, train, is_growing=is_growing)
-    test = [one for one in train if _picture(one) in sealed] or parts["test"]
-    train = [one for one in train if _picture(one) not in sealed]
+    # What is sealed follows from the picture and not from where it lies: train/ or val/.
+    split, _ = _without_copies([one for one in (*train, *parts["val"]) if _picture(one) in sealed])
+    test = split or parts["test"]
+    train, val = (
+        [one for one in some if _picture(one) not in sealed] for some in (train, parts["val"])
+    )
     here = {_picture(one) for one in test}
     found = Division(
         stock=stock,
         train=tuple(train),
-        val=tuple(parts["val"]),
+        val=tuple(val),
         test=tuple(test),
         copies=tuple(copies),
         origin=origin,

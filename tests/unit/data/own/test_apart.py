@@ -162,6 +162,44 @@ def test_a_test_part_with_a_gap_is_not_opened(pets):
     assert book.looks == 0
 
 
+def test_sealed_pictures_that_are_moved_into_val_neither_train_nor_choose(pets):
+    write_record(pets)
+    before = test_part(pets)
+    for name in CLASSES:  # every third picture, sealed or not, becomes one to validate on
+        for part in ("train", "val"):
+            (pets / part / name).mkdir(parents=True)
+        for path in sorted((pets / name).iterdir()):
+            part = "train" if int(path.stem) % 3 else "val"
+            path.rename(pets / part / name / path.name)
+        (pets / name).rmdir()
+    sealed_in_val = [path for path in pets.glob("val/*/*.png") if pixels_of(path) in before]
+    assert sealed_in_val
+    assert any(pixels_of(path) in before for path in pets.glob("train/*/*.png"))
+    images = open_source(SPEC, pets).load_train()
+    assert images.num_given_val == 3 * NUM // 3 - len(sealed_in_val)
+    assert train_part(pets).isdisjoint(before)
+    assert len(images) == 3 * NUM - len(before)
+    assert test_part(pets) == before
+
+
+def test_a_picture_of_two_parts_that_is_sealed_chooses_nothing(tmp_path):
+    for part, start in (("train", 0), ("val", 200)):
+        write_classes(tmp_path / part, NUM, start=start)
+    for path in tmp_path.glob("train/*/*.png"):  # half of what could be sealed validates as well
+        if int(path.stem) % 2:
+            shutil.copy(path, tmp_path / "val" / path.parent.name / f"again{path.name}")
+    spec = SPEC.model_copy(update={"keep_duplicates": True})
+    source = open_source(spec, tmp_path)
+    test = SealedTest(source, Book()).open("to see whether anything of it chose")
+    sealed = {pixels.tobytes() for pixels in test.images_NCHW}
+    again = [path for path in tmp_path.glob("val/*/again*.png") if pixels_of(path) in sealed]
+    assert again
+    assert test.counts() == [6, 6, 6]  # each once
+    images = source.load_train()
+    assert images.num_given_val == 3 * (NUM + NUM // 2) - len(again)
+    assert sealed.isdisjoint(pixels.tobytes() for pixels in images.images_NCHW)
+
+
 def test_nobody_trains_on_a_sealed_part_by_leaving_its_key_out(pets):
     write_record(pets)
     spec = SPEC.model_copy(update={"test_share": None})
