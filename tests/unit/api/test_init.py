@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from modiste.api.data import scan
 from modiste.api.init import init_study
 from modiste.api.init_text import flow
+from modiste.cli.main import app
 from modiste.data.own import apart
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.search.kinds import Pace
@@ -79,6 +83,21 @@ def test_images_that_come_later_get_their_share_and_move_no_other(tmp_path):
     assert before.others < after.others
     assert after.sealed_at == before.sealed_at
     assert begun.facts["parts"]["test"] == [6, 4, 4]
+
+
+@pytest.mark.parametrize("name", ["pets", "my pets"])
+def test_what_is_said_to_be_run_after_images_came_can_be_run_as_it_is_said(name, tmp_path):
+    root = write_classes(tmp_path / name, 20)
+    init_study(name)
+    (root / "ant" / "new.png").write_bytes(png_bytes(picture(300)))
+    trouble = scan(name)["trouble"]
+    (command,) = re.findall(r"Run `([^`]+)`", trouble)
+    program, *words = shlex.split(command)
+    assert (program, words[0]) == ("modiste", "init")
+    answer = CliRunner().invoke(app, words)
+    assert answer.exit_code == 0, answer.output
+    assert read_study(Path(words[words.index("--out") + 1]))
+    assert scan(name)["trouble"] is None
 
 
 @pytest.mark.parametrize("kind", ["table", "npz", "idx"])

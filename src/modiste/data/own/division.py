@@ -5,6 +5,7 @@ Whatever speaks against training is said here, before any of it begins.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -251,10 +252,15 @@ def _test_part(
         first = next(one for one in train if _picture(one) in new)
         raise DataError(
             f"{shown(listing.path)}: {len(new):,} image(s) came after the test part was split off "
-            f"(first: {shown(first.item.name)}). Run `modiste init {shown(listing.path)}` again: "
-            "it gives each class its share of them, and moves none of the old."
+            f"(first: {shown(first.item.name)}). Run `modiste init {_typed(listing.path)} --out "
+            "NEW.yaml`: it gives each class its share of them, and moves none of the old."
         )
     return "split off", record, record.sealed
+
+
+def _typed(path: Path) -> str:
+    """A path as a shell takes it for one word."""
+    return shlex.quote(shown(path))
 
 
 def need_no_record(path: Path, *, has_test: bool) -> None:

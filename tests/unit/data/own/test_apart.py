@@ -109,7 +109,9 @@ def test_what_is_written_down_stays_the_test_part_when_images_come_and_go(pets):
     assert apart.load(pets).share == 0.2
     for number in range(20):
         (pets / "ant" / f"new{number}.png").write_bytes(png_bytes(picture(500 + number)))
-    with pytest.raises(DataError, match=r"20 image\(s\) came after .* Run `modiste init .* again"):
+    with pytest.raises(
+        DataError, match=r"20 image\(s\) came after .* Run `modiste init .* --out NEW"
+    ):
         open_source(SPEC, pets).load_train()
     trained_on = apart.load(pets).others
     write_record(pets, is_growing=True)
