@@ -179,6 +179,17 @@ def _link_class(root: Path) -> None:
     (root / "dog").symlink_to(root.parent / "elsewhere" / "ant")
 
 
+def class_link(target: str) -> Maker:
+    """A maker: a link beside the class folders."""
+    return lambda root: (root / "dog").symlink_to(target)
+
+
+FOLDERS |= {
+    "a link to nothing beside the class folders": class_link("gone"),
+    "a link to itself beside the class folders": class_link("dog"),
+}
+
+
 @bad(FILES, "a named pipe")
 def _pipe(root: Path) -> None:
     os.mkfifo(root / "bee" / "pipe.png")
@@ -387,6 +398,7 @@ TABLES |= {
     "an absolute path": table_with(("/etc/passwd", "bee")),
     "a table without the names of its columns": table_with(("images/ant/0.png", "ant"), at=0),
     "a table that names a file that is not there": table_with(("images/bee/gone.png", "bee")),
+    "a table that names a file by 256 letters": table_with(("x" * 252 + ".png", "bee")),
     "a table that names a file twice": table_with(("images/bee/1.png", "cat")),
     "a line without a class": table_with(("images/bee/9.png", "")),
     "a line with a column too many": table_with(("images/bee/9.png", "bee", "x")),

@@ -8,6 +8,7 @@ from modiste.data.own.arrays import seems
 from modiste.data.own.names import shown
 from modiste.data.own.table import columns_of, first_line
 from modiste.data.own.walk import IMAGE_ENDINGS, PART_NAMES
+from modiste.data.places import reachable
 from modiste.data.source import SOURCES
 from modiste.data.sources.idx_folder import holds_idx
 from modiste.errors import DataError, SpecError
@@ -27,12 +28,13 @@ def recognise(path: Path) -> tuple[str, Path]:
     Returns:
         Such as ``("folder", path)``; of a folder that holds a table of its images, the table.
     """
-    path = path.expanduser()
+    path = reachable(path)
     if path.is_dir():
         try:
             return _of_folder(path)
         except OSError as error:
-            raise DataError(f"{shown(path)}: cannot be read ({error.strerror}).") from None
+            where = shown(error.filename or path)
+            raise DataError(f"{where}: cannot be read ({error.strerror}).") from None
     if not path.exists():
         raise DataError(f"{shown(path)}: no such file or folder.")
     words = seems(path)
@@ -62,7 +64,7 @@ def source_at(name: str, path: Path | None = None) -> tuple[str, Path | None]:
     """
     if name in SOURCES.names():
         return name, path
-    if path is None and (Path(name).expanduser().exists() or "/" in name):
+    if path is None and ("/" in name or reachable(Path(name)).exists()):
         return recognise(Path(name))
     try:
         SOURCES.get(name)

@@ -167,7 +167,10 @@ def _check_once(path: Path, lines: Sequence[_Line]) -> None:
 def _trouble(root: Path, file: Path) -> str:
     if trouble := names.trouble_with_file(str(file.relative_to(root))):
         return trouble
-    if not file.exists() and not file.is_symlink():
-        return "no such file"
-    # Any folder on the way may be a link, too.
-    return trouble_with_link(root, file) or trouble_with_kind(file.stat())
+    try:
+        if not file.exists() and not file.is_symlink():
+            return "no such file"
+        # Any folder on the way may be a link, too.
+        return trouble_with_link(root, file) or trouble_with_kind(file.stat())
+    except OSError as error:  # a name that no disk takes, a folder that may not be entered
+        return f"cannot be read ({error.strerror})"

@@ -145,8 +145,7 @@ def _files(path: Path, root: Path, part: Place, folder: Path) -> tuple[list[_Fil
             inner.append(entry.name)
             continue
         else:
-            found = entry.stat(follow_symlinks=False)
-            trouble = names.trouble_with_file(entry.name) or trouble_with_kind(found)
+            trouble = names.trouble_with_file(entry.name) or _trouble_with_entry(entry)
         files.append(_File(part, folder.name, file, trouble))
     if inner:
         hint = "" if files else f" If these are the classes, name {shown(path / folder.name)}."
@@ -180,7 +179,7 @@ def _folders(root: Path, folder: Path) -> tuple[list[Path], int]:
     for entry in _entries(root, folder)[0]:
         if entry.is_dir(follow_symlinks=False):
             found.append(Path(entry.path))
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and not _leads_to_file(entry):
             if trouble := trouble_with_link(root, Path(entry.path)):
                 raise DataError(
                     f"{shown(Path(entry.path).relative_to(root))}: {trouble}. Copy the folder "
@@ -188,6 +187,14 @@ def _folders(root: Path, folder: Path) -> tuple[list[Path], int]:
                 )
             num_links += 1
     return sorted(found, key=lambda each: each.name), num_links
+
+
+def _leads_to_file(link: os.DirEntry[str]) -> bool:
+    """Whether a link leads to what is no folder; one that leads nowhere may be a class's."""
+    try:
+        return not stat.S_ISDIR(link.stat().st_mode)
+    except OSError:  # to itself, to nothing, or through a folder that may not be entered
+        return False
 
 
 def _entries(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], int]:
@@ -229,6 +236,13 @@ def trouble_with_link(root: Path, link: Path) -> str:
     except (OSError, RuntimeError):
         return "a link that points to nothing"
     return "" if target.is_relative_to(root) else "a link that leads out of the folder"
+
+
+def _trouble_with_entry(entry: os.DirEntry[str]) -> str:
+    try:
+        return trouble_with_kind(entry.stat(follow_symlinks=False))
+    except OSError as error:  # its folder may be listed and not entered
+        return f"cannot be read ({error.strerror})"
 
 
 def trouble_with_kind(found: os.stat_result) -> str:

@@ -372,3 +372,39 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     root = write_classes(tmp_path / "pets")
     (root / "bee" / "0.png").chmod(0)
     assert "bee/0.png: cannot be read (Permission denied)" in scan(str(root))["trouble"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may enter everything")
+@pytest.mark.parametrize(("mode", "named"), [(0o000, "bee"), (0o400, "bee/0.png")])
+def test_a_folder_that_may_not_be_entered_is_named(mode, named, tmp_path):
+    table = write_table(tmp_path / "set")
+    folder = tmp_path / "set" / "images" / "bee"
+    folder.chmod(mode)
+    try:
+        assert "images/bee/0.png: cannot be read (Permission denied)" in scan(str(table))["trouble"]
+        assert f"{named}: cannot be read (Permission denied)" in trouble_of(folder.parent)
+        assert "bee/more: cannot be read (Permission denied)" in trouble_of(folder / "more")
+    finally:
+        folder.chmod(0o700)
+
+
+def trouble_of(path: Path) -> str:
+    """What is answered to it, before or after its images are listed."""
+    try:
+        return str(scan(str(path))["trouble"])
+    except DataError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("x" * 256, "File name too long"), ("~nobody-of-that-name/x", "no home")]
+)
+def test_a_path_that_nobody_can_look_at_is_named(name, words, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=words):
+        scan(name)
+    for kind in ("folder", "csv", "npz", "idx", "fashion-mnist"):
+        with pytest.raises(DataError, match=words):
+            open_source(DataSpec(name=kind), Path(name)).load_train()
+    monkeypatch.setenv("MODISTE_DATA", name)
+    with pytest.raises(DataError, match=words):
+        open_source(DataSpec(name="folder"), None).load_train()
