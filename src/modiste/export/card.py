@@ -191,17 +191,22 @@ def _figures(facts: Facts) -> str:
 
 def _calibration(facts: Facts) -> str:
     figures = facts.certificate["figures"]
+    said = (
+        f"Logits are divided by {figures['temperature']:g}, fitted on the validation images; no "
+        "answer changes by it. What it is worth was measured on images that had no part in fitting "
+        "it, each half by the other's."
+    )
+    if figures["temperature"] == 1:
+        said = (
+            "Logits are not divided by a temperature: the validation images are too few to fit "
+            "one, or were all answered rightly, or tell none but 1."
+        )
     words = {"calibration_error": "calibration error (ECE)", "loss": "loss, nats", "brier": "Brier"}
     rows = []
     for name, text in words.items():
         before, after = figures["before_temperature"][name], figures["after_temperature"][name]
         rows.append((text, " (".join(_value(before)) + ")", " (".join(_value(after)) + ")"))
-    return (
-        f"## Calibration\n\nLogits are divided by {figures['temperature']:g}, fitted on the "
-        "validation images; no answer changes by it. What it is worth was measured on images that "
-        "had no part in fitting it, each half by the other's.\n\n"
-        f"{_table(('', 'before (95 % interval)', 'after'), rows)}"
-    )
+    return f"## Calibration\n\n{said}\n\n{_table(('', 'before (95 % interval)', 'after'), rows)}"
 
 
 def _test(facts: Facts) -> str:

@@ -91,7 +91,9 @@ def figures(logits_NK: Shares, temperature: float, labels_N: Labels) -> dict[str
     of them by the temperature of the other half.
     """
     before = summarise(logits_NK, labels_N)
-    after = summarise(np.log(np.maximum(tempered(logits_NK, labels_N), 1e-300)), labels_N)
+    after = before  # of a temperature of 1, which divides nothing
+    if temperature != 1:
+        after = summarise(np.log(np.maximum(tempered(logits_NK, labels_N), 1e-300)), labels_N)
     answers_N = logits_NK.argmax(axis=1)
     return {
         "part": "validation",

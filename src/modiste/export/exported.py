@@ -26,7 +26,7 @@ from modiste.artifact.unlike import Typical, typical, warned
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet, ImagesNCHW
 from modiste.errors import SpecError, StoreError
-from modiste.evaluate.calibration import temperature
+from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.export.card import Facts, card
 from modiste.export.certificate import accuracy_change, compare, figures, latency, made_by
@@ -223,7 +223,7 @@ def _asked(trained: Trained, data: TrainingData) -> _Asked:
     config = {
         **trained.config,
         # Fitted again: a run folder has none, nor has a model folder from before there was one.
-        "temperature": round(temperature(logits_NK, data.val.labels_N), 4),
+        "temperature": settled_temperature(logits_NK, data.val.labels_N),
         "typical": typical(data.train.images_NCHW).to_dict(),
     }
     return _Asked(predictor, config, logits_NK)

@@ -254,7 +254,7 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | trained on | {metrics["num_train"]:,} images, seed {spec.seed} |
 | weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
 | validation accuracy | {val["accuracy"]:.4f} +- {error:.4f} (standard error), {images} |
-| temperature | {model_temperature(run, epoch):g}, fitted on them; it changes no answer |
+| temperature | {_tempered(model_temperature(run, epoch))} |
 | test accuracy | {_measured(looked.measured)} |
 | test looks | {looked.tally.words} |
 | ledger of looks | {_ledger(looked.tally)} |
@@ -266,6 +266,12 @@ look unlike the training data (photographs, light backgrounds) were never measur
 
     modiste predict . IMAGE.png
 """
+
+
+def _tempered(temperature: float) -> str:
+    if temperature == 1:
+        return "1, as validation images told no other"
+    return f"{temperature:g}, fitted on them; it changes no answer"
 
 
 def _measured(measured: Mapping[str, Any] | None) -> str:

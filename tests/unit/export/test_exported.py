@@ -28,6 +28,7 @@ from modiste.evaluate.metrics import probabilities
 from modiste.export import certificate, exported
 from modiste.export.card import escape
 from modiste.export.certificate import compare
+from modiste.export.model import card as model_card
 from modiste.export.model import load_model, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked, Tally
@@ -182,6 +183,24 @@ def test_a_model_from_before_temperatures_gets_one(shipped: Shipped, tmp_path: P
     export_model(tmp_path / "model", tmp_path / "out", data_folder=shipped.data)
     found = json.loads((tmp_path / "out" / "config.json").read_bytes())
     assert found["temperature"] == read(shipped, "config.json")["temperature"] != 1.0
+
+
+def test_validation_images_that_were_all_answered_rightly_give_no_temperature(
+    tmp_path: Path,
+) -> None:
+    shipped = ship(tmp_path, {**MLP, "train.epochs": 30})
+    val = Run(shipped.run).metrics["last"]["val"]
+    assert val["correct"] == val["total"]
+    assert read(shipped, "config.json")["temperature"] == 1.0
+    figures = shipped.found["certificate"]["figures"]
+    assert figures["after_temperature"] == figures["before_temperature"]
+    assert "Logits are not divided by a temperature" in card_of(shipped)
+    # A model that is saved says the same.
+    save_model(Run(shipped.run), "last", tmp_path / "model", "a card", NOBODY_LOOKED)
+    assert json.loads((tmp_path / "model" / "config.json").read_bytes())["temperature"] == 1.0
+    assert "| temperature | 1, as validation" in model_card(
+        Run(shipped.run), "last", "a title", NOBODY_LOOKED
+    )
 
 
 def test_an_exported_folder_is_a_model_folder_too(shipped: Shipped) -> None:
