@@ -91,8 +91,8 @@ def save_model(
     Its temperature is fitted on the run's validation images, so that the probabilities it gives
     come as near to what comes true as one number can bring them; no answer changes by it.
 
-    A folder that says all of this already is left as it is. One whose run has no weights any more
-    (as in collected results) keeps its own.
+    A folder that is whole and says all of this already is left as it is. One whose run has no
+    weights any more (as in collected results) keeps its own.
 
     Args:
         run: Whose weights.
@@ -111,7 +111,7 @@ def save_model(
     new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
     if old.exists() and not folder.exists():  # a call was stopped between the two renames below
         old.rename(folder)
-    if all(_holds(folder / name, content) for name, content in told.items()):
+    if _is_whole(folder) and all(_holds(folder / name, told[name]) for name in told):
         return
     weights = (
         safetensors.numpy.save(dict(run.weights(epoch)))
@@ -150,6 +150,14 @@ def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
         "preprocess": layers["preprocess"],
         "decode": rule_of(run.spec.data, (channels, height, width)).to_dict(),
     }
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        files.check_folder(folder)
+    except StoreError:  # damaged, or not there: what follows writes it
+        return False
+    return True
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,40 @@ def test_validation_images_that_were_all_answered_rightly_give_no_temperature(
     assert "| temperature | 1, as validation" in model_card(
         Run(shipped.run), "last", "a title", NOBODY_LOOKED
     )
+
+
+def spoil_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        spoil_weights,
+        lambda folder: (folder / "model.safetensors").unlink(),
+        lambda folder: (folder / "manifest.json").write_text("{}"),
+        lambda folder: (folder / "manifest.json").unlink(),
+    ],
+    ids=["weights", "no weights", "manifest", "no manifest"],
+)
+def test_a_damaged_model_is_written_again_and_a_whole_one_is_not(
+    damage: Callable[[Path], object], shipped: Shipped, tmp_path: Path
+) -> None:
+    def save() -> None:
+        save_model(Run(shipped.run), "last", folder, "a card", NOBODY_LOOKED)
+
+    folder = tmp_path / "model"
+    save()
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = folder.stat().st_ino
+    save()
+    assert folder.stat().st_ino == before
+    damage(folder)
+    with pytest.raises(StoreError):
+        load_model(folder)
+    save()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
 
 def test_an_exported_folder_is_a_model_folder_too(shipped: Shipped) -> None:
