@@ -7,8 +7,8 @@ import pytest
 from scipy.special import softmax
 
 from modiste.errors import DataError
-from modiste.evaluate.ensemble import evaluate_together, interval, together
-from modiste.evaluate.intervals import Difference
+from modiste.evaluate.ensemble import evaluate_together, together
+from modiste.evaluate.intervals import Difference, difference_interval
 from modiste.evaluate.metrics import losses, probabilities
 from modiste.evaluate.summary import summarise
 
@@ -67,8 +67,8 @@ def test_what_it_adds_is_the_difference_of_the_figures_image_by_image() -> None:
 
 def test_members_that_err_apart_gain_and_equal_ones_do_not() -> None:
     apart = evaluate_together(members(5), LABELS_N, best=0).over_mean
-    assert interval(apart.accuracy).low > 0
-    assert interval(apart.loss).high < 0
+    assert difference_interval(apart.accuracy).low > 0
+    assert difference_interval(apart.loss).high < 0
     (one,) = members(1)
     alike = evaluate_together([one, one], LABELS_N, best=0)
     assert alike.over_best.accuracy == Difference(0.0, 0.0)
@@ -84,7 +84,7 @@ def test_the_interval_of_a_gain_covers_the_truth_as_often_as_it_claims() -> None
     for each in counts:
         by_image = np.repeat(moves, each)
         difference = Difference(float(by_image.mean()), float(by_image.std() / np.sqrt(2_000)))
-        low, high = interval(difference)
+        low, high = difference_interval(difference)
         hits += low <= 0.02 <= high
     # 2000 draws: the standard error of a 95 % coverage is 0.5 points; we allow 3 of them.
     assert hits / 2_000 == pytest.approx(0.95, abs=0.015)
