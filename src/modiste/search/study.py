@@ -33,13 +33,14 @@ from modiste.search.changes import counted, differences, moved
 from modiste.search.climbing import Trial, climb
 from modiste.search.closing import closed_stages
 from modiste.search.leaderboard import leaderboard
+from modiste.search.made import Made, Printed
 from modiste.search.row import Row, rank_key
 from modiste.search.table import Table
 from modiste.search.work_folder import Lock
 from modiste.spec.match import holds
-from modiste.spec.run import versions_here
+from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.settings import Settings, layered
-from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited, points
+from modiste.spec.study import Found, Override, StageSpec, StudySpec, inherited
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,12 +152,10 @@ class Study:
         self.published: dict[str, Any] = value.get("published") or {}
         self.committed: dict[str, dict[str, Any]] = value.get("committed") or {}
         self._runs: dict[str, Run] = {}
-        # Asked again after every run of a search, and the same each time: see `_points`, `row`.
-        self._made: dict[tuple[str, ...], Point] = {}
-        self._cuts: dict[tuple[tuple[str, ...], int], Point] = {}
-        self._prints: dict[int, tuple[Point, tuple[str, ...]]] = {}
         self._kept = Kept(folder)
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
+        given = self.spec, self.profile, self.seed, self.overrides
+        self._made = Made(*given, self._fingerprint)
 
     @classmethod
     def create(  # noqa: PLR0913 (by keyword: what a study folder holds)
@@ -274,6 +273,9 @@ class Study:
 
     def _repr_html_(self) -> str:
         return shown.html(self)
+
+    def _fingerprint(self, spec: RunSpec) -> str:
+        return spec.fingerprint(self.data_digest, self.versions)
 
     def run_folder(self, fingerprint: str) -> Path:
         """Where the run of that fingerprint lies, or will."""
@@ -394,11 +396,11 @@ class Study:
         stage = replace(stage, inherited=inherited(spec, found))
         if spec.search is not None:
             return self._searched(spec, found, stage)
-        rows = tuple(
-            self.row(point)
-            for point in points(self.spec, spec, self.profile, self.seed, found, self.overrides)
-        )
-        return replace(stage, rows=rows)
+        return replace(stage, rows=self.rows(spec, found))
+
+    def rows(self, spec: StageSpec, found: Mapping[str, Found]) -> tuple[Row, ...]:
+        """The rows of a stage that does not search, given what those that it needs have found."""
+        return tuple(map(self.row, self._made.given(spec, found)))
 
     def _searched(self, spec: StageSpec, found: Mapping[str, Found], stage: Stage) -> Stage:
         """A stage that searches, with the points it has chosen so far."""
@@ -432,46 +434,26 @@ class Study:
         """
         search = spec.searched(self.profile)
         assert search is not None
+
+        def cut(row: Row, until: int) -> Row:
+            return self.row(self._made.cut(spec, found, row, until))
+
         trials: list[Trial] = []
         for index, group in enumerate(search.groups()):
             full = [{**group, **point} for point in chosen[index]]
             trials += climb(
                 index,
-                [self.row(point) for point in self._points(spec, found, full)],
+                list(map(self.row, self._made.chosen(spec, found, full))),
                 search.brackets(group),
-                self._cut,
+                cut,
                 self.spec.rank_epoch,
                 foresees=foresees,
             )
         return trials
 
-    def _points(
-        self, spec: StageSpec, found: Mapping[str, Found], chosen: Sequence[Settings]
-    ) -> list[Point]:
-        """The points of a search, each made when it is first asked for."""
-        names = [(spec.name, repr(found), repr(settings)) for settings in chosen]
-        new = {name: chosen[n] for n, name in enumerate(names) if name not in self._made}
-        if new:
-            given = self.spec, spec, self.profile, self.seed, found, self.overrides
-            self._made.update(zip(new, points(*given, list(new.values())), strict=True))
-        return [self._made[name] for name in names]
-
-    def _cut(self, row: Row, until: int) -> Row:
-        """The same point, stopped after so many epochs, with the runs that it has so far."""
-        name = row.fingerprints, until
-        if name not in self._cuts:
-            specs = tuple(spec.cut(until) for spec in row.specs)
-            self._cuts[name] = Point(row.label, row.settings, specs, row.is_chosen)
-        return self.row(self._cuts[name])
-
-    def row(self, point: Point) -> Row:
+    def row(self, printed: Printed) -> Row:
         """A point with the runs that it has so far."""
-        if id(point) not in self._prints:  # the point is kept, so nothing else gets its id
-            prints = tuple(
-                spec.fingerprint(self.data_digest, self.versions) for spec in point.specs
-            )
-            self._prints[id(point)] = point, prints
-        fingerprints = self._prints[id(point)][1]
+        point, fingerprints = printed
         found = [self.find_run(fingerprint) for fingerprint in fingerprints]
         runs = tuple(run for run in found if run is not None)
         until = point.specs[0].train.until

@@ -18,7 +18,7 @@ from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
 from modiste.spec.settings import layered
 from modiste.spec.space import identity
-from modiste.spec.study import Found, inherited, points
+from modiste.spec.study import Found, inherited
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,7 @@ def with_guesses(study: Study) -> list[Stage]:
 
 
 def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
-    new = points(study.spec, stage.spec, study.profile, study.seed, found, study.overrides)
-    rows = tuple(study.row(point) for point in new)
+    rows = study.rows(stage.spec, found)
     return replace(stage, rows=rows, inherited=inherited(stage.spec, found))
 
 
