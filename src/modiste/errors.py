@@ -91,3 +91,16 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{hint} Known: {', '.join(names) or 'none'}."
+
+
+def first_sentence(error: BaseException) -> str:
+    r"""What somebody else's error says first, without a full stop; its name if it says nothing.
+
+    Example:
+        >>> first_sentence(OSError("The disk is gone. Mount it.\n(background: ...)"))
+        'The disk is gone'
+        >>> first_sentence(KeyError())
+        'KeyError'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].partition(". ")[0].rstrip(".")

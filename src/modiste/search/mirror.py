@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from modiste.errors import ModisteError, StoreError
+from modiste.errors import ModisteError, StoreError, first_sentence
 from modiste.search.goals import figure
 from modiste.search.optuna_points import distribution
 from modiste.search.row import Row
@@ -83,9 +83,9 @@ def open_storage(url: str) -> BaseStorage:
         ) from None
     except (SQLAlchemyError, ValueError, RuntimeError) as error:
         raise StoreError(
-            f"{_shown(url)}: cannot be used as an Optuna database ({_line(error)}). Expected "
-            "sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME; a file that is "
-            "damaged can be deleted, and is made again."
+            f"{_shown(url)}: cannot be used as an Optuna database ({first_sentence(error)}). "
+            "Expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME; a file that "
+            "is damaged can be deleted, and is made again."
         ) from None
 
 
@@ -348,14 +348,10 @@ class Keeper:
             # Deleted, perhaps: made again, to be filled by the next look.
             with suppress(StoreError):
                 self._storage = open_storage(self._url)
-            return f"{_shown(self._url)}: {_line(error.__cause__ or error)}."
+            return f"{_shown(self._url)}: {first_sentence(error.__cause__ or error)}."
         finally:
             took = time.monotonic() - began
             self.pause_seconds = max(PAUSE_SECONDS, PAUSE_FACTOR * took)
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _shown(url: str) -> str:

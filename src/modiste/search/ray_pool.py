@@ -23,7 +23,7 @@ import numpy as np
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import InstallError, StoreError
+from modiste.errors import InstallError, StoreError, first_sentence
 from modiste.search.pool import Death, Event, Load, Trouble, Works, answer
 from modiste.spec.run import DataSpec, RunSpec, versions_here
 from modiste.train.pace import Sample
@@ -143,7 +143,7 @@ class RayPool:
         except errors.TaskCancelledError:  # by `stop`, before it had begun
             return Outcome(fingerprint)
         except errors.RayError as error:
-            return Death(fingerprint, None, _first_sentence(error))
+            return Death(fingerprint, None, first_sentence(error))
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[None]:
@@ -152,7 +152,7 @@ class RayPool:
             yield
         except self._ray.exceptions.RayError as error:
             raise StoreError(
-                f"the Ray cluster was lost ({_first_sentence(error)}). Everything done "
+                f"the Ray cluster was lost ({first_sentence(error)}). Everything done "
                 "is saved: start it again, and then the same command."
             ) from None
 
@@ -170,13 +170,9 @@ def _connect(address: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise StoreError(
             f"--ray-address {address}: no Ray cluster can be used there "
-            f"({_first_sentence(error)}). Start one with `ray start --head`, or leave "
+            f"({first_sentence(error)}). Start one with `ray start --head`, or leave "
             "the address out to use this machine alone."
         ) from None
-
-
-def _first_sentence(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].partition(". ")[0]
 
 
 class _Board:
