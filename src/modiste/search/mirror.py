@@ -8,8 +8,10 @@ behind, or failed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
+import platform
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,19 +91,31 @@ def open_storage(url: str) -> BaseStorage:
         ) from None
 
 
-def mirror(study: Study, storage: BaseStorage) -> int:
+def owner_of(study_folder: Path) -> str:
+    """A word for the folder of a study on this machine, which no other folder has."""
+    place = f"{platform.node()}:{study_folder.resolve()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
+
+
+def mirror(study: Study, storage: BaseStorage, owner: str = "") -> int:
     """Write what the database lacks; a study in it that says something else is made again.
+
+    Args:
+        study: Whose folder is read.
+        storage: The database.
+        owner: From `owner_of`, for a database that other folders are mirrored into as well.
 
     Returns:
         How many trials were written or changed.
     """
-    return sum(_write(storage, part) for part in parts(study))
+    return sum(_write(storage, part) for part in parts(study, owner))
 
 
-def parts(study: Study) -> Iterator[Part]:
-    """A study folder as it would stand in a database."""
+def parts(study: Study, owner: str = "") -> Iterator[Part]:
+    """A study folder as it would stand in a database; see `mirror`."""
+    whole = "-".join([study.name, study.profile, *filter(None, [owner])])
     for stage in study.stages():
-        name = f"{study.name}-{study.profile}/{stage.spec.name}"
+        name = f"{whole}/{stage.spec.name}"
         search = stage.spec.searched(study.profile)
         if search is None:
             rows = [((row,), _state((row,), goes_on=False)) for row in stage.chosen]
@@ -340,7 +354,9 @@ class Keeper:
 
         began = time.monotonic()
         try:
-            mirror(self._study, self._storage)
+        # Its own file goes wherever the folder goes, and nothing else is in it.
+        self._owner = "" if url == url_of(study_folder) else owner_of(study_folder)
+            mirror(self._study, self._storage, self._owner)
             return ""
         except ModisteError as error:  # a run that is being set aside
             return str(error)

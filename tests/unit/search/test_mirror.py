@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from modiste.errors import StoreError
-from modiste.search.mirror import Keeper, mirror, open_storage, url_of
+from modiste.search.mirror import Keeper, mirror, open_storage, owner_of, url_of
 from modiste.search.study import Study
 from tests import small
 from tests.driving import Script, drive, make
@@ -115,6 +115,27 @@ def test_a_database_that_is_deleted_or_changed_is_made_again(
     other.add_trial(optuna.trial.create_trial(value=1.0))
     assert keeper.look() == ""
     assert told(trials(url)) == wanted
+
+
+def test_two_folders_with_one_study_each_keep_theirs_in_a_shared_database(
+    tmp_path: Path, script: Script
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    one, two = (make(tmp_path / name, SEARCH) for name in ("one", "two"))
+    assert drive(one)
+    for study in (one, two, one, two):
+        assert Keeper(study.folder, url).look() == ""
+    owners = [owner_of(study.folder) for study in (one, two)]
+    found = trials(url)
+    # The searches of the second have chosen nothing; its grid waits.
+    assert {name for name in found if owners[0] in name} == {
+        name.replace("tiny-full", f"tiny-full-{owners[0]}") for name in NAMES
+    }
+    for name in NAMES:
+        mine, theirs = (found[name.replace("full", f"full-{owner}")] for owner in owners)
+        assert all(t.state.is_finished() for t in mine)
+        assert not any(t.state.is_finished() for t in theirs)
+    assert mirror(one, open_storage(url), owners[0]) == 0
 
 
 @pytest.mark.parametrize(
