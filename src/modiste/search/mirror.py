@@ -257,7 +257,7 @@ def _differs(old: FrozenTrial, new: FrozenTrial) -> bool:
     """Whether a trial is none that could become the new one."""
     is_over = old.state.is_finished()
     return (
-        old.params != new.params
+        (old.params, old.distributions) != (new.params, new.distributions)  # a grid may grow
         or (is_over and (old.state, old.values) != (new.state, new.values))
         or not new.intermediate_values.items() >= old.intermediate_values.items()
     )

@@ -117,6 +117,29 @@ def test_a_database_that_is_deleted_or_changed_is_made_again(
     assert told(trials(url)) == wanted
 
 
+def test_a_grid_that_grows_makes_its_study_anew(tmp_path: Path, script: Script) -> None:
+    values = small.study(
+        data={"name": "idx", "num_val": 30},
+        train={"epochs": 1, "batch_size": 30, "optimizer": {"name": "sgd"}},
+        stages=[{"name": "grid", "grid": {"train.optimizer.learning_rate": [0.01, 0.1]}}],
+    )
+    study = make(tmp_path / "study", values)
+    assert drive(study)
+    storage = open_storage(url_of(study.folder))
+    assert mirror(study, storage) == 2
+    values["stages"][0]["grid"]["train.optimizer.learning_rate"].append(0.2)
+    more = make(tmp_path / "study", values)
+    assert drive(more)
+    keeper = Keeper(more.folder, url_of(more.folder))
+    assert keeper.look() == ""
+    (found,) = trials(url_of(more.folder)).values()
+    assert [t.params["train.optimizer.learning_rate"] for t in found] == [0.01, 0.1, 0.2]
+    assert {t.distributions["train.optimizer.learning_rate"].choices for t in found} == {  # type: ignore[attr-defined]
+        (0.01, 0.1, 0.2)
+    }
+    assert mirror(more, storage) == 0
+
+
 def test_two_folders_with_one_study_each_keep_theirs_in_a_shared_database(
     tmp_path: Path, script: Script
 ) -> None:
