@@ -298,26 +298,36 @@ def mirrored(study_folder: Path, url: str, note: Callable[[str], None]) -> Itera
     child = context.Process(target=_keep, args=(theirs, study_folder, url), daemon=True)
     child.start()
     theirs.close()
+    is_open = False
     try:
-        if error := _heard(ours):
+        if error := _heard(ours, url):
             raise StoreError(error)
+        is_open = True
         yield
     finally:
-        with suppress(OSError):
-            ours.send("last")
-            if ours.poll(LAST_SECONDS) and (error := _heard(ours)):
-                note(f"{error} The study is whole; `modiste dashboard` makes its database again.")
+        if is_open and (error := _ended(ours, url)):
+            note(f"{error} The study is whole; the same command writes what the database lacks.")
         ours.close()
         child.join(timeout=2)
         child.kill()
+        child.join()
 
 
-def _heard(connection: Connection) -> str:
+def _ended(connection: Connection, url: str) -> str:
+    """Have the child write what is left; returns what went wrong, if anything did."""
+    with suppress(OSError):  # it has ended, and may have said why
+        connection.send("last")
+    if not connection.poll(LAST_SECONDS):
+        return f"{_shown(url)}: who writes it did not answer within {LAST_SECONDS:g} s."
+    return _heard(connection, url)
+
+
+def _heard(connection: Connection, url: str) -> str:
     """What the child says: nothing if all is well."""
     try:
         return str(connection.recv())
-    except EOFError:
-        return "the process that writes the database ended."
+    except (EOFError, OSError):
+        return f"{_shown(url)}: the process that writes it has ended."
 
 
 def _keep(connection: Connection, study_folder: Path, url: str) -> None:
@@ -344,6 +354,8 @@ class Keeper:
 
     def __init__(self, study_folder: Path, url: str) -> None:
         self._study, self._url = Study(study_folder), url
+        # Its own file goes wherever the folder goes, and nothing else is in it.
+        self._owner = "" if url == url_of(study_folder) else owner_of(study_folder)
         self._storage = open_storage(url)
         self.pause_seconds = 0.0
 
@@ -354,8 +366,6 @@ class Keeper:
 
         began = time.monotonic()
         try:
-        # Its own file goes wherever the folder goes, and nothing else is in it.
-        self._owner = "" if url == url_of(study_folder) else owner_of(study_folder)
             mirror(self._study, self._storage, self._owner)
             return ""
         except ModisteError as error:  # a run that is being set aside

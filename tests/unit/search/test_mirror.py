@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from modiste.errors import StoreError
-from modiste.search.mirror import Keeper, mirror, open_storage, owner_of, url_of
+from modiste.search.mirror import Keeper, mirror, mirrored, open_storage, owner_of, url_of
 from modiste.search.study import Study
 from tests import small
 from tests.driving import Script, drive, make
@@ -159,6 +162,46 @@ def test_two_folders_with_one_study_each_keep_theirs_in_a_shared_database(
         assert all(t.state.is_finished() for t in mine)
         assert not any(t.state.is_finished() for t in theirs)
     assert mirror(one, open_storage(url), owners[0]) == 0
+
+
+@pytest.mark.slow  # child processes
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (signal.SIGKILL, "lost.db: the process that writes it has ended."),
+        (signal.SIGSTOP, "lost.db: who writes it did not answer within 0.5 s."),
+    ],
+    ids=["killed", "stuck"],
+)
+def test_a_writer_that_is_lost_is_said_at_the_end_of_the_search(
+    what: signal.Signals, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modiste.search.mirror.LAST_SECONDS", 0.5)
+    study = make(tmp_path / "study", SEARCH)
+    notes: list[str] = []
+    with mirrored(study.folder, f"sqlite:///{tmp_path / 'lost.db'}", notes.append):
+        (child,) = multiprocessing.active_children()
+        assert child.pid is not None
+        os.kill(child.pid, what)
+        if what == signal.SIGKILL:
+            child.join()
+        assert notes == []
+    (note,) = notes
+    assert said in note
+    assert "The study is whole" in note
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow  # a child process
+def test_a_database_that_cannot_be_had_is_no_lost_one(tmp_path: Path) -> None:
+    study = make(tmp_path / "study", SEARCH)
+    notes: list[str] = []
+    with (
+        pytest.raises(StoreError, match="cannot be used"),
+        mirrored(study.folder, "mysqul://here", notes.append),
+    ):
+        raise AssertionError("never begun")
+    assert notes == []
 
 
 @pytest.mark.parametrize(
