@@ -17,6 +17,8 @@ from modiste.spec.settings import assign
 from tests.synthetic import NUM_CLASSES, draw
 
 NUM_IMAGES, NUM_VAL = 120, 30
+# What the set is called, which no source is.
+NAME = "small squares"
 
 RUN: dict[str, Any] = {
     "data": {"name": "idx", "num_val": NUM_VAL},
@@ -55,6 +57,7 @@ def images(num_images: int = NUM_IMAGES, seed: int = 0) -> ImageSet:
         tuple(str(label) for label in range(NUM_CLASSES)),
         np.arange(num_images),
         "train",
+        name=NAME,
     )
 
 

@@ -160,6 +160,10 @@ def test_whatever_is_asked_of_a_run_later_finds_its_images(
     answer = cli("evaluate", run, *reason, "--json")
     assert answer.status == 0, answer.err
     assert answer.json["num_images"] == 36
+    assert Run(run).data_name == "squares"
+    model = Path("out", "models", "final")
+    assert json.loads((model / "config.json").read_bytes())["data_name"] == "squares"
+    assert "| data | squares, digest" in (model / "README.md").read_text("utf-8")
     answer = cli("reproduce", run, "--out", "again")
     assert answer.status == 0, answer.err
     assert "identical" in answer.out
@@ -197,7 +201,7 @@ def test_a_set_of_parts_can_be_shown_audited_and_loaded_by_its_path(
     run = modiste.fit(
         data, {"family": "mlp"}, {"epochs": 1, "batch_size": 8}, folder=tmp_path / "fits"
     )
-    assert run.metrics["num_val"] == 15
+    assert (run.metrics["num_val"], run.data_name) == (15, "pets")
 
 
 def test_a_scan_tells_what_is_there(tmp_path: Path, cli: Cli) -> None:

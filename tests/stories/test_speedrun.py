@@ -130,7 +130,7 @@ def test_images_of_ones_own_become_what_the_recipe_says(tmp_path: Path, cli: Cli
         *("speedrun", recipe, "--runs", "1", "--data", tmp_path / "set", "--no-keras", "--json")
     )
     assert answer.status == 0, answer.err
-    assert answer.json["data"] == "folder"
+    assert answer.json["data"] == "set"
     assert answer.json["parameters"] == 101 * 12 + 13 * len(CLASSES)
 
 

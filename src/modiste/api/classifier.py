@@ -169,6 +169,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.class_names_,
             np.arange(len(labels_N)),
             "train",
+            name="arrays",
         )
         spec, data = self._divided(images, X_ND.dtype.name)
         self._take(_trained(spec, data, bool(self.verbose)))

@@ -15,7 +15,6 @@ from modiste.data.own import facts
 from modiste.data.own.arrays import Arrays, list_arrays
 from modiste.data.own.division import divide as divide_own
 from modiste.data.own.listing import Place
-from modiste.data.own.names import shown
 from modiste.data.own.propose import propose
 from modiste.data.own.recognise import source_at
 from modiste.data.own.source import images_of
@@ -43,9 +42,7 @@ class OpenedData:
     @property
     def name(self) -> str:
         """What to call it: a set of your own by its folder or file."""
-        if self.source.facts is None or self.path is None:
-            return self.spec.name
-        return shown(self.path.absolute().name)
+        return self.images.name or self.spec.name
 
     @property
     def test_counts_K(self) -> list[int] | None:

@@ -46,9 +46,7 @@ def frontier(
     for folder in studies:
         study = Study.open(folder)
         points += of_leaderboard(study.table()) + of_publication(study.published)
-        data |= {
-            spec.data.name for stage in study.stages() for row in stage.rows for spec in row.specs
-        }
+        data |= _data_name(study)
     for file in speedruns:
         found = files.read_json(Path(file))
         points.append(of_speedrun(found))
@@ -67,3 +65,11 @@ def frontier(
         files.write_bytes(folder / name, text.encode())
         paths.append(folder / name)
     return lines, paths
+
+
+def _data_name(study: Study) -> set[str]:
+    """What people call its data set; the source where no run has said it yet."""
+    rows = [row for stage in study.stages() for row in stage.rows]
+    for run in (run for row in rows for run in row.runs):
+        return {run.data_name}
+    return {spec.data.name for row in rows for spec in row.specs}

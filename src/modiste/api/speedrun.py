@@ -191,7 +191,7 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
         "recipe": recipe.name,
         "title": recipe.recipe.title,
         "sha256": recipe.sha256,
-        "data": recipe.recipe.run.data.name,
+        "data": first.metrics["data_name"],
         "goal": recipe.recipe.goal,
         "part": "validation",
         "num_train": first.metrics["num_train"],

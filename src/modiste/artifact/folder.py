@@ -150,3 +150,12 @@ def as_object(content: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: expected a JSON object.")
     return value
+
+
+def data_name(config: Mapping[str, Any]) -> str:
+    """What people call the data set; in a folder from before that was said, its source.
+
+    Args:
+        config: `config.json`.
+    """
+    return str(config.get("data_name") or config["spec"]["data"]["name"])

@@ -38,6 +38,11 @@ class TrainingData:
     source_images: ImageSet
     held: ImageSet | None = None
 
+    @property
+    def name(self) -> str:
+        """What people call the set; the source that it came from where nobody knows."""
+        return self.source_images.name or self.spec.name
+
 
 def load_source(name: str, folder: Path | None) -> ImageSet:
     """All images of a source that may be trained on.
@@ -145,7 +150,11 @@ def save_arrays(images: ImageSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "images.npy", images.images_NCHW)
     np.save(folder / "labels.npy", images.labels_N)
-    about = {"class_names": images.class_names, "num_given_val": images.num_given_val}
+    about = {
+        "class_names": images.class_names,
+        "num_given_val": images.num_given_val,
+        "name": images.name,
+    }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
@@ -161,4 +170,5 @@ def map_arrays(folder: Path) -> ImageSet:
         np.arange(len(labels)),
         "train",
         about["num_given_val"],
+        about["name"],
     )

@@ -293,6 +293,7 @@ def _read(published: Published, folder: Path, part: Part) -> ImageSet:
         class_names=published.class_names,
         ids_N=np.arange(len(labels_N), dtype=np.int64),
         role=part,
+        name=published.name,
     )
     if image_set.digest != facts.digest:
         raise DataError(

@@ -29,6 +29,8 @@ class ImageSet:
         ids_N: int64, each image's position in its source part; stays with it through splits.
         role: What these images are for. `train` fits, `val` chooses, `test` is sealed.
         num_given_val: The last so many came as the set's own validation part.
+        name: What people call the set: as it was published, or as its folder or file is called;
+            empty where nobody said.
     """
 
     images_NCHW: npt.NDArray[Any]
@@ -37,6 +39,7 @@ class ImageSet:
     ids_N: LabelsN
     role: Role
     num_given_val: int = 0
+    name: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.labels_N)
@@ -84,6 +87,7 @@ class ImageSet:
             self.class_names,
             self.ids_N[indices],
             role,
+            name=self.name,
         )
 
 

@@ -83,10 +83,15 @@ def _head(facts: Facts) -> str:
         "name": "validation accuracy",
         "value": round(figures["accuracy"]["value"], 4),
     }
-    data = str(config["spec"]["data"]["name"])
+    data = folders.data_name(config)
     result = {
         "task": {"type": "image-classification"},
-        "dataset": {"type": data, "name": data, "split": "validation"},
+        # The hub takes no spaces and no accents in a type.
+        "dataset": {
+            "type": re.sub(r"[^A-Za-z0-9_.-]+", "-", data),
+            "name": data,
+            "split": "validation",
+        },
         "metrics": [accuracy],
     }
     head = {
@@ -94,7 +99,8 @@ def _head(facts: Facts) -> str:
         "library_name": "onnx",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "onnx", "modiste", str(config["model"]["family"])],
-        "datasets": [data],
+        # Of the hub: a set of your own is not the one that has its name there.
+        **({"datasets": [data]} if data == config["spec"]["data"]["name"] else {}),
         "metrics": ["accuracy"],
         "model-index": [{"name": facts.title, "results": [result]}],
     }
@@ -153,7 +159,7 @@ def _data(facts: Facts) -> str:
         f"{data['split_seed']}, the same share of every class)"
     )
     rows = [
-        ("data", f"{escape(str(data['name']))}, digest `{config['data_digest'][:16]}`"),
+        ("data", f"{escape(folders.data_name(config))}, digest `{config['data_digest'][:16]}`"),
         ("division", division),
         ("training", f"one, seed {spec['seed']}; weights of the {config['epoch']} epoch"),
         ("fingerprint of the run", f"`{config['fingerprint']}`"),

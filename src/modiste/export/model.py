@@ -141,6 +141,7 @@ def model_config(run: Run, epoch: Epoch) -> dict[str, Any]:
         "spec": run.spec.to_dict(),
         "fingerprint": run.fingerprint,
         "epoch": epoch,
+        "data_name": run.data_name,
         "data_digest": run.metrics["data_digest"],
         "validation": run.metrics[epoch]["val"],
         "temperature": model_temperature(run, epoch),
@@ -258,7 +259,7 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 
 | | |
 |---|---|
-| data | {spec.data.name}, digest {metrics["data_digest"][:16]} |
+| data | {escape(run.data_name)}, digest {metrics["data_digest"][:16]} |
 | trained on | {metrics["num_train"]:,} images, seed {spec.seed} |
 | weights of | the {epoch} epoch ({metrics[epoch]["epoch"]} of {metrics["epochs"]}) |
 | validation accuracy | {val["accuracy"]:.4f} +- {error:.4f} (standard error), {images} |

@@ -127,7 +127,7 @@ class Run:
                 )
             )
         title = (
-            f"{spec.model.family} on {spec.data.name}, seed {spec.seed}: "
+            f"{spec.model.family} on {self.data_name}, seed {spec.seed}: "
             f"{self.layers['parameters']['total']:,} parameters, {metrics['seconds']:.0f} s"
         )
         head = ("epoch", "validation accuracy", "95 % interval", "right", "loss")
@@ -149,6 +149,11 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         return self._json("metrics.json")
+
+    @property
+    def data_name(self) -> str:
+        """What people call the data set; the source that it came from in older folders."""
+        return str(self.metrics.get("data_name") or self.spec.data.name)
 
     @cached_property
     def layers(self) -> dict[str, Any]:

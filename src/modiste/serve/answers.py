@@ -244,9 +244,9 @@ def describe(served: Served, limits: dict[str, int]) -> Description:
         low, high = accuracy["interval"]
         return Description(
             model=served.digest,
-            name=f"{config['model']['family']} on {config['spec']['data']['name']}",
+            name=f"{config['model']['family']} on {folders.data_name(config)}",
             family=str(config["model"]["family"]),
-            data=str(config["spec"]["data"]["name"]),
+            data=folders.data_name(config),
             bits=8 if served.is_int8 else 32,
             parameters=int(config["parameters"]["total"]),
             class_names=list(artifact.class_names),

@@ -217,6 +217,7 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
             "seconds": 0.0,
             "restored": _restored(spec),
             "dropout_really": {f"{rate:g}": 1.0 - kept_share(rate) for rate in sorted(rates)},
+            "data_name": data.name,
             "data_digest": data.digest,
             "split_digest": data.split.digest,
             "num_train": len(data.train),

@@ -272,6 +272,7 @@ def test_it_trains_with_the_loop_of_every_other_run() -> None:
     spec = RunSpec.parse(record.spec)
     assert spec.to_dict() == record.spec
     assert record.fingerprint == spec.fingerprint(record.metrics["data_digest"])
+    assert record.metrics["data_name"] == "arrays"
     assert (spec.data.name, spec.data.scaling, spec.preset) == ("memory", "standard", "torch")
 
 

@@ -17,7 +17,8 @@ def load(folder):
 
 
 def test_labels_name_the_classes_where_nothing_else_does(tmp_path):
-    images = load(write_idx(tmp_path))
+    images = load(write_idx(tmp_path / "set"))
+    assert images.name == images.take(np.arange(3), "val").name == "set"
     assert images.class_names == tuple("0123456789")
     assert images.images_NCHW.shape == (600, 1, 28, 28)
     assert images.counts() == [60] * 10

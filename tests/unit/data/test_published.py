@@ -43,7 +43,7 @@ def test_all_training_images_arrive_with_labels_names_and_ids(small, host):
     assert images.counts() == [60] * 10
     assert images.class_names == small.class_names
     assert images.ids_N.tolist() == list(range(600))
-    assert images.role == "train"
+    assert (images.name, images.role) == (small.name, "train")
     assert images.digest == small.parts["train"].digest
 
 

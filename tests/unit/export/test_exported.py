@@ -21,6 +21,7 @@ from onnx import ModelProto
 import modiste
 from modiste.api.exporting import export_model
 from modiste.artifact import extra
+from modiste.artifact.folder import data_name
 from modiste.counts import UNKNOWN
 from modiste.data.decode import decode
 from modiste.errors import ArtifactError, DataError, InstallError, SpecError, StoreError
@@ -204,6 +205,26 @@ def test_validation_images_that_were_all_answered_rightly_give_no_temperature(
     )
 
 
+def test_data_are_called_by_their_own_name_and_in_older_folders_by_their_source(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    run = Run(shipped.run)
+    assert "mlp on small squares, seed 0" in run._repr_html_()
+    save_model(run, "last", tmp_path / "model", "a card", NOBODY_LOOKED)
+    for folder in (tmp_path / "model", shipped.folder):
+        config = json.loads((folder / "config.json").read_bytes())
+        assert data_name(config) == config["data_name"] == "small squares"
+    del config["data_name"]
+    assert data_name(config) == "idx"
+    # A name is whatever somebody called a folder.
+    run.metrics["data_name"] = "<b>|pets"
+    assert r"| data | \<b\>\|pets, digest" in model_card(run, "last", "a title", NOBODY_LOOKED)
+    assert "mlp on &lt;b&gt;|pets" in run._repr_html_()
+    del run.metrics["data_name"]
+    assert "mlp on idx, seed 0" in run._repr_html_()
+    assert "| data | idx, digest" in model_card(run, "last", "a title", NOBODY_LOOKED)
+
+
 def spoil_weights(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -317,7 +338,12 @@ def test_the_head_of_the_card_is_what_the_hub_reads(shipped: Shipped) -> None:
     assert head["pipeline_tag"] == "image-classification"
     assert head["license"] == "unknown"
     (result,) = head["model-index"][0]["results"]
-    assert result["dataset"]["split"] == "validation"
+    assert result["dataset"] == {
+        "type": "small-squares",
+        "name": "small squares",
+        "split": "validation",
+    }
+    assert "datasets" not in head
     assert result["metrics"][0]["value"] == pytest.approx(
         read(shipped, "certificate.json")["figures"]["accuracy"]["value"], abs=5e-5
     )
@@ -332,7 +358,7 @@ def test_the_card_states_what_can_be_believed(shipped: Shipped) -> None:
         f"| accuracy | {accuracy['value']:.4f} | {low:.4f} to {high:.4f} |",
         "On the 30 validation images",
         "One training",
-        f"digest `{digest}`",
+        f"| data | small squares, digest `{digest}` |",
         f"`{Run(shipped.run).fingerprint}`",
         "90 images to fit, 30 to stop and to choose by",
         "It was not opened for this model. Looks at this test set so far",

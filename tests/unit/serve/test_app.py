@@ -19,6 +19,7 @@ from modiste.serve.answers import Description, Explanation, Predictions, Served,
 from modiste.serve.app import State, create_app
 from modiste.serve.limits import Limits
 from modiste.serve.problem import CODES
+from tests import small
 from tests.serving import PNG, Reply, ask, asked, form, png
 from tests.shipping import Shipped
 
@@ -89,6 +90,7 @@ def test_an_explanation_shows_what_the_model_sees_and_what_decided(
 def test_the_model_is_described(app: FastAPI, served: Served) -> None:
     found = Description.model_validate(ask(app, "GET", "/model").json)
     assert found.model == served.digest
+    assert (found.data, found.name) == (small.NAME, f"mlp on {small.NAME}")
     assert found.size == (28, 28, 1)
     assert [sample.number for sample in found.samples] == list(range(len(served.labels)))
     assert found.limits == {"bytes": 8 << 20, "images": 64}

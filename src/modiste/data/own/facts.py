@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from modiste.data.own.division import Division
-from modiste.data.own.names import shown
+from modiste.data.own.names import called, shown
 from modiste.data.own.stock import Stock
 
 SCHEMA = 1
@@ -27,7 +27,7 @@ def of_stock(stock: Stock) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "source": listing.kind,
-        "name": shown(listing.path.absolute().name),
+        "name": called(listing.path),
         "unit": listing.unit,
         "class_names": list(listing.class_names),
         "num_seen": len(stock.seen),

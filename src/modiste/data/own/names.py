@@ -7,8 +7,10 @@ where a table is opened by a spreadsheet.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 MAX_LETTERS = 100
 # Of the invisible ones, these two are part of words and of emoji.
@@ -25,6 +27,17 @@ def shown(name: object) -> str:
         'a\\x1b[31m\\u202egnp.exe'
     """
     return "".join(_code(c) if _is_hidden(c) else c for c in str(name))
+
+
+def called(path: Path) -> str:
+    """What people call the data set at that path: its folder or file, by its own name.
+
+    Example:
+        >>> called(Path("pets")), called(Path("pets/train/..")), called(Path("digits.npz"))
+        ('pets', 'pets', 'digits.npz')
+    """
+    # Not where a link leads: whoever made it chose its name.
+    return shown(Path(os.path.abspath(path)).name)  # noqa: PTH100 (resolve() would follow links)
 
 
 def _code(letter: str) -> str:

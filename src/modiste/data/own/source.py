@@ -12,7 +12,7 @@ from modiste.data import places
 from modiste.data.own import facts
 from modiste.data.own.division import Division, divide
 from modiste.data.own.listing import Listing
-from modiste.data.own.names import shown
+from modiste.data.own.names import called, shown
 from modiste.data.own.propose import propose
 from modiste.data.own.stock import Seen, Stock, decoded, take_stock
 from modiste.data.source import Part, Source, Tell, silent
@@ -118,4 +118,5 @@ def _images(
         ids_N=np.arange(len(labels_N), dtype=np.int64),
         role=role,
         num_given_val=num_val,
+        name=called(found.stock.listing.path),
     )

@@ -19,6 +19,7 @@ from modiste.data.own import apart
 from modiste.data.own.arrays import Arrays, list_arrays
 from modiste.data.own.division import need_no_record
 from modiste.data.own.listing import Listing, Place
+from modiste.data.own.names import called
 from modiste.data.own.source import adapted, named
 from modiste.data.own.stock import take_stock
 from modiste.data.source import SOURCES, Part, Source, Tell, says_nothing_of_images
@@ -120,6 +121,7 @@ def _read(folder: Path, part: Part) -> ImageSet:
         class_names=_class_names(folder),
         ids_N=np.arange(len(labels_N), dtype=np.int64),
         role=part,
+        name=called(folder),
     )
 
 

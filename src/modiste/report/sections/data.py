@@ -171,6 +171,8 @@ def _bad_table(facts: dict[str, Any]) -> Table:
 def _words(context: Context, facts: dict[str, Any] | None) -> list[Inline]:
     study = context.study
     names = {row.row.specs[0].data.name for stage in context.stages for row in stage.rows}
+    if context.runs:
+        names = {context.runs[0].data_name}
     words: list[Inline] = ["The images come from ", Code(", ".join(sorted(names)) or study.name)]
     if facts is not None:
         words = ["The images come from ", Code(facts["name"]), f", read as {facts['source']}"]

@@ -95,4 +95,4 @@ def test_workers_map_what_the_driver_saved_with_its_given_validation_part(tmp_pa
     mapped = map_arrays(tmp_path / "arrays")
     assert mapped.digest == images.digest
     assert mapped.class_names == images.class_names
-    assert mapped.num_given_val == 15
+    assert (mapped.num_given_val, mapped.name) == (15, "pets")

@@ -308,6 +308,7 @@ def test_arrays_in_memory_are_divided_like_their_file(tmp_path):
     opened = open_data(str(path), num_val=9)
     assert data.digest == opened.images.digest
     assert data.spec == opened.spec
+    assert (data.name, opened.name) == ("arrays", "all.npz")
     assert (len(data.train), len(data.val)) == (39, 9)
     given = from_arrays(images, labels, val=(255 - images[:6], labels[:6]))
     assert len(given.val) == 6
