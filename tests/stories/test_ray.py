@@ -60,6 +60,11 @@ def test_a_driver_that_is_killed_and_a_node_that_goes_change_no_result(
         assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
         on_ray = [*words[1], "--workers", "ray", "--ray-address", address]
+        larger = ours.run(*on_ray[:-6], "--out", "larger", *on_ray[-4:], "--set", "threads=2")
+        assert larger.status == 2
+        assert "a run needs 2 CPU and 0 GPU" in larger.err
+        assert "Nodes: 2 with 1 CPU and 0 GPU." in larger.err
+        assert not (ours.root / "larger" / "runs").exists()
         with ours.start(*on_ray) as process:
             read_until(process, "validation accuracy")
             process.kill()

@@ -76,7 +76,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         only: ``[STAGE:]KEY=VALUE``: run the points that agree, and leave the others.
         num_workers: Runs side by side (threads in all); one for each core if not given. ``ray``
             hands them to a Ray cluster, as many as it has room for.
-        ray_address: Of the cluster; one on this machine, if not given.
+        ray_address: Of the cluster; what ``RAY_ADDRESS`` says, or one on this machine, if not
+            given.
         gpu_share: Of a GPU, for each run that Ray is handed.
         data_folder: Where the data set lies; looked for if not given.
         watcher: Is told what happens.

@@ -23,6 +23,7 @@ from modiste.search.pool import Death, Event, Pool, Start, Trouble, Workers, rai
 from modiste.search.row import Row
 from modiste.search.stopwatch import measure
 from modiste.search.study import Stage, Study
+from modiste.search.survey import with_guesses
 from modiste.search.timeline import Ending, Timeline
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
@@ -131,7 +132,8 @@ class Driver:
             stopped it.
 
         Raises:
-            SpecError: If no point of these stages agrees with `only`.
+            SpecError: If no point of these stages agrees with `only`, or no worker can ever have
+                room for one of them.
             StoreError: If another process drives this study, or the folder cannot be written.
         """
         asked = asked_for(self._study.spec, stages, self._only)
@@ -146,7 +148,21 @@ class Driver:
             except OSError as error:
                 raise files.cannot_write(arrays, error) from None
             with (self._start or Pool)(arrays, self._study.data_digest) as pool:
+                self._need_room(pool, asked)
                 return self._drive(pool, asked, clock)
+
+    def _need_room(self, pool: Workers, asked: Asked) -> None:
+        """Before anything is trained, see that none of it would wait for ever."""
+        if pool.num_threads is None:
+            return
+        threads = [
+            row.specs[0].threads
+            for stage in with_guesses(self._study)
+            for row in stage.chosen
+            if not row.is_done and asked.includes(stage.spec.name, row.specs[0])
+        ]
+        if threads:
+            pool.need_room(max(threads))
 
     def _drive(self, pool: Workers, asked: Asked, clock: Clock | None) -> bool:
         while True:

@@ -86,6 +86,13 @@ class Workers(Protocol):
     def running(self) -> list[str]:
         """Fingerprints of the runs under way."""
 
+    def need_room(self, threads: int) -> None:
+        """Find out whether a run of so many threads can ever begin.
+
+        Raises:
+            SpecError: If it cannot; says how much room there is.
+        """
+
     def submit(self, task: Task) -> None:
         """Hand a task to a worker; another one is started if none is idle."""
 
@@ -140,6 +147,9 @@ class Pool:
     def running(self) -> list[str]:
         """Fingerprints of the runs under way."""
         return [fingerprint for _, fingerprint in self._busy.values()]
+
+    def need_room(self, threads: int) -> None:
+        """There always is: threads share cores if they have to."""
 
     def submit(self, task: Task) -> None:
         """Hand a task to an idle child, or to a new one."""

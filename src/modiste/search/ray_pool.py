@@ -12,7 +12,8 @@ import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ import numpy as np
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import InstallError, StoreError, first_sentence
+from modiste.errors import InstallError, SpecError, StoreError, first_sentence
 from modiste.search.pool import Death, Event, Load, Trouble, Works, answer
 from modiste.spec.run import DataSpec, RunSpec, versions_here
 from modiste.train.pace import Sample
@@ -53,8 +54,9 @@ class RayPool:
     Args:
         arrays: A folder written by `save_arrays`; its images travel to each node once.
         data_digest: Of those images.
-        address: Of the cluster, such as ``auto`` or ``10.0.0.1:6379``; one is started on this
-            machine, and ended with the pool, if not given.
+        address: Of the cluster, such as ``auto`` or ``10.0.0.1:6379``; if not given, what
+            ``RAY_ADDRESS`` says. Without either, one is started on this machine, and ended with
+            the pool, whatever other clusters it is part of.
         gpu_share: What each run gets of a GPU, such as 0.25; of CPUs it gets its threads.
         worker: Makes a task's worker, given what loads the data for a spec.
 
@@ -108,6 +110,10 @@ class RayPool:
     def running(self) -> list[str]:
         return list(self._busy.values())
 
+    def need_room(self, threads: int) -> None:
+        with self._cluster():
+            _need_node(self._ray.nodes(), threads, self._gpu_share)
+
     def submit(self, task: Task) -> None:
         self._board.begin.remote(task.fingerprint)
         reference = self._work.options(
@@ -142,6 +148,8 @@ class RayPool:
             return event
         except errors.TaskCancelledError:  # by `stop`, before it had begun
             return Outcome(fingerprint)
+        except errors.RayTaskError as error:
+            return _broken(error, fingerprint)
         except errors.RayError as error:
             return Death(fingerprint, None, first_sentence(error))
 
@@ -164,15 +172,60 @@ def _ray() -> Any:
 
 def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet = {"include_dashboard": False} if address is None else {}
+    ray = _ray()
+    named = address or os.environ.get("RAY_ADDRESS")
+    quiet = {} if named else {"include_dashboard": False}
     try:
-        _ray().init(address, log_to_driver=False, logging_level="ERROR", **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        # Given no address, Ray would look for any cluster that was started here.
+        ray.init(named or "local", log_to_driver=False, logging_level="ERROR", **quiet)
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        if not named:
+            raise StoreError(f"Ray cannot be started here ({first_sentence(error)}).") from None
         raise StoreError(
-            f"--ray-address {address}: no Ray cluster can be used there "
-            f"({first_sentence(error)}). Start one with `ray start --head`, or leave "
-            "the address out to use this machine alone."
+            f"{f'--ray-address {address}' if address else f'RAY_ADDRESS={named}'}: no Ray cluster "
+            f"can be used there ({first_sentence(error)}). Start one with `ray start --head`, or "
+            "leave the address out to use this machine alone."
         ) from None
+
+
+def _broken(error: Any, fingerprint: str) -> Death | Trouble:
+    """What an exception means that a task ended with, where it was done.
+
+    As with a child, the machine is to blame for an `OSError`, and for what Ray itself raises, such
+    as images that were lost with a node: another node may fare better. All else would go wrong
+    again, on each of them.
+    """
+    errors = _ray().exceptions
+    cause = error.cause
+    # Ray puts a plain `RayError` in the place of what it could not send.
+    is_of_ray = isinstance(cause, errors.RayError) and type(cause) is not errors.RayError
+    if is_of_ray or isinstance(cause, OSError | EOFError):
+        return Death(fingerprint, None, first_sentence(cause))
+    return Trouble(fingerprint, str(error), is_ours=True)
+
+
+def _need_node(nodes: Sequence[Mapping[str, Any]], threads: int, gpu_share: float) -> None:
+    """See `Workers.need_room`.
+
+    Args:
+        nodes: As `ray.nodes` lists them.
+        threads: Of the run.
+        gpu_share: What it gets of a GPU.
+    """
+    wanted = {"CPU": threads, "GPU": gpu_share}
+    there = [node["Resources"] for node in nodes if node["Alive"]]
+    if any(all(node.get(k, 0.0) >= num for k, num in wanted.items()) for node in there):
+        return
+    counts = Counter(_resources(node) for node in there)
+    has = "; ".join(f"{num} with {what}" for what, num in sorted(counts.items())) or "none"
+    raise SpecError(
+        f"a run needs {_resources(wanted)} (`threads` in the study, and --gpu-share), which no "
+        f"node of the Ray cluster has. Nodes: {has}. Ask for less, or start a node that has it."
+    )
+
+
+def _resources(those: Mapping[str, float]) -> str:
+    return f"{those.get('CPU', 0.0):g} CPU and {those.get('GPU', 0.0):g} GPU"
 
 
 class _Board:

@@ -14,8 +14,8 @@ import pytest
 
 from modiste.errors import SpecError, StoreError
 from modiste.runs.files import read_json
-from modiste.search.driver import DEATHS_ALLOWED, need_writable
-from modiste.search.pool import Trouble, raise_trouble
+from modiste.search.driver import DEATHS_ALLOWED, Driver, need_writable
+from modiste.search.pool import Pool, Trouble, raise_trouble
 from modiste.search.study import Study
 from modiste.search.work_folder import WorkFolder
 from modiste.train.work import Task
@@ -357,6 +357,35 @@ def test_what_a_killed_driver_had_begun_to_write_is_swept_away(
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_run_that_no_worker_can_hold_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Small(Pool):
+        """Has room for runs of two threads."""
+
+        num_threads = 2  # type: ignore[assignment]
+
+        def need_room(self, threads: int) -> None:
+            asked.append(threads)
+            if threads > 2:
+                raise SpecError("no room")
+
+        def submit(self, task: Task) -> None:
+            raise AssertionError("trained")
+
+    grid = {"name": "grid", "grid": {"model.params.hidden": [[3], [4]]}}
+    large = {"name": "large", "from": ["grid"], "threads": 4}
+    study = make(tmp_path / "study", small.study(stages=[grid, large]))
+    for names, threads, error in (
+        (["large"], 4, SpecError),  # whose points nobody knows yet
+        (["grid"], 1, AssertionError),
+    ):
+        driver = Driver(study, small.images(), 2, Watched(), start=Small)
+        with pytest.raises(error):
+            driver.run(names)
+        assert asked.pop() == threads
 
 
 def test_a_run_folder_that_was_changed_is_named_and_not_believed(

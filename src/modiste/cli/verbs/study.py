@@ -48,7 +48,10 @@ def command(
     ] = None,
     ray_address: Annotated[
         str | None,
-        typer.Option(help="Of the Ray cluster; default this machine.", metavar="HOST:PORT|auto"),
+        typer.Option(
+            help="Of the Ray cluster; default RAY_ADDRESS, or this machine.",
+            metavar="HOST:PORT|auto",
+        ),
     ] = None,
     gpu_share: Annotated[
         float, typer.Option(help="Of a GPU, for each run on Ray, such as 0.25.", min=0.0)
