@@ -57,8 +57,8 @@ def tried(context: Context, stage: StageFacts) -> list[Inline]:
 
 def closed(context: Context, stage: StageFacts) -> list[Inline]:
     """What a budget of time left out of a stage."""
-    seconds = budget_of(context.study.folder)
-    if not stage.stage.is_closed or seconds is None:
+    seconds = budget_of(context.study.folder, stage.stage.spec.name)
+    if seconds is None:
         return []
     what = left_out(stage.stage)
     rest = f" It leaves out {what}." if what else ""

@@ -8,27 +8,47 @@ from pathlib import Path
 from modiste.runs import files
 
 FILE = "budget.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 def closed_stages(study_folder: Path) -> frozenset[str]:
     """Names of the stages that were closed before their end; none of a study without a budget."""
-    path = study_folder / FILE
-    return frozenset(files.read_json(path)["closed"]) if path.exists() else frozenset()
+    return frozenset(_closed(study_folder))
 
 
 def close(study_folder: Path, seconds: float, names: Collection[str]) -> None:
-    """Write down which stages a budget of so many seconds has closed."""
-    value = {"schema": SCHEMA, "seconds": seconds, "closed": sorted(names)}
-    files.write_json(study_folder / FILE, value)
+    """Write down that a budget of so many seconds has closed these stages, too."""
+    new = dict.fromkeys(sorted(names), seconds)
+    _write(study_folder, {**new, **_closed(study_folder)})
 
 
-def reopen(study_folder: Path) -> None:
-    """Forget which stages were closed: they go on."""
-    (study_folder / FILE).unlink(missing_ok=True)
+def reopen(study_folder: Path, names: Collection[str]) -> None:
+    """Forget that these stages were closed: they go on. Others stay as they are."""
+    there = _closed(study_folder)
+    left = {name: seconds for name, seconds in there.items() if name not in names}
+    if left != there:
+        _write(study_folder, left)
 
 
-def budget_of(study_folder: Path) -> float | None:
-    """How many seconds the last budget had; none of a study that ran without one."""
+def budget_of(study_folder: Path, stage: str) -> float | None:
+    """How many seconds the budget had that closed a stage; none of one that is open."""
+    return _closed(study_folder).get(stage)
+
+
+def _closed(study_folder: Path) -> dict[str, float]:
+    """Seconds of the budget that closed a stage, by its name."""
     path = study_folder / FILE
-    return float(files.read_json(path)["seconds"]) if path.exists() else None
+    if not path.exists():
+        return {}
+    value = files.read_json(path)
+    if value.get("schema") == 1:  # it had one budget, which closed them all
+        return dict.fromkeys(value["closed"], float(value["seconds"]))
+    return {name: float(seconds) for name, seconds in value["closed"].items()}
+
+
+def _write(study_folder: Path, closed: dict[str, float]) -> None:
+    path = study_folder / FILE
+    if closed:
+        files.write_json(path, {"schema": SCHEMA, "closed": closed})
+    else:
+        path.unlink(missing_ok=True)

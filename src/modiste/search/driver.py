@@ -140,7 +140,7 @@ class Driver:
         with Lock(self._work.folder / "lock"):
             self._sweep()
             asked.check(self._study.stages())
-            reopen(self._study.folder)
+            reopen(self._study.folder, asked.stages)
             clock = self._clock(asked)
             arrays = self._work.folder / "data"
             try:
@@ -209,9 +209,7 @@ class Driver:
     def _clock(self, asked: Asked) -> Clock | None:
         if self._budget is None:
             return None
-        study, images = self._study, self._images
-        close(study.folder, self._budget.seconds, ())
-        return Clock(study, images, asked, self._budget, self._num_workers)
+        return Clock(self._study, self._images, asked, self._budget, self._num_workers)
 
     def _close(self, clock: Clock, stages: Sequence[Stage], pool: Workers) -> bool:
         """Close what has no more time; True if a stage was closed that was open before."""
@@ -227,7 +225,7 @@ class Driver:
         if not late:
             return False
         self._closed.update(names)
-        close(self._study.folder, self._budget.seconds, self._closed)
+        close(self._study.folder, self._budget.seconds, names)
         pool.stop()
         return True
 

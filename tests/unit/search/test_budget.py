@@ -10,9 +10,10 @@ import pytest
 
 from modiste import report
 from modiste.errors import SpecError
+from modiste.runs.files import write_json
 from modiste.search import budget
 from modiste.search.budget import Budget, left_out
-from modiste.search.closing import budget_of, closed_stages
+from modiste.search.closing import budget_of, closed_stages, reopen
 from modiste.search.driver import Driver
 from modiste.search.plan import Time
 from modiste.search.study import Stage, Study
@@ -51,14 +52,19 @@ def a_run_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def within(
-    study: Study, script: Script, seconds: float, watched: Watched | None = None, **more: Any
+    study: Study,
+    script: Script,
+    seconds: float,
+    watched: Watched | None = None,
+    stages: list[str] | None = None,
+    **more: Any,
 ) -> bool:
     """Drive a study on one worker and a clock that goes on by a second with each run."""
     begun = len(script.tasks)
     clock = Budget(seconds, seconds, lambda: float(len(script.tasks) - begun))
     images, told = small.images(), watched or Watched()
     driver = Driver(study, images, 1, told, slice_seconds=math.inf, budget=clock, **more)
-    return driver.run()
+    return driver.run(stages)
 
 
 def stages(study: Study) -> dict[str, Stage]:
@@ -73,7 +79,7 @@ def test_a_search_is_closed_in_time_for_what_comes_after_it(tmp_path: Path, scri
     assert within(study, script, 30, watched)
     found = stages(study)
     assert closed_stages(study.folder) == {"s"}
-    assert budget_of(study.folder) == 30
+    assert budget_of(study.folder, "s") == 30
     # A quarter of so short a time is kept for the report, and a second and a quarter for each of
     # the four runs that confirm; the final one is a run of the search.
     num_done = sum(row.is_done for row in found["s"].rows)
@@ -169,6 +175,41 @@ def test_the_next_time_it_goes_on_from_there(tmp_path: Path, script: Script) -> 
     assert results(study) == results(plain)
     begun = [task.fingerprint for task in script.tasks[: len(script.tasks) // 2]]
     assert len(begun) == len(set(begun))
+
+
+def test_what_is_not_asked_for_stays_closed(tmp_path: Path, script: Script) -> None:
+    other = {**SEARCH, "name": "t", "model": {"params": {"hidden": [6]}}}
+    given = values(SEARCH, CONFIRM, other)
+    study = make(tmp_path / "study", given)
+    assert within(study, script, 30)
+    assert closed_stages(study.folder) == {"s", "t"}
+    confirmed = [row.label for row in stages(study)["c"].rows]
+    again = make(study.folder, given)
+    # With another budget, and with none.
+    assert within(again, script, 12, stages=["t"])
+    assert closed_stages(study.folder) == {"s", "t"}
+    assert [budget_of(study.folder, name) for name in "stc"] == [30, 12, None]
+    assert drive(again, stages=["t"], slice_seconds=math.inf)
+    found = stages(study)
+    assert closed_stages(study.folder) == {"s"}
+    assert found["t"].is_done
+    assert [row.label for row in found["c"].rows] == confirmed
+    assert found["c"].is_done
+    report.write(Study.open(study.folder))
+    text = " ".join((study.folder / "report.md").read_text("utf-8").split())
+    assert text.count("A budget of 30 s closed it") == 1
+
+
+def test_a_budget_that_was_written_down_before_it_was_told_by_stage_is_read(
+    tmp_path: Path,
+) -> None:
+    write_json(tmp_path / "budget.json", {"schema": 1, "seconds": 20.0, "closed": ["s", "t"]})
+    assert closed_stages(tmp_path) == {"s", "t"}
+    assert budget_of(tmp_path, "t") == 20.0
+    reopen(tmp_path, ["s", "c"])
+    assert closed_stages(tmp_path) == {"t"}
+    reopen(tmp_path, ["t"])
+    assert not (tmp_path / "budget.json").exists()
 
 
 def test_somebody_who_stops_it_is_heard(tmp_path: Path, script: Script) -> None:
