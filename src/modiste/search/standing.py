@@ -54,11 +54,10 @@ class SeedSpread:
 
 
 class _Repeated(NamedTuple):
-    """A point that was trained more than once, with the figure of each seed."""
+    """A point that was trained more than once, with the figure of each run by its fingerprint."""
 
     stage: str
-    fingerprints: tuple[str, ...]
-    values: list[float]
+    values: dict[str, float]
 
 
 class SeedSpreads:
@@ -76,9 +75,11 @@ class SeedSpreads:
                 if not moves_by_seed(row) or is_folded(row):
                     continue
                 runs = [run for run in row.runs if run.metrics["status"] == "finished"]
-                values = [found for run in runs if (found := value(run)) is not None]
+                values = {
+                    run.fingerprint: found for run in runs if (found := value(run)) is not None
+                }
                 if len(values) > 1:
-                    repeated = _Repeated(stage.spec.name, row.fingerprints, values)
+                    repeated = _Repeated(stage.spec.name, values)
                     self._repeated.setdefault(_comparable(row), []).append(repeated)
 
     def of(self, stage: str, row: Row) -> SeedSpread | None:
@@ -90,25 +91,37 @@ class SeedSpreads:
             return None
         all_alike = self._repeated.get(_comparable(row), [])
         own_stage = [point for point in all_alike if point.stage == stage]
-        unique = {point.fingerprints: point for point in all_alike}
         found = _pool(own_stage, "stage", row)
         if found is None or (found.basis == "stage" and found.pooled.degrees < FEW_DEGREES):
-            return _pool(list(unique.values()), "family", row)
+            return _pool(all_alike, "family", row)
         return found
 
 
 def _pool(
-    points: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
+    repeated: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
 ) -> SeedSpread | None:
-    stays = alike([point.values for point in points])
+    points = _each_run_once(repeated)
+    stays = alike([[*point.values()] for point in points])
     for point, is_alike in zip(points, stays, strict=True):
-        if point.fingerprints == row.fingerprints and not is_alike:
-            own = pooled([point.values])
+        if not is_alike and not point.keys().isdisjoint(row.fingerprints):
+            own = pooled([[*point.values()]])
             assert own is not None
             return SeedSpread(own, "row", 1)
-    kept = [point.values for point, is_alike in zip(points, stays, strict=True) if is_alike]
+    kept = [[*point.values()] for point, is_alike in zip(points, stays, strict=True) if is_alike]
     together = pooled(kept)
     return None if together is None else SeedSpread(together, basis, len(kept))
+
+
+def _each_run_once(repeated: Sequence[_Repeated]) -> list[dict[str, float]]:
+    """Points that share a run are one: of two stages, or of two studies that are compared."""
+    places: dict[str, dict[str, float]] = {}
+    for _, values in repeated:
+        joined: dict[str, float] = {}
+        for name in values:
+            joined.update(places.get(name, {}))
+        joined.update(values)
+        places.update(dict.fromkeys(joined, joined))
+    return list({id(point): point for point in places.values()}.values())
 
 
 def _comparable(row: Row) -> str:

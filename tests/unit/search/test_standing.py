@@ -34,16 +34,19 @@ def row(accuracies: Sequence[float], name: str = "", **settings: Any) -> Row:
     """A row with one training for each accuracy; `settings` are those of its runs."""
     dotted = {key.replace("__", "."): value for key, value in settings.items()}
     specs = tuple(small.run_spec(dotted, seed=seed) for seed in range(len(accuracies)))
-    names = tuple(f"{name}{dotted}{accuracies}{seed}" for seed in range(len(accuracies)))
-    runs = tuple(run(accuracy, spec) for accuracy, spec in zip(accuracies, specs, strict=True))
+    names = tuple(
+        f"{name or accuracies}{dotted}{value}{seed}" for seed, value in enumerate(accuracies)
+    )
+    runs = tuple(map(run, accuracies, specs, names))
     return Row(name, {}, specs, names, is_chosen=True, runs=runs)
 
 
-def run(accuracy: float, spec: RunSpec) -> Any:
+def run(accuracy: float, spec: RunSpec, fingerprint: str) -> Any:
     right = round(accuracy * NUM_IMAGES)
     score = {"accuracy": accuracy, "correct": right, "total": NUM_IMAGES}
     return SimpleNamespace(
         spec=spec,
+        fingerprint=fingerprint,
         metrics={"status": "finished", "last": {"val": score}},
         layers={"parameters": {"total": 1}},
         right=right,
@@ -84,6 +87,22 @@ def test_a_row_that_two_stages_hold_counts_once() -> None:
     shared = row(NARROW[0])
     found = of([stage("a", shared), stage("b", shared)], 0)
     assert found == SeedSpread(_pooled(NARROW[:1]), "family", 1)
+
+
+def test_a_run_that_two_studies_hold_counts_once() -> None:
+    # As `compare` gives them: the same stage twice, in the second with two seeds more of a point.
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    longer = [*NARROW[0], 0.908, 0.902]
+    mine = stage("grid", *rows)
+    theirs = stage("grid", row(longer, "0"), *rows[1:])
+    wanted = SeedSpread(_pooled([longer, *NARROW[1:]]), "stage", 3)
+    for stages in ([mine, theirs], [theirs, mine]):
+        assert [of(stages, at, n) for at in (0, 1) for n in range(3)] == [wanted] * 6
+    # Three runs of five, in a stage of another name: the family has the point once, too.
+    other = stage("other", row(NARROW[0], "0"))
+    assert of([other, stage("more", row(longer, "0"))], 0) == SeedSpread(
+        _pooled([longer]), "family", 1
+    )
 
 
 @pytest.mark.parametrize(
