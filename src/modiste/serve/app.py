@@ -131,6 +131,9 @@ def _add_model(app: FastAPI, served: Served, limits: Limits) -> None:
         response_class=Response,
         responses={
             **_refusals("not_found"),
+            # Without it FastAPI writes down its own answer to a number that is none, 422 in another
+            # form, which `_add_problems` never lets out.
+            "default": {"model": Error, "description": "Any other refusal."},
             200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
         },
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from modiste.artifact.golden import TOLERANCE
 from modiste.errors import ArtifactError
-from modiste.serve.answers import Description, Explanation, Predictions, Served, prepare
+from modiste.serve.answers import Description, Error, Explanation, Predictions, Served, prepare
 from modiste.serve.app import State, create_app
 from modiste.serve.limits import Limits
 from modiste.serve.problem import CODES
@@ -134,6 +134,21 @@ def test_the_schema_documents_every_refusal_with_its_code(app: FastAPI) -> None:
     # our own bugs can meet any.
     beside = {"method_not_allowed", "too_long_headers", "internal"}
     assert {code for code in CODES if f"`{code}`" not in documented} == beside
+
+
+@pytest.mark.parametrize("number", ["x", "1.5", "-1", "99", "1e999", "%00"])
+def test_what_a_bad_number_is_answered_is_what_the_schema_says(app: FastAPI, number: str) -> None:
+    schema = ask(app, "GET", "/openapi.json").json
+    assert set(schema["components"]["schemas"]).isdisjoint(
+        {"HTTPValidationError", "ValidationError"}
+    )
+    assert '"422"' not in json.dumps(schema["paths"]["/samples/{number}"])
+    reply = ask(app, "GET", f"/samples/{number}")
+    said = schema["paths"]["/samples/{number}"]["get"]["responses"][str(reply.status)]
+    wanted = {"$ref": "#/components/schemas/Error"}
+    assert said["content"][reply.headers["content-type"]]["schema"] == wanted
+    assert f"`{reply.code}`" in said["description"]
+    Error.model_validate(reply.json)
 
 
 def test_nothing_in_an_address_names_a_file_or_a_model(app: FastAPI) -> None:
