@@ -19,10 +19,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "modiste"
 # A source's own file says how its parts are decoded; the seal asks for them.
 MAY_SPEAK_OF_PARTS = PACKAGE / "data"
+# A stock holds every image of a set of your own, those of a test part included: `modiste init` and
+# `modiste data scan` look at all of them, before anything is trained.
+MAY_TAKE_STOCK = (MAY_SPEAK_OF_PARTS, PACKAGE / "api")
 
 
 def asked_for(path: Path, text: str) -> list[str]:
     """Lines of a module that ask a source for its test part, or could."""
+    takes_stock = any(path.is_relative_to(folder) for folder in MAY_TAKE_STOCK)
     found = []
     for node in ast.walk(ast.parse(text)):
         match node:
@@ -33,6 +37,13 @@ def asked_for(path: Path, text: str) -> list[str]:
             ):
                 pass
             case ast.Attribute(attr="load_part") if not path.is_relative_to(MAY_SPEAK_OF_PARTS):
+                pass
+            case (
+                ast.Attribute(attr="stock" | "take_stock")
+                | ast.Name(id="take_stock")
+                | ast.alias(name="take_stock")
+                | ast.Constant(value="stock" | "take_stock")
+            ) if not takes_stock:
                 pass
             case _:
                 continue
@@ -62,6 +73,11 @@ ASKS = 'from modiste.data.source import SOURCES\nSOURCES.get("idx")(None)'
         f"{ASKS}.load_test(key)",
         f"ask = {ASKS.splitlines()[1]}.load_part\nask(part)",
         'getattr(source, "load_part")(part)',
+        f"seen = {ASKS.splitlines()[1]}.stock(tell).seen",
+        "from modiste.data.own.stock import take_stock",
+        "from modiste.data.own import stock as own\nseen = own.take_stock(listing).seen",
+        "seen = take_stock(listing).seen",
+        'getattr(source, "stock")(tell)',
     ],
 )
 def test_a_line_that_asks_for_test_data_is_found(planted: str) -> None:
