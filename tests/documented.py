@@ -43,7 +43,7 @@ PAGES = sorted(
 )
 RUN = {"console", "sh", "bash", "python"}  # what has to say how it is tried
 _FENCE = re.compile(
-    r"(?:^<!-- test: (?P<how>[^\n]+) -->\n)?^```(?P<language>[\w{}-]+)[^\n]*\n(?P<text>.*?)^```$",
+    r"(?:^<!-- test: (?P<how>[^\n]+) -->\n)?^```(?P<language>[\w{}-]*)[^\n]*\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 SMALL = (
@@ -97,6 +97,11 @@ def blocks(text: str) -> list[Block]:
         for found in _FENCE.finditer(text)
         if not found["language"].startswith("{")
     ]
+
+
+def hidden(text: str) -> list[str]:
+    """Lines with a fence that `blocks` does not see: indented, quoted, of tildes, never closed."""
+    return re.findall(r"^[ \t>]*(?:```|~~~).*$", _FENCE.sub("", text), re.MULTILINE)
 
 
 def own_test(text: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 from modiste.spec.recipe import Recipe
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.spec.study import StudySpec
-from tests.documented import NEEDS, PAGES, ROOT, RUN, Block, blocks, needs, own_test
+from tests.documented import NEEDS, PAGES, ROOT, RUN, Block, blocks, hidden, needs, own_test
 
 KINDS = {"quick", "shrunk", "file"}
 BLOCKS = [
@@ -25,6 +25,7 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("path", "block"), BLOCKS)
 def test_every_block_says_how_it_is_tried(path: Path, block: Block) -> None:
+    assert block.language, "name a language; `text` where nothing is run"
     if test := own_test(path.read_text("utf-8")):
         assert path.name in (ROOT / test).read_text("utf-8")
     elif block.language in RUN:
@@ -44,8 +45,9 @@ def test_no_bracket_stands_in_a_command_without_quotes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_command_hides_in_a_block_without_a_fence(path: Path) -> None:
+def test_no_command_hides_in_a_block_that_is_not_seen(path: Path) -> None:
     text = path.read_text("utf-8")
+    assert hidden(text) == []
     assert re.findall(r"^(?: {4}|\t)(?:modiste|make|python|pip|curl) .*$", text, re.MULTILINE) == []
     assert set(needs(text)) <= set(NEEDS)
 
@@ -80,5 +82,15 @@ def test_the_blocks_of_a_page_are_found_with_what_is_said_of_them() -> None:
     assert (first.language, first.kind, first.line) == ("sh", "shrunk", 3)
     assert first.tried() == "c d f\n"
     assert (second.language, second.how) == ("text", "")
+    (bare,) = blocks("```\nmodiste plan x.yaml\n```\n")
+    with pytest.raises(AssertionError, match="name a language"):
+        test_every_block_says_how_it_is_tried(ROOT / "README.md", bare)
+    unseen = [
+        "- a list:\n  ```sh\n  ls\n  ```",
+        "~~~sh\nls\n~~~",
+        "> ```sh\n> ls\n> ```",
+        "```sh\nls",
+    ]
+    assert [len(hidden(f"{text}{more}\n")) for more in unseen] == [2, 2, 2, 1]
     with pytest.raises(AssertionError, match="is to be replaced and is not there"):
         Block("sh", "b", first.how, 1).tried()

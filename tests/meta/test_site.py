@@ -45,13 +45,19 @@ def test_every_piece_made_from_the_code_has_its_place_on_one_page() -> None:
 
 def test_every_verb_and_each_of_its_options_is_in_the_reference() -> None:
     text = fill((DOCS / "reference" / "command_line.md").read_text("utf-8"))
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        for words, verb in getattr(command, "commands", {name: command}).items():
-            assert f"## modiste {name}" in text
-            assert all(
-                f"`{option}`" in text for p in verb.params for option in p.opts if "-" in option
-            )
-            assert words in text
+    _, *pieces = re.split(r"^## (modiste .+)$", text, flags=re.MULTILINE)
+    sections = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    verbs = {
+        f"modiste {name} {child}".strip(): verb
+        for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+        for child, verb in getattr(command, "commands", {"": command}).items()
+    }
+    assert list(sections) == list(verbs)
+    for words, verb in verbs.items():
+        options = [
+            name for p in verb.params for name in p.opts + p.secondary_opts if name[0] == "-"
+        ]
+        assert [name for name in options if f"`{name}`" not in sections[words]] == [], words
 
 
 @pytest.fixture(scope="module", name="site")
