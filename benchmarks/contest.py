@@ -25,7 +25,8 @@ from typing import Any, Self
 from benchmarks.floor import floor_of, machine_rates
 from benchmarks.nets import NETS, Net
 from benchmarks.peers import NAMES, Setting, peer
-from modiste.runs.environment import environment, num_cores
+from modiste.cores import num_cores
+from modiste.runs.environment import environment
 
 PACKAGES = ("torch", "tensorflow-cpu", "keras", "jax", "skorch", "numpy")
 # Blocks at each setting to find the fastest, and pairs of blocks to compare at it.

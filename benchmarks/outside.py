@@ -22,9 +22,10 @@ import torch.nn.functional as F
 
 from benchmarks.nets import NETS, Net
 from benchmarks.peers import peer
+from modiste.cores import num_cores
 from modiste.models.build import Network
 from modiste.optim.rules.adam import Adam
-from modiste.runs.environment import environment, num_cores
+from modiste.runs.environment import environment
 
 BLOCKS = 9
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.fitting import load
+from modiste.cores import num_cores
 from modiste.data.load import TrainingData
-from modiste.runs.environment import environment, num_cores
+from modiste.runs.environment import environment
 from modiste.spec.run import RunSpec
 from modiste.train.loop import to_end
 from modiste.train.population import run_population

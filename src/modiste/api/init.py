@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.init_text import study_text
+from modiste.cores import num_cores
 from modiste.data.load import usual_num_val
 from modiste.data.own import apart
 from modiste.data.own import facts as own_facts
@@ -21,7 +22,6 @@ from modiste.data.source import SOURCES, Tell, open_source, silent
 from modiste.data.types import ImageSet
 from modiste.errors import SpecError, StoreError
 from modiste.runs import files
-from modiste.runs.environment import num_cores
 from modiste.search.asked import asked_for
 from modiste.search.draft import Draft, Facts, draft, most_ambitious
 from modiste.search.plan import forecast

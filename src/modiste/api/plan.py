@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modiste.api.study import open_study
+from modiste.cores import num_cores
 from modiste.errors import StoreError
-from modiste.runs.environment import num_cores
 from modiste.search.asked import asked_for
 from modiste.search.kinds import Pace
 from modiste.search.plan import Disk, Forecast, disk_of, forecast

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from modiste import report
 from modiste.api.counting import counted, ledger_of, measured
 from modiste.api.progress import StudyBar
+from modiste.cores import num_cores
 from modiste.data.load import divide
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
@@ -25,7 +26,6 @@ from modiste.models.layers import describe
 from modiste.report.data_figures import render
 from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
-from modiste.runs.environment import num_cores
 from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run
 from modiste.search.budget import Budget

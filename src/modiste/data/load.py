@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from modiste.data.preprocess import Preprocess, fit
-from modiste.data.source import SOURCES
 from modiste.data.split import Split, held_out, stratified
 from modiste.data.types import ImageSet, LabelsN
 from modiste.errors import SpecError
@@ -42,16 +41,6 @@ class TrainingData:
     def name(self) -> str:
         """What people call the set; the source that it came from where nobody knows."""
         return self.source_images.name or self.spec.name
-
-
-def load_source(name: str, folder: Path | None) -> ImageSet:
-    """All images of a source that may be trained on.
-
-    Raises:
-        SpecError: If no source has that name.
-        DataError: If its images cannot be had.
-    """
-    return SOURCES.get(name)(folder).load_train()
 
 
 def divide(images: ImageSet, spec: DataSpec, data_digest: str | None = None) -> TrainingData:

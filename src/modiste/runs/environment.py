@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from modiste.cores import num_cores
 from modiste.spec.run import NUMERICS_VERSION
 
 PACKAGES = ("modiste", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
@@ -46,13 +47,6 @@ def environment() -> dict[str, Any]:
         "git_commit": _git_commit(),
         "flush_denormal": True,
     }
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from modiste.cores import num_cores
 from modiste.data.decode import Look, Pixels, Rule, examine, examine_array
 from modiste.data.own import keep
 from modiste.data.own.listing import Content, Item, Listing
@@ -125,7 +125,7 @@ def decoded(
 def in_parallel(work: Callable[[S], T], things: Sequence[S], tell: Tell = silent) -> list[T]:
     """Work on things side by side, in threads: what decodes images lets others run meanwhile."""
     answers: list[T] = []
-    pool = ThreadPoolExecutor(_num_threads())
+    pool = ThreadPoolExecutor(num_cores())
     try:
         for answer in pool.map(work, things):
             answers.append(answer)
@@ -133,12 +133,6 @@ def in_parallel(work: Callable[[S], T], things: Sequence[S], tell: Tell = silent
     finally:  # somebody who stops does not wait for what has not begun
         pool.shutdown(cancel_futures=True)
     return answers
-
-
-def _num_threads() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _digest(listing: Listing, item: Item) -> tuple[str, str]:
