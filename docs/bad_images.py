@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from docs.made.markdown import table
 from modiste.api.data import scan
 from modiste.errors import ModisteError
 from modiste.report.markdown import escape
@@ -31,7 +32,6 @@ FILES_TEXT = """A set with one of these is refused, with its name. `--skip-bad`,
 `data.skip_bad: true`, leaves up to 1 % of all files out instead, and the report lists them with
 their SHA-256."""
 TABLES_TEXT = "The answer names the line; a file that is not there is answered like a bad one."
-TABLE_HEAD = ("| kind | answer |", "|---|---|")
 GROUPS: tuple[tuple[str, str, Mapping[str, Maker]], ...] = (
     ("Files", FILES_TEXT, FILES),
     ("Folders", "None of these can be left out.", FOLDERS),
@@ -49,14 +49,14 @@ def page() -> str:
     """The page as it should be."""
     parts = [HEAD]
     for title, text, kinds in GROUPS:
-        rows = [row(kind, answer_to(maker)) for kind, maker in kinds.items()]
-        parts.append("\n".join([f"## {title}", "", text, "", *TABLE_HEAD, *rows, ""]))
+        rows = [(kind, words(answer_to(maker))) for kind, maker in kinds.items()]
+        parts.append(f"## {title}\n\n{text}\n\n{table(['kind', 'answer'], rows)}\n")
     return "\n".join(parts)
 
 
-def row(kind: str, answer: str) -> str:
-    """A line of a table; a command in an answer stays one."""
-    return f"| {kind} | {escape(answer)} |".replace("\\`", "`")
+def words(answer: str) -> str:
+    """An answer as Markdown; a command in it stays one."""
+    return escape(answer).replace("\\`", "`")
 
 
 def answer_to(maker: Maker) -> str:

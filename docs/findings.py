@@ -1,6 +1,6 @@
 """Write docs/findings.md, one paragraph for each coded finding, from the checks themselves.
 
-python docs/findings.py
+python -m docs.findings
 """
 
 from __future__ import annotations

@@ -5,11 +5,10 @@ python -m docs.http_codes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from docs.made.http_answers import addresses
-from docs.made.markdown import code, table
+from docs.made.markdown import between, code, table
 from modiste.serve.problem import CODES
 
 PAGE = Path(__file__).parent / "http_api.md"
@@ -24,17 +23,9 @@ def page() -> str:
     """The page with its tables as the code has them."""
     text = PAGE.read_text("utf-8")
     rows = [(code(address), words) for address, words in [*addresses(), *PAGES]]
-    text = _with(text, "addresses", ["address", "answers"], rows)
+    text = between("addresses", text, table(["address", "answers"], rows))
     codes = [(code(name), str(status), words) for name, (status, words) in CODES.items()]
-    return _with(text, "codes", ["code", "status", "when"], codes)
-
-
-def _with(text: str, name: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    before, begin, rest = text.partition(f"<!-- {name}: begin -->\n")
-    _, end, after = rest.partition(f"<!-- {name}: end -->")
-    assert begin, name
-    assert end, name
-    return f"{before}{begin}\n{table(head, rows)}\n\n{end}{after}"
+    return between("codes", text, table(["code", "status", "when"], codes))
 
 
 if __name__ == "__main__":

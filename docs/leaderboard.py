@@ -1,6 +1,6 @@
 """Write the rows of LEADERBOARD.md: every recipe that was looked at, from what was stored of it.
 
-python docs/leaderboard.py
+python -m docs.leaderboard
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from docs.made.markdown import between, table
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "benchmarks" / "results" / "speedruns"
-BEGIN, END = "<!-- rows: begin -->\n", "<!-- rows: end -->\n"
 COLUMNS = (
     "recipe",
     "goal",
@@ -35,11 +36,8 @@ def main() -> None:
 
 def with_rows(page: str) -> str:
     """The page with a row for each look that was stored, by goal and time."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
     found = sorted(looks(), key=lambda look: (look["goal"], look["seconds"]["median"]))
-    head = _line(COLUMNS) + _line(["---"] * len(COLUMNS))
-    return before + BEGIN + "\n" + head + "".join(map(row, found)) + "\n" + END + after
+    return between("rows", page, table(COLUMNS, map(row, found)))
 
 
 def looks() -> list[dict[str, Any]]:
@@ -47,14 +45,14 @@ def looks() -> list[dict[str, Any]]:
     return [json.loads(path.read_text("utf-8")) for path in sorted(RUNS.glob("*.json"))]
 
 
-def row(look: Mapping[str, Any]) -> str:
+def row(look: Mapping[str, Any]) -> Sequence[str]:
     """One look as a line of the table."""
     accuracy, here = look["accuracy"], look["environment"]
     keras = "not measured"
     if look["keras_epochs"] is not None:
         keras = f"{look['keras_epochs']:.3f} (of {fmean(look['keras_epoch_seconds']):.0f} s)"
     reached = "reached" if look["reached"] else "missed"
-    cells = (
+    return (
         f"[{look['recipe']}](src/modiste/recipes/{look['recipe']}.yaml) `{look['sha256'][:8]}`",
         f"{look['goal']:.4f}, {reached}",
         f"{accuracy['mean']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f})",
@@ -65,11 +63,6 @@ def row(look: Mapping[str, Any]) -> str:
         f"{here['cpu']}, {look['threads']} threads",
         f"`{(here['git_commit'] or 'unknown')[:8]}`",
     )
-    return _line(cells)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

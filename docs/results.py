@@ -1,6 +1,6 @@
 """Write what the docs say of the committed results: README's table of rows, and docs/claims.md.
 
-python docs/results.py
+python -m docs.results
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import fmean
 
+from docs.made.markdown import between, table
 from modiste.report import markdown
 from modiste.report.blocks import SectionText
 from modiste.report.context import Context, gather
@@ -20,7 +21,7 @@ from modiste.search.study import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "fashion-mnist"
-BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+HEAD = ("stage", "row", "published: val., test", "ours: val.", "n", "difference", "ours: test")
 
 
 def main() -> None:
@@ -37,29 +38,20 @@ def claims_page(context: Context) -> str:
     head = Head(
         "The study's claims, answered",
         "Made by docs/results.py",
-        f"from the {runs} in results/fashion-mnist; the report there says the same",
+        f"From the {runs} in results/fashion-mnist; the report there says the same",
     )
     return markdown.render(head, [SectionText("Claims", "claims", "", claims.build(context))])
 
 
 def with_table(readme: str, context: Context) -> str:
     """The README with every published row beside ours."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + "\n" + _table(context) + "\n" + END + after
+    stages = context.stages
+    rows = [(stage, row) for stage in stages for row in stage.rows if row.published]
+    lines = (_cells(context, stage, row) for stage, row in rows)
+    return between("results", readme, table(HEAD, lines))
 
 
-def _table(context: Context) -> str:
-    lines = [
-        "| stage | row | published: val., test | ours: val. | n | difference | ours: test |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for stage in context.stages:
-        lines += [_line(context, stage, row) for row in stage.rows if row.published]
-    return "\n".join(lines) + "\n"
-
-
-def _line(context: Context, stage: StageFacts, row: RowFacts) -> str:
+def _cells(context: Context, stage: StageFacts, row: RowFacts) -> list[str]:
     published = row.published
     assert published is not None
     theirs = [
@@ -71,14 +63,13 @@ def _line(context: Context, stage: StageFacts, row: RowFacts) -> str:
     cells = [stage.name, name, ", ".join(theirs)]
     ours = row.values("last", "val", "accuracy")
     if not ours:
-        return "| " + " | ".join([*cells, "not run yet", "", "", ""]) + " |"
+        return [*cells, "not run yet", "", "", ""]
     mean = row.mean("last", "val", "accuracy")
     difference = ""
     if mean is not None and published.val_accuracy is not None:
         difference = points(mean - published.val_accuracy)
     test = _test(context, row) if published.test_accuracy is not None else ""
-    cells += [spread(mean, deviation(ours)), count(len(ours)), difference, test]
-    return "| " + " | ".join(cells) + " |"
+    return [*cells, spread(mean, deviation(ours)), count(len(ours)), difference, test]
 
 
 def _test(context: Context, row: RowFacts) -> str:

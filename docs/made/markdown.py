@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -12,8 +13,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """On one line, with no border of its own."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """On one line, with no border of its own; one that is escaped already stays so."""
+    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))
+
+
+def between(name: str, page: str, text: str) -> str:
+    """A page with the text between its two marks of that name in place of what is there."""
+    before, begin, rest = page.partition(f"<!-- {name}: begin -->\n")
+    _, end, after = rest.partition(f"<!-- {name}: end -->")
+    assert begin, f"no mark {name}: begin"
+    assert end, f"no mark {name}: end"
+    return f"{before}{begin}\n{text}\n\n{end}{after}"
 
 
 def code(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
+from docs import http_codes
 from modiste.data.decode import MAX_PIXELS
 from modiste.serve.limits import MEBIBYTE, Limits
 
@@ -13,12 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_tables_of_addresses_and_codes_are_those_of_the_code() -> None:
-    spec = importlib.util.spec_from_file_location("http_codes", DOCS / "http_codes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.page() == module.PAGE.read_text("utf-8"), "python -m docs.http_codes"
+    assert http_codes.page() == http_codes.PAGE.read_text("utf-8"), "python -m docs.http_codes"
 
 
 def test_the_limits_are_those_of_the_code() -> None:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from docs import leaderboard
 from modiste.recipes.files import every_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOKS = ROOT / "benchmarks" / "results" / "test_looks.csv"
 
 
-@pytest.fixture(scope="module", name="page")
-def _page() -> ModuleType:
-    path = ROOT / "docs" / "leaderboard.py"
-    spec = importlib.util.spec_from_file_location("leaderboard_page", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_page_is_what_the_stored_looks_say(page: ModuleType) -> None:
+def test_the_page_is_what_the_stored_looks_say() -> None:
     text = (ROOT / "LEADERBOARD.md").read_text("utf-8")
-    assert page.with_rows(text) == text, "run: python docs/leaderboard.py"
+    assert leaderboard.with_rows(text) == text, "run: python -m docs.leaderboard"
 
 
-def test_every_look_has_its_line_and_every_line_its_look(page: ModuleType) -> None:
+def test_every_look_has_its_line_and_every_line_its_look() -> None:
     with LOOKS.open(newline="") as lines:
         rows = {(row["sha256"], row["opened_at"]): row for row in csv.DictReader(lines)}
-    looks = {(look["sha256"], look["opened_at"]): look for look in page.looks()}
+    looks = {(look["sha256"], look["opened_at"]): look for look in leaderboard.looks()}
     assert rows.keys() == looks.keys()
     for key, look in looks.items():
         assert float(rows[key]["accuracy"]) == pytest.approx(look["accuracy"]["mean"], abs=1e-5)
@@ -42,10 +30,9 @@ def test_every_look_has_its_line_and_every_line_its_look(page: ModuleType) -> No
         assert int(rows[key]["runs"]) == len(look["runs"]) >= 5
 
 
-def test_a_recipe_that_was_looked_at_is_still_the_one_in_the_file(page: ModuleType) -> None:
+def test_a_recipe_that_was_looked_at_is_still_the_one_in_the_file() -> None:
     files = {file.name: file for file in every_recipe()}
-    for look in page.looks():
+    for look in leaderboard.looks():
         file = files[look["recipe"]]
-        if file.sha256 == look["sha256"]:
-            assert [run["seed"] for run in look["runs"]] == file.seeds(len(look["runs"]))
-    assert {look["sha256"] for look in page.looks()} <= {file.sha256 for file in files.values()}
+        assert file.sha256 == look["sha256"]
+        assert [run["seed"] for run in look["runs"]] == file.seeds(len(look["runs"]))

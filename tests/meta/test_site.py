@@ -14,6 +14,7 @@ import typer.main
 import modiste
 from docs.made import fill, pieces, study_file
 from docs.made.docstrings import attribute
+from docs.made.markdown import between, table
 from modiste.cli.main import app
 from modiste.evaluate.finding import FINDINGS
 from modiste.evaluate.study_finding import STUDY_FINDINGS
@@ -58,6 +59,20 @@ def test_every_verb_and_each_of_its_options_is_in_the_reference() -> None:
             name for p in verb.params for name in p.opts + p.secondary_opts if name[0] == "-"
         ]
         assert [name for name in options if f"`{name}`" not in sections[words]] == [], words
+
+
+def test_a_text_takes_the_place_of_what_stands_between_its_marks() -> None:
+    page = "a\n<!-- rows: begin -->\nold\n<!-- rows: end -->\nb\n"
+    told = between("rows", page, "new")
+    assert told == "a\n<!-- rows: begin -->\n\nnew\n\n<!-- rows: end -->\nb\n"
+    assert between("rows", told, "new") == told
+    for missing in ("begin", "end"):
+        with pytest.raises(AssertionError, match=f"no mark rows: {missing}"):
+            between("rows", page.replace(missing, "gone"), "new")
+
+
+def test_a_cell_of_a_table_has_no_border_of_its_own() -> None:
+    assert table(["a"], [["b|c"], ["d\\|e"]]) == "| a |\n|---|\n| b\\|c |\n| d\\|e |"
 
 
 @pytest.fixture(scope="module", name="site")
