@@ -16,7 +16,7 @@ from modiste.data.source import SOURCES
 from modiste.spec.base import Spec
 from modiste.spec.early_stopping import EarlyStopping
 from modiste.spec.parts import AUGMENTATIONS, MODELS, OPTIMIZERS, SCHEDULES
-from modiste.spec.run import Averaging, DataSpec, RunSpec, TrainSpec
+from modiste.spec.run import Averaging, DataSpec, RunSpec, TrainSpec, written_out
 from modiste.spec.search import HALVINGS, METHODS, SearchSpec
 from modiste.spec.space import Choices, Range
 from modiste.spec.study import Confirm, StageProfile, StageSpec, StudySpec
@@ -124,6 +124,8 @@ def _flat(metadata: Any) -> list[Any]:
 
 
 def _default(cls: type[Spec], name: str) -> str:
+    if cls is TrainSpec and name in (filled := written_out({})):
+        return code(filled[name]["name"])
     field = cls.model_fields[name]
     presets = {
         preset: values[name] for preset, values in cls.preset_defaults.items() if name in values

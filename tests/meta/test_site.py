@@ -33,6 +33,11 @@ def test_the_docstring_of_a_spec_says_what_each_key_means(cls: type) -> None:
     assert [key for key in keys if not attribute(cls, key)] == []
 
 
+def test_a_part_that_is_chosen_where_nobody_does_is_no_part_that_is_needed() -> None:
+    rows = [line for line in study_file.text().splitlines() if line.startswith("| `optimizer`")]
+    assert [row.split(" | ")[1:3] for row in rows] == [["keys and values", "`adam`"]]
+
+
 def test_every_piece_made_from_the_code_has_its_place_on_one_page() -> None:
     marks = [
         name

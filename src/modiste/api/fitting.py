@@ -12,7 +12,7 @@ from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES
 from modiste.report.data_figures import render
 from modiste.runs.run import Run, write_run
-from modiste.spec.run import RunSpec
+from modiste.spec.run import RunSpec, written_out
 from modiste.spec.settings import assign
 from modiste.train.loop import to_end
 from modiste.train.machine import put_back
@@ -171,7 +171,7 @@ def fit_many(
         "preset": preset,
         "data": data.spec.to_dict(),
         "model": dict(model),
-        "train": dict(train or {}),
+        "train": written_out(train or {}),
         "threads": threads,
         "device": device,
     }

@@ -314,8 +314,24 @@ def _model(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
     return {**filled, "params": params}
 
 
+def written_out(train: Mapping[str, Any]) -> dict[str, Any]:
+    """`train` with optimizer and schedule as keys and values, also where nobody chose one.
+
+    Settings such as ``train.optimizer.learning_rate`` then change the default one as any other.
+
+    Example:
+        >>> written_out({"optimizer": "sgd"})
+        {'optimizer': {'name': 'sgd'}, 'schedule': {'name': 'constant'}}
+    """
+    filled = {"optimizer": "adam", "schedule": "constant", **train}
+    for key in ("optimizer", "schedule"):
+        if isinstance(filled[key], str):
+            filled[key] = {"name": filled[key]}
+    return filled
+
+
 def _train(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
-    filled = {"optimizer": {"name": "adam"}, "schedule": {"name": "constant"}, **values}
+    filled = written_out(values)
     for key, registry in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         filled[key] = _part(registry, filled[key], f"train.{key}", preset)
     augment = filled.get("augment") or ()

@@ -11,6 +11,8 @@ Settings = dict[str, Any]
 
 # A part that is chosen by one of these keys is replaced by a setting, never mixed into.
 CHOICES = ("name", "family")
+# Parts for which their name alone may stand: `adam` is {name: adam}.
+BY_NAME = ("train.optimizer", "train.schedule")
 
 
 def layered(*layers: Settings) -> Settings:
@@ -52,12 +54,17 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> dict[str, Any]:
     """Nested values with dotted keys set, such as ``train.optimizer.learning_rate``.
 
+    Example:
+        >>> assign({}, {"train.optimizer": "sgd", "train.optimizer.momentum": 0.9})
+        {'train': {'optimizer': {'name': 'sgd', 'momentum': 0.9}}}
+
     Raises:
         SpecError: If a key leads through something that holds no keys.
     """
     answer = dict(values)
     for dotted, value in settings.items():
-        node: Any = value
+        is_name = dotted in BY_NAME and isinstance(value, str)
+        node: Any = {"name": value} if is_name else value
         for key in reversed(dotted.split(".")):
             node = {key: node}
         _check_path(answer, dotted, where)

@@ -13,7 +13,7 @@ from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 from modiste.spec.final import check_final
 from modiste.spec.match import holds
-from modiste.spec.run import RunSpec
+from modiste.spec.run import RunSpec, written_out
 from modiste.spec.search import SearchSpec
 from modiste.spec.settings import Settings, assign, label, layered, matches, merge
 from modiste.spec.stage_checks import check_among, check_only, check_stages
@@ -349,6 +349,7 @@ def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
     shared["data"] = {key: value for key, value in study.data.items() if key != "path"}
     for key, values in shared.items():
         base[key] = merge({key: values}, {key: getattr(stage, key)})[key]
+    base["train"] = written_out(base["train"])
     for key in ("preset", "threads"):
         if getattr(stage, key) is not None:
             base[key] = getattr(stage, key)

@@ -90,6 +90,60 @@ def test_another_family_brings_hyperparameters_of_its_own(how: str) -> None:
     assert "hidden" not in model["params"]
 
 
+@pytest.mark.parametrize("train", [{}, {"optimizer": "adam"}, {"optimizer": {"name": "adam"}}])
+@pytest.mark.parametrize("how", ["grid", "point", "search", "stage's profile", "override"])
+def test_a_key_of_an_optimizer_can_be_set_however_that_was_chosen(
+    how: str, train: dict[str, Any]
+) -> None:
+    key, sets = "train.optimizer.learning_rate", []
+    values = with_stage()
+    values["train"] = train
+    stage = values["stages"][0]
+    if how == "grid":
+        stage["grid"] = {key: [0.02, 0.03]}
+    elif how == "point":
+        stage["points"] = [{key: 0.02, "train.schedule.name": "constant"}]
+    elif how == "search":
+        stage["search"] = {"method": "random", "trials_per_value": 2, "tune": {key: [0.02, 0.03]}}
+    elif how == "stage's profile":
+        stage["profiles"] = {"full": {"set": {key: 0.02}}}
+    else:
+        sets = [Override("", key, 0.02)]
+    optimizer = one(values, overrides=sets)["train"]["optimizer"]
+    assert (optimizer["name"], optimizer["learning_rate"]) == ("adam", 0.02)
+
+
+def test_an_optimizer_that_is_varied_by_its_name_has_keys_to_vary_as_well() -> None:
+    rates = [0.2, 0.1]
+    grid = {"train.optimizer": ["sgd", "adam"], "train.optimizer.learning_rate": rates}
+    chosen = [point.specs[0].train.optimizer for point in found(with_stage(grid=grid))]
+    assert [(each.name, each.learning_rate) for each in chosen] == [
+        (name, rate) for name in ("sgd", "adam") for rate in rates
+    ]
+    # What is given is written out, and what is not given has the same fingerprint as if it were.
+    given, silent = with_stage(), with_stage()
+    given["train"] = {"optimizer": {"name": "adam"}, "schedule": "constant"}
+    silent["train"] = {}
+    assert one(given) == one(silent)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("train.optimizer.learning_rat", "Did you mean 'learning_rate'?"),
+        ("train.optimizer.momentum", r"train\.optimizer\.momentum: no such key.* Known: amsgrad"),
+        ("train.optimiser.learning_rate", "Did you mean 'optimizer'?"),
+        ("train.schedule.warmup", r"train\.schedule\.warmup: no such key"),
+    ],
+)
+def test_a_key_that_the_default_does_not_have_is_named(key: str, words: str) -> None:
+    values = with_stage(grid={key: [0.5]})
+    values["train"] = {}
+    with pytest.raises(SpecError, match=words) as error:
+        found(values)
+    assert str(error.value).startswith("stages[one] point")
+
+
 @pytest.mark.parametrize("how", ["stage", "point", "override"])
 def test_another_data_set_keeps_the_keys_beside_its_name(how: str) -> None:
     values = with_stage()
