@@ -5,7 +5,7 @@
 
 Standard library only, and nothing in it that Python 3.6 cannot run: whatever `python3` is has to
 get far enough to say that it is too old. When nothing has changed, it returns at once and prints
-nothing. What was interrupted is deleted and made again.
+nothing. What was interrupted is gone on with: what pip had half installed is installed again.
 
 Environment:
     MODISTE_VENV: The folder of the virtual environment; `.venv` if unset.
@@ -74,7 +74,7 @@ def main():
         print(f"\nset-up cannot go on: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nset-up interrupted; the next one starts afresh", file=sys.stderr)
+        print("\nset-up interrupted; the next one goes on from here", file=sys.stderr)
         return 130
     return 0
 
@@ -85,23 +85,21 @@ def set_up(environ):
     folder = Path(os.path.realpath(environ.get("MODISTE_VENV") or str(ROOT / ".venv")))
     if is_current(folder, choice):
         return
-    with only_one_at_a_time():
+    with only_one_at_a_time() as lock:
         if is_current(folder, choice):
             return
         started = time.monotonic()
         python = find_python(sys.executable, OTHER_PYTHONS, describe_python)
-        is_update = is_reusable(folder, python.version, choice)
-        if not is_update:
-            refuse_foreign(folder)
-        verb = "Updating" if is_update else "Making"
-        print(f"{verb} {folder} with Python {dotted(python.version)}", flush=True)
-        env = Environment(folder, environ)
-        if is_update:
-            write_stamp(folder, python, choice, complete=False)
+        env = Environment(folder, environ, lock)
+        if is_reusable(folder, python.version, choice):
+            choice = go_on(env, python, choice)
         else:
-            make_folder(env, python)
+            refuse_foreign(folder)
+            print(f"Making {folder} with Python {dotted(python.version)}", flush=True)
+            make_folder(env, python, choice)
         fetched = install(env, choice)
-        write_stamp(folder, python, choice, complete=True)
+        flush_to_disk()
+        write_stamp(folder, python, choice, "complete")
     print(f"Ready: {size(fetched)} fetched, {size(env.bytes_on_disk())} on disk, {since(started)}")
 
 
@@ -116,17 +114,21 @@ def torch_choice(environ):
 
 
 def is_current(folder, choice):
-    same_files = read_stamp(folder).get("files") == digest_of_files()
-    return same_files and is_reusable(folder, sys.version_info, choice)
+    stamp = read_stamp(folder)
+    is_same = stamp.get("complete") and stamp.get("files") == digest_of_files()
+    return bool(is_same and is_reusable(folder, sys.version_info, choice))
 
 
 def is_reusable(folder, version, choice):
-    """Whether a finished environment lies here that differs in its packages at most."""
+    """Whether an environment with its pip lies here that differs in its packages at most.
+
+    They may be older ones, or those that an interrupted set-up came to.
+    """
     stamp = read_stamp(folder)
     # A python3 that is too old had to look for another; whichever it found then will do again.
     is_too_old = tuple(version[:2]) < OLDEST_PYTHON
     return bool(
-        stamp.get("complete")
+        (stamp.get("complete") or stamp.get("has_pip"))
         and stamp.get("place") == place(folder)
         and (is_too_old or stamp.get("python") == list(version[:2]))
         and choice in ("", stamp.get("torch"))
@@ -141,9 +143,11 @@ def read_stamp(folder):
         return {}
 
 
-def write_stamp(folder, python, choice, complete):
+def write_stamp(folder, python, choice, state):
+    """Say how far the environment in a folder is: `empty`, `has_pip` or `complete`."""
     stamp = {
-        "complete": complete,
+        "complete": state == "complete",
+        "has_pip": state != "empty",
         "files": digest_of_files(),
         "place": place(folder),
         "python": list(python.version[:2]),
@@ -152,6 +156,12 @@ def write_stamp(folder, python, choice, complete):
     new = folder / (STAMP + ".new")
     new.write_text(json.dumps(stamp, indent=2) + "\n")
     new.replace(folder / STAMP)
+
+
+def flush_to_disk():
+    """Before it is said that all is there: a loss of power shall not take what was said of."""
+    if hasattr(os, "sync"):  # not on Windows
+        os.sync()
 
 
 def digest_of_files():
@@ -235,8 +245,9 @@ def describe_python(command):
 class Environment:
     """The virtual environment, and pip inside it, with everything that pip says kept in a log."""
 
-    def __init__(self, folder, environ):
+    def __init__(self, folder, environ, lock):
         self.folder = folder
+        self.lock = lock
         self.python = str(python_of(folder))
         self.log = folder / "modiste-setup.log"
         # Whatever these say, the packages go into this environment and nowhere else.
@@ -294,9 +305,13 @@ class Environment:
             log.write(f"\n$ {' '.join(command)}\n")
             log.flush()
             start = log.tell()
+            # The lock is the command's, too: should this process be killed, the next set-up waits
+            # for a pip that is still at work.
+            kept = {} if os.name == "nt" else {"pass_fds": (self.lock.fileno(),)}
             status = subprocess.call(
                 command,
                 cwd=str(ROOT),
+                **kept,
                 env=dict(self.environ, **(settings or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -315,27 +330,96 @@ class Environment:
 
 def refuse_foreign(folder):
     """Stop rather than delete what this script has not made."""
-    if folder.exists() and not (folder / STAMP).exists() and any(folder.iterdir()):
+    others = [path.name for path in folder.iterdir()] if folder.exists() else []
+    if any(name != STAMP + ".new" for name in others) and STAMP not in others:
         raise Stop(
             f"{folder} is there, and this script did not make it.\n"
             "Delete it, or choose another place: MODISTE_VENV=/path/to/folder make setup"
         )
 
 
-def make_folder(env, python):
+def go_on(env, python, choice):
+    """Make what is there ready for the packages that belong there; returns the choice of torch.
+
+    That is the one that was made before where none is made now.
+    """
+    stamp = read_stamp(env.folder)
+    choice = choice or stamp.get("torch", "")
+    verb = "Updating" if stamp.get("complete") else "Going on with"
+    print(f"{verb} {env.folder} with Python {dotted(python.version)}", flush=True)
+    write_stamp(env.folder, python, choice, "has_pip")
+    if not stamp.get("complete"):
+        dropped = drop_damaged(env.folder)
+        if dropped:
+            print(f"  half installed, so once more: {', '.join(dropped)}", flush=True)
+    return choice
+
+
+def drop_damaged(folder):
+    """Take out what an interrupted pip left half installed, so that pip takes it for missing.
+
+    Returns:
+        Names with versions.
+    """
+    import shutil
+
+    dropped = []
+    for site in sorted((*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-*"))):
+        for path in sorted(site.iterdir()):
+            if path.name.startswith("~"):  # an older version, which pip had moved aside
+                shutil.rmtree(str(path), ignore_errors=True)
+            elif path.name.endswith(".dist-info") and not is_whole(path):
+                shutil.rmtree(str(path))
+                dropped.append(path.name[: -len(".dist-info")].replace("-", " "))
+    return dropped
+
+
+def is_whole(about):
+    """Whether every file of an installed package is what its record says, by SHA-256.
+
+    Args:
+        about: Its folder NAME-VERSION.dist-info. pip writes the record last of all, and only then
+            is `INSTALLER` in it.
+    """
+    import csv
+
+    try:
+        with (about / "RECORD").open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.reader(lines))
+        return f"{about.name}/INSTALLER" in [row[0] for row in rows] and all(
+            recorded(about.parent / row[0]) == row[1] for row in rows if row[1]
+        )
+    except (OSError, ValueError, IndexError, csv.Error):
+        return False
+
+
+def recorded(path):
+    """A file's SHA-256 as a record has it."""
+    import base64
+
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def make_folder(env, python, choice):
     """Make the virtual environment from nothing, after what an earlier set-up left is deleted."""
     import shutil
 
-    if env.folder.exists():
-        shutil.rmtree(str(env.folder))
     env.folder.mkdir(parents=True, exist_ok=True)
-    write_stamp(env.folder, python, "", complete=False)
+    write_stamp(env.folder, python, choice, "empty")
+    for path in list(env.folder.iterdir()):
+        # The stamp stays: without it what is left, should this end here, is a stranger's.
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(str(path))
+        elif path.name != STAMP:
+            path.unlink()
     try:
         env.run("the virtual environment", [python.path, "-m", "venv", str(env.folder)])
     except Stop as stop:
         if "ensurepip" in str(stop):
             raise no_ensurepip(python) from stop
         raise
+    write_stamp(env.folder, python, choice, "has_pip")
 
 
 def install(env, choice):

@@ -1,10 +1,15 @@
 """What `scripts/setup.py` decides, with the machine, the hosts and pip played by the test."""
 
 import ast
+import base64
+import hashlib
 import importlib.util
 import json
+import os
 import re
 import sys
+import threading
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -198,7 +203,7 @@ def finished(setup, tmp_path):
     setup.python_of(tmp_path).parent.mkdir()
     setup.python_of(tmp_path).touch()
     python = setup.Python(sys.executable, tuple(sys.version_info[:3]), True)
-    setup.write_stamp(tmp_path, python, "", complete=True)
+    setup.write_stamp(tmp_path, python, "", "complete")
     return tmp_path
 
 
@@ -214,9 +219,13 @@ def test_a_second_set_up_does_and_says_nothing(setup, finished, capsys):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"complete": False}, {"place": ["/elsewhere", "/elsewhere/.venv"]}, {"python": [3, 10]}],
+    [
+        {"complete": False, "has_pip": False},
+        {"place": ["/elsewhere", "/elsewhere/.venv"]},
+        {"python": [3, 10]},
+    ],
 )
-def test_interrupted_or_moved_or_for_another_python_it_is_made_again(setup, finished, changes):
+def test_without_pip_or_moved_or_for_another_python_it_is_made_again(setup, finished, changes):
     change_stamp(setup, finished, **changes)
     assert not setup.is_reusable(finished, sys.version_info, "")
 
@@ -250,6 +259,148 @@ def test_a_folder_that_it_did_not_make_is_never_deleted(setup, tmp_path, capsys,
     assert setup.main() == 2
     assert "did not make it" in capsys.readouterr().err
     assert (tmp_path / "precious").exists()
+
+
+# --- Interrupted ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def played(setup, monkeypatch, tmp_path):
+    """A set-up whose environment is a file, and whose pip does what is put into the list.
+
+    A function that runs it, and what was done: commands, then the choice that pip was given.
+    """
+    done, pip = [], []
+
+    def run(env, what, command, settings=None):
+        done.append(what)
+        setup.python_of(env.folder).parent.mkdir()
+        setup.python_of(env.folder).touch()
+
+    def install(env, choice):
+        done.append(choice)
+        pip.pop(0)(env)
+        return 0
+
+    def once(step, **environ):
+        done.clear()
+        pip[:] = [step]
+        for name in ("TORCH", "MODISTE_VENV"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"MODISTE_VENV": str(tmp_path / "venv"), **environ}.items():
+            monkeypatch.setenv(name, value)
+        return setup.main(), list(done)
+
+    monkeypatch.setattr(setup.Environment, "run", run)
+    monkeypatch.setattr(setup, "install", install)
+    return once
+
+
+def interrupt(env):
+    (env.folder / "torch").write_text("a gigabyte")
+    raise KeyboardInterrupt
+
+
+MADE = "the virtual environment"
+
+
+def test_an_interrupted_set_up_goes_on_with_what_is_there(setup, played, tmp_path, capsys):
+    folder = tmp_path / "venv"
+    assert played(interrupt, TORCH="default") == (130, [MADE, "default"])
+    assert "goes on from here" in capsys.readouterr().err
+    for _ in range(2):  # it may be interrupted again, and the choice of torch is kept
+        assert not setup.is_current(folder, "")
+        assert played(interrupt) == (130, ["default"])
+        assert "Going on with" in capsys.readouterr().out
+    assert played(lambda env: None) == (0, ["default"])
+    assert (folder / "torch").exists()
+    assert setup.is_current(folder, "")
+    assert played(interrupt) == (0, [])
+
+
+def test_an_interrupted_update_goes_on_as_well(setup, played, tmp_path, capsys):
+    folder = tmp_path / "venv"
+    assert played(lambda env: None)[0] == 0
+    change_stamp(setup, folder, files="0" * 64)
+    assert played(interrupt) == (130, [""])
+    assert "Updating" in capsys.readouterr().out
+    assert not setup.is_current(folder, "")
+    assert played(lambda env: None) == (0, [""])
+    assert (folder / "torch").exists()
+
+
+def test_what_ends_before_pip_is_there_is_made_again(setup, played, tmp_path, monkeypatch):
+    folder = tmp_path / "venv"
+
+    def run(env, what, command, settings=None):
+        (env.folder / "half").mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup.Environment, "run", run)
+        assert played(None) == (130, [])
+    assert not setup.is_reusable(folder, sys.version_info, "")
+    # The end may come while that is deleted: what is left is still known as its own.
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert played(None) == (130, [])
+    assert (folder / "half").exists()
+    assert played(lambda env: None) == (0, [MADE, ""])
+    assert not (folder / "half").exists()
+
+
+def put_package(site, name, version="1.0"):
+    """A package as pip leaves it, of one module; returns what the record names."""
+    about = site / f"{name}-{version}.dist-info"
+    about.mkdir(parents=True)
+    (site / f"{name}.py").write_text("x = 1\n")
+    (about / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    (about / "INSTALLER").write_text("pip\n")
+    files = [site / f"{name}.py", about / "METADATA", about / "INSTALLER"]
+    sums = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+    rows = [
+        f"{file.relative_to(site)},sha256={base64.urlsafe_b64encode(digest).decode().rstrip('=')},1"
+        for file, digest in zip(files, sums, strict=True)
+    ]
+    (about / "RECORD").write_text("\n".join([*rows, f"{about.name}/RECORD,,", f"{name}.pyc,,"]))
+    return [*files, about / "RECORD"]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("how", ["missing", "cut"])
+def test_what_was_half_installed_is_taken_out_and_the_rest_is_not(setup, tmp_path, number, how):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    put_package(site, "whole")
+    path = put_package(site, "half", "2.0")[number]
+    path.unlink() if how == "missing" else path.write_bytes(path.read_bytes()[:-90])
+    (site / "~alf").mkdir()
+    assert setup.drop_damaged(tmp_path) == ["half 2.0"]
+    assert sorted(about.name for about in site.glob("*.dist-info")) == ["whole-1.0.dist-info"]
+    assert not (site / "~alf").exists()
+    assert setup.drop_damaged(tmp_path) == []
+
+
+def test_the_packages_that_run_this_test_are_whole(setup):
+    packages = [distribution("pytest")._path, distribution("numpy")._path]
+    assert all(map(setup.is_whole, packages))
+
+
+def test_a_command_that_outlives_its_set_up_holds_the_lock(setup, tmp_path):
+    fcntl = pytest.importorskip("fcntl")  # Windows has other locks
+    os.mkfifo(tmp_path / "end")
+    # It waits until somebody opens the other side.
+    wait = ["-c", f"open({str(tmp_path / 'end')!r}).read()"]
+    with setup.only_one_at_a_time() as lock:
+        env = setup.Environment(tmp_path, os.environ, lock)
+        thread = threading.Thread(target=env.run, args=("waiting", [sys.executable, *wait]))
+        thread.start()
+        release = (tmp_path / "end").open("w")
+    with SCRIPT.open() as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        release.close()
+        thread.join()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # --- Words and figures ---------------------------------------------------------------------------
