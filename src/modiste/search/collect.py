@@ -44,6 +44,8 @@ FILES = (
     timeline.FILE,
     "duplicates.json",
 )
+# Of these, what the target must not keep when the study has it no more.
+PASSING = (closing.FILE,)
 # Folders of folders that were written whole, with a manifest.
 CHECKED = ("final", "models")
 LEDGER = "ledger"
@@ -113,7 +115,10 @@ def _beside(target: Path) -> Iterator[Path]:
         raise files.cannot_write(target, error) from error
     try:
         yield new
+        gone = [target / name for name in PASSING if not (new / name).exists()]
         _move_in(new, target)
+        for path in gone:
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise files.cannot_write(target, error) from error
     finally:

@@ -19,6 +19,7 @@ from modiste.errors import SealError, StoreError
 from modiste.runs import files
 from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
+from modiste.search.closing import close, reopen
 from modiste.search.collect import collect, compact, summary
 from modiste.search.study import Answers, Study
 from tests import small
@@ -177,6 +178,19 @@ def test_results_keep_the_looks_of_every_machine_they_come_from(
 def everything(folder: Path) -> dict[str, bytes]:
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_a_stage_that_was_opened_again_is_not_closed_in_the_results(
+    study: Study, tmp_path: Path
+) -> None:
+    close(study.folder, 20.0, ["grid"])
+    try:
+        collect(study, tmp_path / "c")
+        assert Study(tmp_path / "c").stage("grid").is_closed
+    finally:
+        reopen(study.folder, ["grid"])
+    collect(study, tmp_path / "c")
+    assert not Study(tmp_path / "c").stage("grid").is_closed
 
 
 @pytest.mark.parametrize("is_there", [True, False])
