@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,14 @@ import numpy.typing as npt
 from modiste.atomic import sync, write_whole
 from modiste.errors import StoreError
 
-_REMEDY = (
-    "The disk or somebody changed it: restore it from a copy, move the folder away, or run its "
-    "study again, which sets the run aside and does it anew."
-)
+# What else helps against a damaged file, by the folder that its own lies in.
+_OTHERWISE = {
+    "runs": ", move the folder away, or run its study again, which sets the run aside and does it "
+    "anew.",
+    "models": ", or run its study again, which writes the model anew.",
+    "final": ". What a look at the test set said cannot be had again without another look, which "
+    "is counted.",
+}
 # How a sealed file ends.
 _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
@@ -103,8 +107,16 @@ def read_sealed(path: Path) -> dict[str, Any]:
     found = _SEAL.search(content)
     rest = content[: found.start()] + b"\n}\n" if found else b""
     if found is None or hashlib.sha256(rest).hexdigest().encode() != found[1]:
-        raise StoreError(f"{path}: is not what was written. {_REMEDY}")
+        raise StoreError(f"{path}: is not what was written. {_remedy(path.parent)}")
     return value
+
+
+def _remedy(folder: Path) -> str:
+    """What to do about a damaged file of a folder that was published."""
+    kind, place = folder.absolute().parent.name, folder.absolute().parent.parent
+    is_known = kind == "final" or (place / "study.json").is_file()
+    otherwise = _OTHERWISE.get(kind if is_known else "", ", or move the folder away.")
+    return f"The disk or somebody changed it: restore it from a copy{otherwise}"
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | None = None) -> None:
@@ -167,11 +179,12 @@ def _checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
+        why = f"cannot be read ({error.strerror})"
+        raise StoreError(f"{path}: {why}. {_remedy(folder)}") from None
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise StoreError(
             f"{path}: {len(content)} bytes that are not what was written "
-            f"({entry['bytes']} bytes, SHA-256 {entry['sha256'][:12]}...). {_REMEDY}"
+            f"({entry['bytes']} bytes, SHA-256 {entry['sha256'][:12]}...). {_remedy(folder)}"
         )
     return content
 
@@ -186,7 +199,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_sealed(path)
     entries = manifest.get("files")
     if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
-        raise StoreError(f"{path}: is not what was written. {_REMEDY}")
+        raise StoreError(f"{path}: is not what was written. {_remedy(folder)}")
     return manifest
 
 
@@ -208,6 +221,15 @@ def check_folder(folder: Path) -> None:
     for name, entry in manifest["files"].items():
         if not entry.get("dropped"):
             _checked(folder, name, manifest)
+
+
+def damaged(runs: Path) -> Iterator[tuple[Path, StoreError]]:
+    """Run folders of a study that are not what was written, and what of them is not."""
+    for path in sorted(runs.glob("[0-9a-f]" * 16)):
+        try:
+            check_folder(path)
+        except StoreError as error:
+            yield path, error
 
 
 def set_aside(folder: Path, among: Path) -> Path:

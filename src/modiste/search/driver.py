@@ -244,12 +244,9 @@ class Driver:
         runs = self._study.folder / "runs"
         for path in runs.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in sorted(runs.glob("[0-9a-f]" * 16)):
-            try:
-                files.check_folder(path)
-            except StoreError as error:
-                aside = files.set_aside(path, self._study.folder / "damaged")
-                self._watcher.note(f"{error} So it lies in {aside} now.")
+        for path, error in files.damaged(runs):
+            aside = files.set_aside(path, self._study.folder / "damaged")
+            self._watcher.note(f"{error} So it lies in {aside} now.")
 
     def _say_what_waits(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         for stage in stages:

@@ -18,7 +18,7 @@ Everything but the runs can be made again from them and `study.json`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,13 +124,17 @@ class Study:
     Args:
         folder: Holds `study.json`.
         value: What `study.json` is to hold; read from it if not given.
+        without: Names of run folders that are taken as not there.
 
     Raises:
         StoreError: If there is no `study.json`, or it cannot be read.
     """
 
-    def __init__(self, folder: Path, value: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, value: dict[str, Any] | None = None, without: Collection[str] = ()
+    ) -> None:
         self.folder = folder
+        self._without = without
         if value is None and not (folder / "study.json").is_file():
             raise StoreError(f"{folder}: no study folder (it holds no study.json).")
         value = files.read_json(folder / "study.json") if value is None else value
@@ -214,21 +218,27 @@ class Study:
                 raise ResumeError(
                     f"{folder} holds a study that differs in: {'; '.join(differs)}. {ELSEWHERE}"
                 )
-            # Asked of a changed file alone: whoever drives on has yet to set damaged runs aside.
-            new = cls(folder, value)
-            is_changed = there["spec"] != value["spec"]
-            if is_changed and (lost := cls(folder, there).runs_without_place(new)):
-                raise ResumeError(
-                    f"{folder} holds finished runs that the study file has no place for any more: "
-                    f"{counted(lost)}.{moved(new, lost)} Put their points back, or keep them as "
-                    f"they are: {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
-                )
+            if there["spec"] != value["spec"]:
+                cls._need_places(folder, there, value)
         if not is_written:
             return cls(folder, value)
         if not path.exists() or there != value:
             with Lock(folder / "work" / "lock"):  # not under the hands of who works on the old one
                 files.write_json(path, value)
         return cls(folder)
+
+    @classmethod
+    def _need_places(cls, folder: Path, there: dict[str, Any], value: dict[str, Any]) -> None:
+        """Refuse a study that has no place for a finished run of the one that is there."""
+        # Whoever drives on sets damaged runs aside: there is nothing to be lost of them.
+        damaged = {path.name for path, _ in files.damaged(folder / "runs")}
+        new, old = (cls(folder, each, damaged) for each in (value, there))
+        if lost := old.runs_without_place(new):
+            raise ResumeError(
+                f"{folder} holds finished runs that the study file has no place for any more: "
+                f"{counted(lost)}.{moved(new, lost)} Put their points back, or keep them as "
+                f"they are: {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
+            )
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
@@ -286,7 +296,7 @@ class Study:
         if fingerprint in self._runs:
             return self._runs[fingerprint]
         folder = self.run_folder(fingerprint)
-        if not (folder / "manifest.json").is_file():
+        if folder.name in self._without or not (folder / "manifest.json").is_file():
             return None
         run = Run(folder)
         if run.fingerprint != fingerprint:

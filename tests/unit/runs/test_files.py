@@ -228,6 +228,37 @@ def test_a_cut_a_longer_and_a_lost_file_are_noticed(name: str, tmp_path: Path) -
         files.read_checked(tmp_path / "run", name)
 
 
+@pytest.mark.parametrize(
+    ("place", "is_study", "said"),
+    [
+        ("runs/id", True, "run its study again, which sets the run aside and does it anew."),
+        ("models/final", True, "run its study again, which writes the model anew."),
+        ("final/id", True, "cannot be had again without another look, which is counted."),
+        ("final/id", False, "cannot be had again without another look, which is counted."),
+        ("runs/id", False, "restore it from a copy, or move the folder away."),
+        ("other/id", True, "restore it from a copy, or move the folder away."),
+    ],
+)
+def test_what_helps_is_said_as_it_is_true_of_the_folder(
+    place: str, is_study: bool, said: str, tmp_path: Path
+) -> None:
+    if is_study:
+        (tmp_path / "study.json").write_bytes(b"{}")
+    folder = tmp_path / place
+    files.write_folder(folder, FILES, files.sealed({"schema": 2, "files": files.entries(FILES)}))
+    manifest = (folder / "manifest.json").read_bytes()
+    for content in (manifest[:-1], manifest):
+        (folder / "manifest.json").write_bytes(content)
+        (folder / "a.json").write_bytes(b"other")
+        with pytest.raises(StoreError) as caught:
+            files.read_checked(folder, "a.json")
+        assert str(caught.value).endswith(said)
+    (folder / "a.json").unlink()
+    with pytest.raises(StoreError) as caught:
+        files.read_checked(folder, "a.json")
+    assert str(caught.value).endswith(said)
+
+
 def test_a_file_that_was_added_or_a_broken_manifest_is_noticed(tmp_path: Path) -> None:
     files.write_folder(tmp_path / "run", FILES)
     (tmp_path / "run" / "added").write_bytes(b"")

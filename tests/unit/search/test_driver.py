@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modiste.errors import SpecError, StoreError
+from modiste.errors import ResumeError, SpecError, StoreError
 from modiste.runs.files import read_json
 from modiste.search.driver import DEATHS_ALLOWED, Driver, need_writable
 from modiste.search.pool import Pool, Trouble, raise_trouble
@@ -443,6 +443,39 @@ def test_a_damaged_run_is_named_set_aside_and_done_again(
         assert "damaged/" in watched.notes[0]
         assert results(study) == undisturbed
         assert len(list((study.folder / "damaged").iterdir())) == times
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "manifest.json"])
+def test_a_damaged_run_of_a_study_that_grew_is_done_again_once(
+    name: str, tmp_path: Path, script: Script
+) -> None:
+    values = {**VALUES, "stages": [*VALUES["stages"][:1], {"name": "next", "from": ["mlp"]}]}
+    study = make(tmp_path / "study", values)
+    assert drive(study)
+    run = study.stages()[0].rows[0].runs[0]
+    cut(run.folder / name)
+    more = {**values, "stages": [*values["stages"], *VALUES["stages"][1:]]}
+    script.tasks.clear()
+    watched = Watched()
+    assert drive(make(study.folder, more), watched)
+    (new,) = Study(study.folder).stage("cnn").rows
+    assert set(script.begun) == {run.fingerprint, *new.fingerprints}
+    assert f"{name}: " in watched.notes[0]
+    assert [path.name for path in (study.folder / "damaged").iterdir()] == [run.folder.name]
+    watched.notes.clear()
+    assert drive(make(study.folder, {**more, "about": "Other words."}), watched)
+    assert watched.notes == []
+
+
+def test_a_run_without_a_place_is_named_beside_a_damaged_one(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "study", VALUES)
+    assert drive(study)
+    cut(study.stages()[0].rows[0].runs[0].folder / "manifest.json")
+    with pytest.raises(ResumeError, match="no place for any more: 1 of cnn"):
+        make(study.folder, {**VALUES, "stages": VALUES["stages"][:1]})
+    assert not (study.folder / "damaged").exists()
 
 
 def test_a_run_folder_under_a_wrong_name_is_not_believed(tmp_path: Path, script: Script) -> None:
