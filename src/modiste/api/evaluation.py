@@ -11,7 +11,9 @@ from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
 from modiste.errors import SealError, StoreError
 from modiste.export.model import load_model
-from modiste.final.look import Candidate, stored
+from modiste.final.look import Candidate
+from modiste.report.looks import Look
+from modiste.report.looks import read as read_looks
 from modiste.runs.ledger import Tally
 from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
@@ -68,7 +70,8 @@ def evaluate(
     around = study_around(place)
     if around is not None:
         write_report(Study(around))
-    return _test(stored(look.parent)[look], look, tally_of(place))
+    (found,) = (each for each in read_looks(look.parent) if each.folder == look)
+    return _test(found, tally_of(place))
 
 
 def _candidate(place: Path) -> Candidate:
@@ -138,45 +141,44 @@ def _validation(candidates: list[Candidate], looks: Path, tally: Tally) -> Evalu
     )
 
 
-def _test(found: dict[str, Any], place: Path, tally: Tally) -> Evaluation:
-    look = _look(found, place)
+def _test(found: Look, tally: Tally) -> Evaluation:
+    look = _look(found)
     return Evaluation(
         {
             "schema": 1,
             "part": "test",
             **{key: look[key] for key in ("num_images", "reason", "opened_at", "file", "runs")},
             **_ledger(tally),
-            "notes": [f"Reason: {found['reason']}", tally.words],
+            "notes": [f"Reason: {found.reason}", tally.words],
         }
     )
 
 
 def _stored(looks: Path, fingerprints: set[str]) -> list[dict[str, Any]]:
     """Looks that included any of these runs, the oldest first."""
-    found = [
-        _look(value, place)
-        for place, value in stored(looks).items()
-        if fingerprints & {row["fingerprint"] for row in value["runs"]}
+    return [
+        _look(look)
+        for look in read_looks(looks)
+        if fingerprints & {run.fingerprint for run in look.runs}
     ]
-    return sorted(found, key=lambda look: str(look["opened_at"]))
 
 
-def _look(value: dict[str, Any], place: Path) -> dict[str, Any]:
+def _look(look: Look) -> dict[str, Any]:
     """A look at the test set as it was stored."""
     return {
-        "file": str(place / "look.json"),
-        "opened_at": value["opened_at"],
-        "reason": value["reason"],
-        "looks": Tally.of(value).looks,
-        "num_images": value["runs"][0]["last"]["total"],
+        "file": str(look.folder / "look.json"),
+        "opened_at": look.opened_at,
+        "reason": look.reason,
+        "looks": look.tally.looks,
+        "num_images": look.runs[0].scores["last"].total,
         "runs": [
             {
-                "label": row["stage"] or row["label"],
-                "seed": row["seed"],
-                "fingerprint": row["fingerprint"],
-                **{str(e): _figures(row[e]) for e in EPOCHS},
+                "label": run.stage or run.label,
+                "seed": run.seed,
+                "fingerprint": run.fingerprint,
+                **{str(e): _figures(vars(run.scores[e])) for e in EPOCHS},
             }
-            for row in value["runs"]
+            for run in look.runs
         ],
     }
 

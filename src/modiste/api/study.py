@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modiste import report
-from modiste.api.counting import counted, ledger_of, measured
+from modiste.api.counting import counted, ledger_of, measured, study_around
 from modiste.api.progress import StudyBar
 from modiste.cores import num_cores
 from modiste.data.load import divide
@@ -218,7 +218,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
         need_writable(folder)
-    source = _source(data_specs, data_folder or data_path(spec, file), tell)
+    source = _source(data_specs, data_folder or spec.data_place(file), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
     study = Study.create(
@@ -369,18 +369,10 @@ def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
     return summary(Study(folder))
 
 
-def data_path(spec: StudySpec, file: str | Path) -> Path | None:
-    """Where a study says that its images lie, which it sees from its own file."""
-    return None if spec.data_path is None else Path(file).parent / Path(spec.data_path).expanduser()
-
-
 def path_for_run(folder: Path) -> Path | None:
     """Where the images of a run or model folder lie, if it lies in a study that says so."""
-    place = folder.absolute().parent.parent
-    if not (place / "study.json").is_file():
-        return None
-    study = Study(place)
-    return data_path(study.spec, study.file)
+    around = study_around(folder)
+    return None if around is None else Study(around).data_place
 
 
 def _source(specs: Sequence[DataSpec], folder: str | Path | None, tell: Tell) -> Source:

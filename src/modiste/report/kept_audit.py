@@ -183,9 +183,8 @@ def _no_audit(context: Context, *, is_near: bool) -> Paragraph:
     """Nobody looked: that is said, and how one would."""
     study = context.study
     command = ["modiste", "audit", context.runs[0].spec.data.name]
-    if study.spec.data_path is not None:
-        place = Path(study.file).parent / Path(study.spec.data_path).expanduser()
-        command += ["--data", str(place)]
+    if study.data_place is not None:
+        command += ["--data", str(study.data_place)]
     command += ["--study", study.out]
     kind = "mirrored or near duplicates" if is_near else "duplicates"
     words: list[Inline] = [

@@ -265,6 +265,11 @@ class Study:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def data_place(self) -> Path | None:
+        """Where the images lie, as far as the study says so, seen from where its file is named."""
+        return self.spec.data_place(self.file)
+
     def __repr__(self) -> str:
         return f"Study({str(self.folder)!r})"
 

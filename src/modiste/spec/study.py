@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
@@ -191,6 +192,11 @@ class StudySpec(Spec):
         if path is not None and not (isinstance(path, str) and path.strip()):
             raise SpecError(f"data.path: expected a folder or a file, got {path!r}.")
         return path
+
+    def data_place(self, file: str | Path) -> Path | None:
+        """Where the images lie, seen from here, given where the study file does."""
+        path = self.data_path
+        return None if path is None else Path(file).parent / Path(path).expanduser()
 
     def stage(self, name: str) -> StageSpec:
         """The stage of that name.
