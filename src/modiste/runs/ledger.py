@@ -182,10 +182,6 @@ class Ledger:
         """Looks so far; unknown if the ledger does not add up."""
         return self.tally().looks
 
-    def head(self) -> str:
-        """SHA-256 of the last line, or zeros before the first."""
-        return self.chain().head
-
     def at(self, head: str) -> str:
         """When the entry of that hash was written; empty if there is none."""
         chain = self.chain()

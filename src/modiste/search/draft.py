@@ -53,11 +53,6 @@ class Facts:
         """The shorter one, in pixels."""
         return min(self.shape_CHW[1:])
 
-    @property
-    def imbalance(self) -> float:
-        """Images of the largest class for each one of the smallest."""
-        return max(self.counts_K) / min(self.counts_K)
-
 
 @dataclass(frozen=True)
 class Ambition:
@@ -65,23 +60,21 @@ class Ambition:
 
     Attributes:
         num_sizes: Of convolutional nets, the smallest first.
-        has_mlp: Whether it tries a net without convolutions, too.
         repeats: Seeds of each point that is compared.
         final_repeats: Seeds of what was chosen.
     """
 
     num_sizes: int
-    has_mlp: bool
     repeats: int
     final_repeats: int
 
 
 # From the most to the least; the first that fits into the time is taken.
 AMBITIONS = (
-    Ambition(3, has_mlp=True, repeats=3, final_repeats=5),
-    Ambition(3, has_mlp=True, repeats=1, final_repeats=3),
-    Ambition(2, has_mlp=True, repeats=1, final_repeats=3),
-    Ambition(1, has_mlp=True, repeats=1, final_repeats=1),
+    Ambition(3, repeats=3, final_repeats=5),
+    Ambition(3, repeats=1, final_repeats=3),
+    Ambition(2, repeats=1, final_repeats=3),
+    Ambition(1, repeats=1, final_repeats=1),
 )
 
 
@@ -208,10 +201,8 @@ def _nets(facts: Facts, ambition: Ambition) -> list[dict[str, Any]]:
         params = {"filters": filters, "dropout": 0.25}
         label = f"CNN {'-'.join(map(str, filters))}"
         points.append({"label": label, "model": {"family": "cnn", "params": params}})
-    if ambition.has_mlp:
-        mlp = {"family": "mlp", "params": {"hidden": [256], "dropout": 0.3}}
-        points.append({"label": "MLP 256", "model": mlp})
-    return points
+    mlp = {"family": "mlp", "params": {"hidden": [256], "dropout": 0.3}}
+    return [*points, {"label": "MLP 256", "model": mlp}]
 
 
 def _augmentations(facts: Facts) -> list[dict[str, Any]]:

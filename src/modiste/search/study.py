@@ -7,12 +7,20 @@
       runs/ID/          run folders, shared by all stages: ID begins the fingerprint
       final/ID/         what the test set said of a frozen list of runs, once opened
       models/NAME/      the models of the stages that a study ends with
+      damaged/ID/       runs that were no longer what was written; nobody reads them
+      split-*.json      which images were trained on, and which validated on
       data.json         what was found of images of your own
+      duplicates.json   which validation images equal a training image
+      budget.json       the stages that a budget of time has closed, if any are
+      latency.json      how long an image takes, where a search weighs that
+      timeline.jsonl    which worker had which run, and when
       audit/            what an audit of its data found, if there was one
+      figures/          pictures for the report
       work/             unfinished work; nothing in it is needed to read results
       report.html, report.md
 
-Everything but the runs can be made again from them and `study.json`.
+All but runs, looks and what was timed can be made again from these and `study.json`. Collected
+results have `ledger/` and a folder NAME/ for each stage besides; see `collect`.
 """
 
 from __future__ import annotations

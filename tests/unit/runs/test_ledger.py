@@ -40,14 +40,14 @@ def known(ledger: Ledger) -> list[Entry]:
 
 
 def test_a_fresh_ledger_counts_none(ledger: Ledger) -> None:
-    assert (ledger.count(), ledger.entries(), ledger.head()) == (0, [], EMPTY)
+    assert (ledger.count(), ledger.entries(), ledger.chain().head) == (0, [], EMPTY)
     assert not ledger.path.exists()
 
 
 def test_looks_are_counted_and_their_results_are_not(ledger: Ledger) -> None:
     heads = [look(ledger, f"reason {n}") for n in range(3)]
     assert ledger.count() == 3
-    assert ledger.head() == heads[-1]
+    assert ledger.chain().head == heads[-1]
     entries = known(ledger)
     assert [entry["kind"] for entry in entries] == ["look", "result"] * 3
     assert [e["reason"] for e in entries[::2]] == ["reason 0", "reason 1", "reason 2"]
@@ -76,12 +76,12 @@ def test_a_copy_that_came_with_results_is_taken_over_and_goes_on(
     ledger.copy_to(tmp_path / "results")
     new = Ledger(DIGEST, folder=tmp_path / "another machine")
     new.take_over(tmp_path / "results")
-    assert (new.count(), new.head()) == (1, ledger.head())
+    assert (new.count(), new.chain().head) == (1, ledger.chain().head)
     look(new, "the next one")
     new.take_over(tmp_path / "results")  # which is behind by now
     assert new.count() == 2
     new.copy_to(tmp_path / "results")
-    assert Ledger(DIGEST, [new.head()], tmp_path / "results").count() == 2
+    assert Ledger(DIGEST, [new.chain().head], tmp_path / "results").count() == 2
 
 
 def test_nothing_is_taken_over_where_there_is_nothing(ledger: Ledger, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_looks_go_on_being_written_after_a_change_and_stay_unknown(
     change(ledger)
     for number in range(2):
         head = look(ledger, f"later {number}")
-        assert (ledger.count(), ledger.head()) == (UNKNOWN, head)
+        assert (ledger.count(), ledger.chain().head) == (UNKNOWN, head)
     # Also for results that know nothing of what was there before, and on other machines.
     ledger.copy_to(tmp_path / "results")
     assert Ledger(DIGEST, [head], tmp_path / "results").count() == UNKNOWN
@@ -430,7 +430,7 @@ def test_a_tally_comes_back_from_json_as_it_was(ledger: Ledger) -> None:
     ledger.append("comparison", {"reason": "duplicates"})
     said = ledger.tally()
     assert (said.looks, said.comparisons, said.num_entries, said.trouble) == (1, 1, 3, "")
-    assert said.head == ledger.head()
+    assert said.head == ledger.chain().head
     edit_last(ledger)
     for each in (said, ledger.tally()):
         assert Tally.of(json.loads(json.dumps(each.to_dict()))) == each
