@@ -55,9 +55,8 @@ def outside(net: Net, threads: int) -> dict[str, Any]:
     clock = Clock()
     inside = [
         (Network, "__call__"),
-        (Network, "flatten_grads"),
+        (Network, "gradients"),
         (F, "cross_entropy"),
-        (torch.autograd, "grad"),
         (Adam, "update"),
     ]
     shares = []

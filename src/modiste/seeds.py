@@ -18,6 +18,22 @@ def sequence(seed: int, word: str, *counters: int) -> np.random.SeedSequence:
     return np.random.SeedSequence([seed, zlib.crc32(word.encode()), *counters])
 
 
+def words(seed: int, word: str, *counters: int) -> list[int]:
+    """What `sequence` is made of, as NumPy cuts it: numbers of 32 bits, the lowest first.
+
+    Example:
+        >>> words(7, "order", 2**32 + 3)
+        [7, 4113142680, 3, 1]
+    """
+    found = []
+    for number in (seed, zlib.crc32(word.encode()), *counters):
+        rest = number
+        found.append(rest & 0xFFFFFFFF)
+        while rest := rest >> 32:
+            found.append(rest & 0xFFFFFFFF)
+    return found
+
+
 def generator(seed: int, word: str, *counters: int) -> np.random.Generator:
     """A generator of its own for one use of chance (SFC64: the fastest of NumPy's).
 

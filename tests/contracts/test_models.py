@@ -120,11 +120,13 @@ def test_every_layer_gets_a_finite_gradient(
     net = build(family, preset, shape_CHW, hidden=(30,), dropout=0.25)
     logits_NK = net(some_images(20, shape_CHW), ByteNoise(0, 0))
     loss = F.cross_entropy(logits_NK, torch.arange(20) % NUM_CLASSES)
-    grads = torch.autograd.grad(loss, net.parameters)
+    found = torch.autograd.grad(loss, net.parameters, retain_graph=True)
+    grads = [grad.clone() for grad in found]  # the net may write the next ones in their place
     for name, grad in zip(net.names, grads, strict=True):
         assert torch.isfinite(grad).all(), name
         assert (grad != 0).any(), name
-    flat = net.flatten_grads(grads, torch.full_like(net.weights, torch.nan))
+    net.grads.fill_(torch.nan)
+    flat = net.gradients(loss)
     assert torch.isfinite(flat).all()
     # Laid out like the weights: a step along the flat vector is a step of each named tensor.
     before = [tensor.clone() for _, tensor in net.named_weights()]

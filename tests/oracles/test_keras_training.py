@@ -353,15 +353,14 @@ def teach_both(
     assert set(start) == set(keras_net.variables)
     keras_net.put(start)
     peer.build([keras_net.weights])
-    state, grads = optimizer.start(net.weights), torch.empty_like(net.weights)
+    state = optimizer.start(net.weights)
     losses = []
     for step in range(1, NUM_STEPS + 1):
         images, labels = lesson.images_TNCHW[step - 1], lesson.labels_TN[step - 1]
         masks = lesson.masks_T[step - 1]
         logits = net(torch.from_numpy(images), GivenMasks(masks))
         loss = F.cross_entropy(logits, torch.from_numpy(labels))
-        net.flatten_grads(torch.autograd.grad(loss, net.parameters), out=grads)
-        optimizer.update(net.weights, grads, state, step, rate_at(optimizer, step))
+        optimizer.update(net.weights, net.gradients(loss), state, step, rate_at(optimizer, step))
 
         if step == DROP_AT:
             peer.learning_rate = float(peer.learning_rate.numpy()) * 0.1

@@ -15,6 +15,7 @@ from modiste.data import places
 from modiste.errors import SpecError
 from modiste.kernels import build
 from modiste.kernels.ops import BlockShape, Kept, Kernels
+from modiste.train.noise import ByteNoise
 
 pytestmark = pytest.mark.compiler
 
@@ -199,12 +200,40 @@ def test_without_a_compiler_the_remedy_is_named(
         build.library(tmp_path)
 
 
+@pytest.mark.parametrize("count", [1, 7, 64, 20_003])
+@pytest.mark.parametrize("seed", [0, 3, 2**32 + 5, 2**70])
+def test_relu_and_dropout_keep_what_numpy_draws(kernels: Kernels, count: int, seed: int) -> None:
+    torch.manual_seed(count)
+    values, gradient = torch.randn(count), torch.randn(count)
+    for update, layer, rate, threads in ((0, 1, 0.3, 1), (2**33, 2, 0.01, 2), (5, 0, 0.99, 3)):
+        torch.set_num_threads(threads)
+        noise = ByteNoise(seed, update)
+        leaf = values.clone().requires_grad_()
+        wanted = torch.relu(leaf) * noise.multiplier(layer, leaf, rate)
+        (wanted_grad,) = torch.autograd.grad(wanted, leaf, gradient)
+        found, found_grad = values.clone(), gradient.clone()
+        drawn = noise.drawn(layer, rate)
+        kernels.relu_dropout(found, drawn)
+        kernels.relu_dropout_backward(found_grad, found, drawn.scale)
+        assert torch.equal(found, wanted)
+        assert torch.equal(found_grad, wanted_grad)
+
+
+def test_without_dropout_it_is_relu_alone(kernels: Kernels) -> None:
+    values = torch.tensor([-1.0, 0.0, 2.0, torch.nan])
+    kernels.relu_dropout(values, None)
+    torch.testing.assert_close(values, torch.tensor([0.0, 0.0, 2.0, torch.nan]), equal_nan=True)
+    gradient = torch.ones(3)
+    kernels.relu_dropout_backward(gradient, values[:3].contiguous(), 1.0)
+    assert gradient.tolist() == [0.0, 0.0, 1.0]
+
+
 def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.cpp"
     broken.write_text("#error no such luck\n", encoding="utf-8")
-    monkeypatch.setattr(build, "SOURCE", broken)
+    monkeypatch.setattr(build, "SOURCES", (broken,))
     with pytest.raises(SpecError, match=r"no such luck.*kernels: torch"):
         build.library(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []

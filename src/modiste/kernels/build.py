@@ -15,7 +15,7 @@ from pathlib import Path
 from modiste import atomic
 from modiste.errors import SpecError
 
-SOURCE = Path(__file__).with_name("blocks.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("blocks.cpp", "dense.cpp"))
 # Sums keep their order and what is no number stays none: no -ffast-math.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math")
 LINKING = ("-fopenmp", "-fPIC", "-shared")
@@ -59,15 +59,15 @@ def _loaded(path: Path) -> ctypes.CDLL:
 
 def _compiled(compiler: str, folder: Path) -> Path:
     words = [*FLAGS, *LINKING, _version(compiler), _processor()]
-    made_from = SOURCE.read_bytes() + "\0".join(words).encode()
-    target = folder / f"blocks-{hashlib.sha256(made_from).hexdigest()[:16]}.so"
+    made_from = b"".join(source.read_bytes() for source in SOURCES) + "\0".join(words).encode()
+    target = folder / f"kernels-{hashlib.sha256(made_from).hexdigest()[:16]}.so"
     if target.is_file():
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as name:
             fresh = Path(name) / target.name
-            command = [compiler, *FLAGS, *LINKING, str(SOURCE), "-o", str(fresh)]
+            command = [compiler, *FLAGS, *LINKING, *map(str, SOURCES), "-o", str(fresh)]
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
             )

@@ -7,6 +7,7 @@ belongs to a channel is float32.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,22 @@ class Kept:
     """
 
     mask: Tensor
+    scale: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What dropout keeps, as what it is drawn from.
+
+    Attributes:
+        words: Entropy of a NumPy `SeedSequence`, numbers of 32 bits; SFC64 draws from it a byte
+            for each value, in the order that the values lie in memory.
+        threshold: What has a lower byte is dropped; at least 1.
+        scale: What is kept is multiplied by it.
+    """
+
+    words: Sequence[int]
+    threshold: int
     scale: float
 
 
@@ -121,6 +138,48 @@ class Kernels:
             images, kernel, self._library
         )
         return answer
+
+    def relu_dropout(self, values: Tensor, drawn: Drawn | None) -> None:
+        """relu, then dropout, in place; dropout if it is said what it draws from.
+
+        Args:
+            values: float32, of any shape, contiguous.
+            drawn: The chance.
+        """
+        words, threshold, scale = (
+            (drawn.words, drawn.threshold, drawn.scale) if drawn else ((), 0, 1)
+        )
+        self._library.relu_dropout_float32_forward(
+            *_flat(values),
+            (ctypes.c_uint32 * len(words))(*words),
+            ctypes.c_int64(len(words)),
+            ctypes.c_int32(threshold),
+            ctypes.c_float(scale),
+            ctypes.c_int32(torch.get_num_threads()),
+        )
+
+    def relu_dropout_backward(self, gradient: Tensor, values: Tensor, scale: float) -> None:
+        """The gradient of what came in, in its place.
+
+        Args:
+            gradient: Of what came out; float32, contiguous.
+            values: What came out.
+            scale: What was kept was multiplied by it; 1 without dropout.
+        """
+        assert gradient.numel() == values.numel()
+        self._library.relu_dropout_float32_backward(
+            _flat(gradient)[0],
+            *_flat(values),
+            ctypes.c_float(scale),
+            ctypes.c_int32(torch.get_num_threads()),
+        )
+
+
+def _flat(tensor: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_int64]:
+    """Where its numbers begin, and how many there are."""
+    assert tensor.dtype == torch.float32
+    assert tensor.is_contiguous()
+    return _pointer(tensor), ctypes.c_int64(tensor.numel())
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

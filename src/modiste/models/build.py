@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modiste.kernels.ops import BlockShape, Kept, Kernels
+from modiste.kernels.ops import BlockShape, Kernels
+from modiste.models.dense import ByKernels, ByTorch, Tail, Trained, dense_tail, tail_step
 from modiste.models.fused import Block, leading_block, suits_conv1
 from modiste.models.initialise import initialise
 from modiste.models.layers import (
@@ -34,18 +35,9 @@ from modiste.models.layers import (
     Shape,
     same_padding,
 )
+from modiste.models.noise import Noise
 from modiste.models.places import Place, inner_places, places_of
 from modiste.spec.parts import Initialisation, Slot, Views
-
-
-class Noise(Protocol):
-    """Where dropout's chance comes from; nothing in a net draws for itself."""
-
-    def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
-        """Zeros, and one over the share that is kept, for each of `values`."""
-
-    def kept(self, layer: int, count: int, rate: float) -> Kept:
-        """The same chance as bytes, for so many values in the order they lie in memory."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +101,7 @@ class Network:
         shape_CHW: Of one image.
         views: What an answer is the mean of.
         weights: All trainable weights; move it in place.
+        grads: Their gradients, as `gradients` found them last.
         statistics: All moving means and variances.
         parameters: Views of `weights`, one for each tensor, which gradients are taken for.
         layout: Where each of them lies in `weights`.
@@ -142,6 +135,7 @@ class Network:
         self.statistics = torch.zeros(
             sum(layer.fixed(shape) for layer, shape in sizes), dtype=dtype, device=device
         )
+        self.grads = torch.empty_like(self.weights)
         self._low = None if precision is None else self.weights.to(precision)
         self._kernels = kernels
         # Faster on CPU for every net of the reference study, most for the widest (LOG.md).
@@ -149,10 +143,14 @@ class Network:
         self.parameters: list[Tensor] = []
         self.layout: list[Slot] = []
         self._full: list[Tensor] = []
+        self._grads: list[Tensor] = []
         self._statistics_by_name: dict[str, Tensor] = {}
         self._weights_used = 0
         self._statistics_used = 0
-        self._steps = self._steps_of(places_of(layers, shape_CHW))
+        places = places_of(layers, shape_CHW)
+        tail = dense_tail(places) if precision is None else None
+        start = len(places) - (tail.length if tail else 0)
+        self._steps = self._steps_of(places[:start]) + ([self._tail(tail)] if tail else [])
         self.layout = _with_last(self.layout)
         assert self._weights_used == len(self.weights), "layer table and net disagree"
         assert self._statistics_used == len(self.statistics), "layer table and net disagree"
@@ -201,14 +199,17 @@ class Network:
         """Views of the moving statistics by name, in the order of the layers."""
         return list(self._statistics_by_name.items())
 
-    def flatten_grads(self, grads: Sequence[Tensor], out: Tensor) -> Tensor:
-        """Write gradients of `parameters` into one vector laid out like `weights`."""
-        start = 0
-        for grad, parameter in zip(grads, self.parameters, strict=True):
-            stop = start + parameter.numel()
-            as_kernel(out[start:stop], parameter.shape).copy_(grad)
-            start = stop
-        return out
+    def gradients(self, loss: Tensor) -> Tensor:
+        """Of a loss, for all weights: one vector laid out like `weights`, the same each time.
+
+        Args:
+            loss: A scalar, made of logits that this net gave since the last call.
+        """
+        found = torch.autograd.grad(loss, self.parameters)
+        for grad, place in zip(found, self._grads, strict=True):
+            if grad.data_ptr() != place.data_ptr():  # else its layer has written it there
+                place.copy_(grad)
+        return self.grads
 
     def _weight(self, name: str, *shape: int) -> Weight:
         stop = self._weights_used + math.prod(shape)
@@ -217,6 +218,7 @@ class Network:
         full = as_kernel(self.weights[place], shape).detach()
         self.layout.append(Slot(name, tuple(shape), place.start, place.stop))
         self._full.append(full)
+        self._grads.append(as_kernel(self.grads[place], shape))
         # What belongs to a channel or a unit is small and delicate: it is never rounded.
         if self._low is None or len(shape) == 1:
             weight = Weight(full.detach().requires_grad_())
@@ -263,6 +265,21 @@ class Network:
             case MaxPool() as layer:
                 return max_pool(layer, shape)
         return _without_weights(place.layer, index)
+
+    def _tail(self, tail: Tail) -> Step:
+        """The dense layers that end the net, in one."""
+        trained = []
+        for place in tail.dense:
+            assert isinstance(place.layer, Dense)
+            weight = self._weight(f"{place.name}.weight", place.layer.units, place.shape[0])
+            bias = self._weight(f"{place.name}.bias", place.layer.units)
+            trained.append(Trained(weight.full, bias.full, *self._grads[-2:]))
+        # Of a net with convolutions, these take nearly all the time.
+        is_fused = not self.uses_channels_last and self.weights.dtype == torch.float32
+        arithmetic = ByTorch()
+        if self._kernels is not None and is_fused:
+            arithmetic = ByKernels(self._kernels)
+        return tail_step(tail, trained, arithmetic)
 
     def _block(self, block: Block) -> Step:
         """Several layers in one, by a compiled kernel; the same arithmetic in fewer passes."""

@@ -16,7 +16,6 @@ from modiste.errors import SpecError
 from modiste.models.build import (
     ACTIVATIONS,
     Network,
-    Noise,
     as_kernel,
     convolution,
     max_pool,
@@ -35,6 +34,7 @@ from modiste.models.layers import (
     Residual,
     Shape,
 )
+from modiste.models.noise import Noise
 from modiste.models.places import Place, every_place, inner_places, places_of
 
 Noises = Sequence[Noise]

@@ -52,28 +52,27 @@ def move(
         learning_rate: The rate now.
         weight_decay: Each weight first shrinks by this share of itself, times the rate.
     """
-    from torch import float32
-    from torch.optim.adam import adam
+    import torch
 
     # sqrt(v) + e, divided by the correction c = sqrt(1 - beta_2^t), is sqrt(v) / c + e / c: so
     # Keras's place for epsilon is PyTorch's place with another epsilon at each step.
     correction = math.sqrt(1.0 - rule.beta_2**step) if rule.epsilon_hat else 1.0
     # PyTorch's fused kernel: one pass over memory where tensor operations need six. On 610,570
     # weights and one core of an AMD EPYC: 0.32 ms against 0.62 to 1.4 ms.
-    adam(
+    torch._fused_adamw_(
         [weights],
         [grads],
         [state["mean"]],
         [state["square"]],
         [state["largest_square"]] if rule.amsgrad else [],
-        [weights.new_full((), step - 1, dtype=float32)],  # it counts up by itself
-        fused=True,
-        amsgrad=rule.amsgrad,
+        [weights.new_full((), step, dtype=torch.float32)],
+        lr=learning_rate,
         beta1=rule.beta_1,
         beta2=rule.beta_2,
-        lr=learning_rate,
         weight_decay=weight_decay,
-        decoupled_weight_decay=True,
         eps=rule.epsilon / correction,
+        amsgrad=rule.amsgrad,
         maximize=False,
+        grad_scale=None,
+        found_inf=None,
     )

@@ -51,7 +51,6 @@ def fit(
     and save the state; going on from it gives the same bits as never having stopped.
     """
     num_steps = train.num_batches(spec.batch_size)
-    grads = torch.empty_like(net.weights)
     weights_K = class_weights(spec, train.labels)
     clock = time.perf_counter()
     while state.status == "running" and state.epoch < spec.last_epoch:
@@ -63,7 +62,7 @@ def fit(
 
             logits = net(images, ByteNoise(seed, state.update))
             loss = cross_entropy(logits, labels, spec.label_smoothing, weights_K)
-            net.flatten_grads(torch.autograd.grad(loss, net.parameters), out=grads)
+            grads = net.gradients(loss)
 
             moment = Moment(state.update, num_steps, spec.epochs)
             rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
@@ -71,9 +70,7 @@ def fit(
                 net.weights, grads, state.optimizer, state.update + 1, rate, net.layout
             )
 
-            with torch.no_grad():
-                state.sums[0] += loss * len(which)
-                state.sums[1] += (logits.argmax(1) == labels).sum()
+            state.note(loss, logits, labels)
             state.step += 1
             state.update += 1
             if spec.averaging is not None:
@@ -81,21 +78,23 @@ def fit(
             now = time.perf_counter()
             state.seconds, clock = state.seconds + now - clock, now
             # Asking a GPU for a number makes it wait, so there the whole epoch is asked at once.
-            is_asked = not images.is_cuda or state.step == num_steps
-            if is_asked and not math.isfinite(float(state.sums[0])):
+            if not images.is_cuda and not math.isfinite(loss.item()):
                 diverge(state, rate, "training loss")
                 return
             yield Tick("train", state.step, num_steps)
 
+        loss_sum, num_correct = state.counted()
+        if not math.isfinite(loss_sum):
+            diverge(state, rate_of(spec, state, num_steps), "training loss")
+            return
         judge.load(*state.judged)
         logits_NK = yield from infer(judge, val)
-        loss_sum, correct = state.sums.tolist()
         val_loss, val_accuracy = score(logits_NK, val.labels.cpu().numpy())
         now = time.perf_counter()
         row = EpochRow(
             epoch=state.epoch + 1,
             train_loss=loss_sum / len(train),
-            train_accuracy=correct / len(train),
+            train_accuracy=num_correct / len(train),
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             learning_rate=rate_of(spec, state, num_steps),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from modiste import seeds
-from modiste.kernels.ops import Kept
+from modiste.kernels.ops import Drawn, Kept
 
 
 def kept_share(rate: float) -> float:
@@ -57,6 +57,11 @@ class ByteNoise:
         # NumPy compares bytes, and torch turns bytes (not booleans) into floats, at full speed.
         mask = torch.from_numpy((raw >= _threshold(rate)).view(np.uint8))
         return Kept(mask, 1.0 / kept_share(rate))
+
+    def drawn(self, layer: int, rate: float) -> Drawn:
+        """The same as what a kernel draws it from."""
+        words = seeds.words(self._seed, "dropout", self._update, layer)
+        return Drawn(words, _threshold(rate), 1.0 / kept_share(rate))
 
 
 def _threshold(rate: float) -> int:

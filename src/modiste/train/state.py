@@ -16,6 +16,9 @@ from modiste.spec.early_stopping import Stopping
 
 Status = Literal["running", "finished", "diverged", "out_of_memory"]
 SCHEMA = 1
+# Batches whose right answers are counted at once: by itself each would cost 70 us, 2 % of the step
+# of an MLP [768].
+COUNTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class TrainState:
         epoch: Epochs finished.
         step: Updates done in the epoch under way.
         update: Updates done in all.
-        sums: Loss and right answers summed over the images of the epoch under way.
+        sums: Loss and right answers summed over the images of the epoch under way, float64, as
+            far as they are counted: see `note`.
         seconds: Time spent in the epoch under way.
         schedule, stopping: Counters of the schedule and of early stopping.
         best_epoch, best_val_loss: From 1; 0 before the first epoch has ended.
@@ -70,6 +74,27 @@ class TrainState:
     history: list[EpochRow] = field(default_factory=list)
     status: Status = "running"
     reason: str = ""
+    _noted: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+
+    def note(self, loss: Tensor, logits_NK: Tensor, labels_N: Tensor) -> None:
+        """Take a batch's mean loss and its answers into the sums, now or before they are read."""
+        self._noted.append((loss.detach(), logits_NK.detach(), labels_N))
+        # A GPU would have to be waited for.
+        if len(self._noted) >= COUNTED_AT_ONCE and not loss.is_cuda:
+            self.counted()
+
+    def counted(self) -> tuple[float, int]:
+        """Loss and right answers of the epoch under way, all batches counted."""
+        if self._noted:
+            losses, logits, labels = zip(*self._noted, strict=True)
+            self._noted.clear()
+            sizes = losses[0].new_tensor([len(some) for some in labels])
+            total = float(self.sums[0])
+            for product in (torch.stack(losses) * sizes).tolist():
+                total += product
+            self.sums[0] = total
+            self.sums[1] += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
+        return float(self.sums[0]), int(self.sums[1])
 
     @property
     def judged(self) -> tuple[Tensor, Tensor]:
@@ -85,6 +110,7 @@ class TrainState:
 
     def dump(self, fingerprint: str) -> bytes:
         """The checkpoint: safetensors, with the counters as JSON in its header."""
+        self.counted()
         tensors = {
             "weights": self.weights,
             "statistics": self.statistics,
@@ -134,6 +160,7 @@ class TrainState:
             counters["stopping"] = Stopping(**counters["stopping"])
         if counters["best_val_loss"] is None:
             counters["best_val_loss"] = math.inf
+        self._noted.clear()
         for name, value in counters.items():
             setattr(self, name, value)
         for name, tensor in tensors.items():

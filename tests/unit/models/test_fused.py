@@ -82,8 +82,7 @@ def test_outputs_gradients_and_statistics_are_those_of_torch(params: dict[str, A
     for given in (None, kernels):
         net = Network(family.layers((1, 9, 9), 4), (1, 9, 9), seed=5, kernels=given)
         logits = net(images, ByteNoise(7, 3))
-        grads = torch.autograd.grad(logits.square().sum(), net.parameters)
-        flat = net.flatten_grads(grads, torch.empty_like(net.weights))
+        flat = net.gradients(logits.square().sum())
         with torch.inference_mode():
             inferred = net(images)
         found.append((logits.detach(), flat, net.statistics, inferred))
