@@ -16,6 +16,7 @@ from modiste.data.source import SOURCES
 from modiste.spec.base import Spec
 from modiste.spec.early_stopping import EarlyStopping
 from modiste.spec.parts import AUGMENTATIONS, MODELS, OPTIMIZERS, SCHEDULES
+from modiste.spec.registry import Registry
 from modiste.spec.run import Averaging, DataSpec, RunSpec, TrainSpec, written_out
 from modiste.spec.search import HALVINGS, METHODS, SearchSpec
 from modiste.spec.space import Choices, Range
@@ -36,7 +37,7 @@ SPECS: Mapping[str, type[Spec]] = {
     "Stopping early: `train.early_stopping`": EarlyStopping,
     "Averaging weights: `train.averaging`": Averaging,
 }
-PARTS = {
+PARTS: dict[str, Registry[Any]] = {
     "Model families: `model.family`, with their keys in `model.params`": MODELS,
     "Optimizers: `train.optimizer`": OPTIMIZERS,
     "Schedules: `train.schedule`": SCHEDULES,

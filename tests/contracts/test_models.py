@@ -276,6 +276,7 @@ def test_pooling_rounds_up_all_the_way_to_one_pixel() -> None:
 @every_family
 def test_a_mirrored_view_makes_both_sides_of_an_image_the_same(family: str) -> None:
     params = MODELS.get(family).parse({"views": "mirror"}, "model.params")
+    assert isinstance(params, ModelFamily)
     layers = params.layers((1, 8, 10), 4)
     net = Network(layers, (1, 8, 10), params.initialisation, seed=1, views=params.views)
     images = torch.rand(6, 1, 8, 10)

@@ -18,6 +18,7 @@ from docs.made.markdown import between, table
 from modiste.cli.main import app
 from modiste.evaluate.finding import FINDINGS
 from modiste.evaluate.study_finding import STUDY_FINDINGS
+from modiste.spec.base import Spec
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -28,7 +29,7 @@ SPECS = [
 
 
 @pytest.mark.parametrize("cls", SPECS, ids=lambda cls: cls.__name__)
-def test_the_docstring_of_a_spec_says_what_each_key_means(cls: type) -> None:
+def test_the_docstring_of_a_spec_says_what_each_key_means(cls: type[Spec]) -> None:
     keys = [key for key in cls.model_fields if not study_file.is_elsewhere(cls, key)]
     assert [key for key in keys if not attribute(cls, key)] == []
 

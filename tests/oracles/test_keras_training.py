@@ -25,7 +25,7 @@ from modiste.models.layers import (
     MaxPool,
     Shape,
 )
-from modiste.spec.parts import MODELS, OPTIMIZERS, Optimizer, with_preset
+from modiste.spec.parts import MODELS, OPTIMIZERS, ModelFamily, Optimizer, with_preset
 
 pytestmark = pytest.mark.peers
 
@@ -297,7 +297,9 @@ def study_layers(family: str) -> tuple[Sequence[Layer], Shape]:
         "cnn": {"num_layers": 2, "filters": 4, "dropout": 0.25},
     }[family]
     shape = {"mlp": (1, 28, 28), "cnn": (1, 7, 7)}[family]
-    return cls.parse(with_preset(cls, values, "keras")).layers(shape, 10), shape
+    params = cls.parse(with_preset(cls, values, "keras"))
+    assert isinstance(params, ModelFamily)
+    return params.layers(shape, 10), shape
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,11 @@ def drawn(shape: tuple[int, int, int, int], dtype: torch.dtype) -> dict[str, Ten
     }
 
 
+def of_channels(given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Bias, scale and shift."""
+    return given["bias"], given["scale"], given["shift"]
+
+
 def by_torch(
     values: Tensor, bias: Tensor, scale: Tensor, shift: Tensor, shape: BlockShape, kept: Kept | None
 ) -> Tensor:
@@ -89,7 +94,8 @@ def test_a_block_and_its_gradients_are_those_of_the_layers_one_by_one(
     theirs = [given[name].double().requires_grad_() for name in names]
     bias = ours[1] if shape.is_act_first else None
     out, mean, variance = kernels.block(ours[0], bias, ours[2], ours[3], shape, kept)
-    expected = by_torch(*theirs, shape, kept)
+    values, bias, scale, shift = theirs
+    expected = by_torch(values, bias, scale, shift, shape, kept)
     # float32 carries 6e-8 of each value; sums over at most 288 pixels, and a division by a
     # deviation that may be as small as sqrt(epsilon), make up to 30 times that of it.
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
@@ -130,7 +136,8 @@ def test_results_do_not_depend_on_the_number_of_threads(
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         leaves = [given[n].clone().requires_grad_() for n in ("values", "bias", "scale", "shift")]
-        out, mean, variance = kernels.block(*leaves, shape)
+        values, bias, scale, shift = leaves
+        out, mean, variance = kernels.block(values, bias, scale, shift, shape)
         images = given["values"][:, :1].contiguous()
         kernel = torch.ones((24, 1, 3, 3), dtype=dtype, requires_grad=True)
         first = kernels.conv1(images, kernel)
@@ -143,9 +150,9 @@ def test_results_do_not_depend_on_the_number_of_threads(
 def test_bfloat16_rounds_once_and_computes_in_float32(kernels: Kernels) -> None:
     given = drawn((4, 24, 9, 8), torch.bfloat16)
     plain = BlockShape(is_act_first=True, is_pooled=False, epsilon=1e-3)
-    args = [given[name] for name in ("bias", "scale", "shift")]
-    low, mean, variance = kernels.block(given["values"].clone(), *args, plain)
-    full, exact_mean, exact_variance = kernels.block(given["values"].float(), *args, plain)
+    values, (bias, scale, shift) = given["values"], of_channels(given)
+    low, mean, variance = kernels.block(values.clone(), bias, scale, shift, plain)
+    full, exact_mean, exact_variance = kernels.block(values.float(), bias, scale, shift, plain)
     assert torch.equal(low, full.to(torch.bfloat16))
     assert torch.equal(mean, exact_mean)
     assert torch.equal(variance, exact_variance)
@@ -173,11 +180,11 @@ def test_a_convolution_over_one_channel_is_torchs(
 
 def test_values_that_somebody_else_keeps_are_not_overwritten(kernels: Kernels) -> None:
     given = drawn((4, 24, 9, 8), torch.float32)
-    args = [given[name] for name in ("bias", "scale", "shift")]
+    bias, scale, shift = of_channels(given)
     for may, is_same in ((False, True), (True, False)):
         shape = BlockShape(is_act_first=True, is_pooled=True, epsilon=1e-3, may_overwrite=may)
         values = given["values"].clone().requires_grad_()
-        out, _, _ = kernels.block(values, *args, shape)
+        out, _, _ = kernels.block(values, bias, scale, shift, shape)
         torch.autograd.grad(out, values, torch.ones_like(out))
         assert torch.equal(values.detach(), given["values"]) == is_same
 
@@ -185,9 +192,7 @@ def test_values_that_somebody_else_keeps_are_not_overwritten(kernels: Kernels) -
 def test_a_value_that_is_no_number_stays_none(kernels: Kernels) -> None:
     given = drawn((4, 24, 9, 8), torch.bfloat16)
     given["values"][1, 5, 3, 3] = float("nan")
-    out, mean, _ = kernels.block(
-        *(given[n] for n in ("values", "bias", "scale", "shift")), PARTS[2]
-    )
+    out, mean, _ = kernels.block(given["values"], *of_channels(given), PARTS[2])
     assert torch.isnan(mean[5]) or torch.isnan(out[:, 5]).any()
     assert torch.isfinite(out[:, :5]).all()
 

@@ -11,6 +11,7 @@ import yaml
 
 from modiste.recipes import laps
 from modiste.recipes.files import open_recipe
+from modiste.spec.run import RunSpec
 from tests import small
 from tests.command_line import Cli
 from tests.own_images import CLASSES, write_classes
@@ -137,7 +138,7 @@ def test_images_of_ones_own_become_what_the_recipe_says(tmp_path: Path, cli: Cli
 def test_the_answers_are_those_of_the_weights_that_count(synthetic_folder: Path) -> None:
     values = {**small.RUN, "train": {**small.RUN["train"], "averaging": {"decay": 0.5}}}
     images = small.images()
-    spec = small.RunSpec.parse(values)
+    spec = RunSpec.parse(values)
     (lap,) = laps.run_laps([spec], images)
     last = lap.record.metrics["last"]["val"]
     assert (lap.num_right, lap.num_val) == (last["correct"], last["total"])

@@ -21,6 +21,7 @@ from onnx import ModelProto
 import modiste
 from modiste.api.exporting import export_model
 from modiste.artifact import extra
+from modiste.artifact.describe import onnx_of
 from modiste.artifact.folder import data_name
 from modiste.counts import UNKNOWN
 from modiste.data.decode import decode
@@ -113,8 +114,7 @@ def wrong(model: ModelProto) -> ModelProto:
 def test_one_other_answer_and_nothing_is_written(
     shipped: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = exported.onnx_of
-    monkeypatch.setattr(exported, "onnx_of", lambda *arguments: wrong(real(*arguments)))
+    monkeypatch.setattr(exported, "onnx_of", lambda *arguments: wrong(onnx_of(*arguments)))
     with pytest.raises(ArtifactError, match=r"answers \d+ of 30 validation images otherwise"):
         export_model(shipped.run, tmp_path / "out", data_folder=shipped.data)
     assert not (tmp_path / "out").exists()

@@ -108,7 +108,7 @@ def test_every_final_model_is_described_once_on_the_images_of_a_look_or_on_valid
             assert f"({part} images, last epoch, seed 0)" in caption
         matrix = finals.page.table(f"table-confusion-{stage}")
         assert sum(int(cell) for row in matrix for cell in row[1:]) == total
-        assert finals.page.by_id(f"figure-quality-{stage}")
+        assert finals.page.by_id(f"figure-quality-{stage}").all("figcaption")
         assert finals.page.by_id(f"figure-errors-{stage}").all("img")
     ids = [e.attributes.get("id") for e in finals.page.elements]
     assert "table-quality-chosen" not in ids

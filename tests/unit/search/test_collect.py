@@ -19,9 +19,10 @@ from modiste.errors import SealError, StoreError
 from modiste.runs import files
 from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
+from modiste.search.answers import Answers
 from modiste.search.closing import close, reopen
 from modiste.search.collect import collect, compact, summary
-from modiste.search.study import Answers, Study
+from modiste.search.study import Study
 from tests import small
 from tests.driving import drive, make
 from tests.report_fixture import NO_LOOKS

@@ -12,6 +12,7 @@ from modiste.search.draft import (
     most_ambitious,
     study_values,
 )
+from modiste.spec.parts import Estimator, ModelFamily
 from modiste.spec.study import StudySpec, check
 
 
@@ -40,10 +41,10 @@ def test_every_plan_makes_sense_for_its_images(side, num):
         points = check(study, ("quick",))
         for point in points:
             params = point.specs[0].model.params
-            layers = getattr(params, "layers", None)
-            if layers is not None:
-                assert layers((1, side, side), 10)
+            if isinstance(params, ModelFamily):
+                assert params.layers((1, side, side), 10)
             else:
+                assert isinstance(params, Estimator)
                 params.check((1, side, side), 10)
         assert [stage.name for stage in study.stages if stage.is_final] == ["final"]
 

@@ -348,4 +348,4 @@ def test_a_run_that_is_no_mapping_is_refused(values: Any) -> None:
 def test_hyperparameters_that_make_no_net_say_why(params: dict[str, Any], said: str) -> None:
     spec = RunSpec.parse({"model": {"family": "cnn", "params": params}})
     with pytest.raises(SpecError, match=said):
-        table(spec.model.params.layers((1, 28, 28), 10), (1, 28, 28))
+        table(spec.model.net.layers((1, 28, 28), 10), (1, 28, 28))

@@ -124,7 +124,12 @@ def test_a_key_is_set_only_where_its_condition_is_met() -> None:
 def test_samples_hold_every_listed_value_and_both_ends() -> None:
     rows = space({**CONDITIONAL, "x": {"low": 0.0, "high": 1.0}}).samples()
     seen = {(key, repr(value)) for row in rows for key, value in row.items()}
-    wanted = {"m": [0.8, 0.9], "nesterov": [False, True], RATE: [0.1, 0.01], "x": [0.0, 1.0]}
+    wanted: dict[str, list[Any]] = {
+        "m": [0.8, 0.9],
+        "nesterov": [False, True],
+        RATE: [0.1, 0.01],
+        "x": [0.0, 1.0],
+    }
     assert {(key, repr(v)) for key, values in wanted.items() for v in values} <= seen
     assert len(rows) < 10
 

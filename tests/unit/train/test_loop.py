@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from modiste import seeds
+from modiste.data.batches import Batches
 from modiste.data.load import divide
 from modiste.data.types import ImageSet
 from modiste.errors import SpecError
@@ -22,7 +23,6 @@ from modiste.evaluate.finding import facts, findings
 from modiste.runs.run import Run, RunRecord, write_run
 from modiste.spec.parts import OPTIMIZERS
 from modiste.spec.run import RunSpec
-from modiste.train import loop
 from modiste.train.loop import score
 from modiste.train.noise import ByteNoise
 from modiste.train.session import Session
@@ -61,13 +61,13 @@ def test_an_update_is_the_gradient_of_the_mean_loss_on_the_images_of_the_order()
 
 def test_every_image_is_seen_once_in_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    take = loop.Batches.take
+    take = Batches.take
 
     def watched(self: Any, which: torch.Tensor, *rest: Any) -> Any:
         seen.append(which.tolist())
         return take(self, which, *rest)
 
-    monkeypatch.setattr(loop.Batches, "take", watched)
+    monkeypatch.setattr(Batches, "take", watched)
     trained(small.run_spec({"train.epochs": 2}))
     assert [len(batch) for batch in seen] == [25, 25, 25, 15] * 2
     first, second = (list(chain(*batches)) for batches in (seen[:4], seen[4:]))
@@ -79,13 +79,13 @@ def test_adding_dropout_or_augmentation_does_not_change_the_order_of_the_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     orders: list[list[list[int]]] = []
-    take = loop.Batches.take
+    take = Batches.take
 
     def watched(self: Any, which: torch.Tensor, *rest: Any) -> Any:
         orders[-1].append(which.tolist())
         return take(self, which, *rest)
 
-    monkeypatch.setattr(loop.Batches, "take", watched)
+    monkeypatch.setattr(Batches, "take", watched)
     starts = []
     for changes in (
         {"model.params.dropout": 0.0},

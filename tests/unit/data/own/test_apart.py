@@ -45,13 +45,10 @@ class Book:
         return reason
 
 
-def test_part(path: Path) -> set[bytes]:
+def sealed_part(path: Path) -> set[bytes]:
     test = SealedTest(open_source(SPEC, path), Book()).open("to see whether it stays")
     assert test.role == "test"
     return {pixels.tobytes() for pixels in test.images_NCHW}
-
-
-test_part.__test__ = False
 
 
 def train_part(path: Path) -> set[bytes]:
@@ -71,8 +68,8 @@ def test_each_class_gives_its_share_and_no_image_is_on_both_sides(pets):
     source = open_source(SPEC, pets)
     assert source.load_train().counts() == [24, 24, 24]
     assert source.facts()["parts"]["test"] == [6, 6, 6]
-    assert train_part(pets).isdisjoint(test_part(pets))
-    assert len(train_part(pets) | test_part(pets)) == 3 * NUM
+    assert train_part(pets).isdisjoint(sealed_part(pets))
+    assert len(train_part(pets) | sealed_part(pets)) == 3 * NUM
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 90), (10, 11, 12), (3, 3, 3)])
@@ -86,7 +83,7 @@ def test_a_share_is_rounded_and_is_one_picture_at_least(sizes):
 
 
 def test_names_formats_places_and_order_change_nothing(pets, tmp_path):
-    before = test_part(pets)
+    before = sealed_part(pets)
     other = tmp_path / "elsewhere" / "animals"
     for label, name in enumerate(CLASSES):
         folder = other / f"{label}-{name}"  # another name, in the same order
@@ -94,18 +91,18 @@ def test_names_formats_places_and_order_change_nothing(pets, tmp_path):
         for number in reversed(range(NUM)):
             content = png_bytes(picture(NUM * label + number), "BMP")
             (folder / f"{number * 7 % 30}.bmp").write_bytes(content)
-    assert test_part(other) == before
+    assert sealed_part(other) == before
 
 
 def test_equal_pictures_are_on_one_side_whatever_their_classes(pets):
     for number in range(NUM):  # each ant is a bee as well
         (pets / "bee" / f"ant{number}.png").write_bytes(png_bytes(picture(number)))
-    assert train_part(pets).isdisjoint(test_part(pets))
+    assert train_part(pets).isdisjoint(sealed_part(pets))
 
 
 def test_what_is_written_down_stays_the_test_part_when_images_come_and_go(pets):
     write_record(pets)
-    before = test_part(pets)
+    before = sealed_part(pets)
     assert apart.load(pets).share == 0.2
     for number in range(20):
         (pets / "ant" / f"new{number}.png").write_bytes(png_bytes(picture(500 + number)))
@@ -115,7 +112,7 @@ def test_what_is_written_down_stays_the_test_part_when_images_come_and_go(pets):
         open_source(SPEC, pets).load_train()
     trained_on = apart.load(pets).others
     write_record(pets, is_growing=True)
-    after = test_part(pets)
+    after = sealed_part(pets)
     assert before < after
     # Of 50 ants a fifth; none of the new test images was trained on before.
     assert len(after) - len(before) == 4
@@ -124,14 +121,14 @@ def test_what_is_written_down_stays_the_test_part_when_images_come_and_go(pets):
 
 def test_images_that_go_take_none_of_the_test_part_with_them(pets):
     write_record(pets)
-    before, trained_on = test_part(pets), train_part(pets)
+    before, trained_on = sealed_part(pets), train_part(pets)
     ants = [path for path in (pets / "ant").iterdir() if pixels_of(path) in trained_on]
     for path in ants[:18]:
         path.unlink()
-    assert test_part(pets) == before
+    assert sealed_part(pets) == before
     # Without the record a fifth of the twelve ants that are left would be two, and not six.
     (pets / apart.NAME).unlink()
-    assert len(test_part(pets)) == 14
+    assert len(sealed_part(pets)) == 14
 
 
 def test_training_needs_no_test_file_and_is_the_same_without(pets):
@@ -166,7 +163,7 @@ def test_a_test_part_with_a_gap_is_not_opened(pets):
 
 def test_sealed_pictures_that_are_moved_into_val_neither_train_nor_choose(pets):
     write_record(pets)
-    before = test_part(pets)
+    before = sealed_part(pets)
     for name in CLASSES:  # every third picture, sealed or not, becomes one to validate on
         for part in ("train", "val"):
             (pets / part / name).mkdir(parents=True)
@@ -181,7 +178,7 @@ def test_sealed_pictures_that_are_moved_into_val_neither_train_nor_choose(pets):
     assert images.num_given_val == 3 * NUM // 3 - len(sealed_in_val)
     assert train_part(pets).isdisjoint(before)
     assert len(images) == 3 * NUM - len(before)
-    assert test_part(pets) == before
+    assert sealed_part(pets) == before
 
 
 def test_a_picture_of_two_parts_that_is_sealed_chooses_nothing(tmp_path):
@@ -247,7 +244,7 @@ def test_no_test_image_lies_in_the_cache(pets, tmp_path, monkeypatch):
     monkeypatch.setenv("MODISTE_CACHE", str(tmp_path / "cache"))
     source = open_source(SPEC, pets)
     source.load_train()
-    wanted = test_part(pets)
+    wanted = sealed_part(pets)
     kept = [np.load(path) for path in (tmp_path / "cache").rglob("images.npy")]
     assert [len(images) for images in kept] == [72]
     assert wanted.isdisjoint(pixels.tobytes() for pixels in kept[0])
