@@ -159,3 +159,12 @@ def data_name(config: Mapping[str, Any]) -> str:
         config: `config.json`.
     """
     return str(config.get("data_name") or config["spec"]["data"]["name"])
+
+
+def model_name(config: Mapping[str, Any]) -> str:
+    """What to call the model where nobody knows the study that it came from: `cnn on shoes`.
+
+    Args:
+        config: `config.json`.
+    """
+    return f"{config['model']['family']} on {data_name(config)}"

@@ -51,12 +51,10 @@ class Trained:
     """A net as it lies in a run or model folder.
 
     Attributes:
-        title: What to call it.
         config: As `modiste.export.model.model_config` gives it.
         weights: By name.
     """
 
-    title: str
     config: dict[str, Any]
     weights: dict[str, npt.NDArray[Any]]
 
@@ -98,13 +96,10 @@ def read_trained(folder: Path, epoch: Epoch | None = None) -> Trained:
                 f"--epoch {epoch}: {folder} is a model and holds the weights of the "
                 f"{config['epoch']} epoch alone; name the run folder instead."
             )
-        return Trained(folder.resolve().name, config, weights)
+        return Trained(config, weights)
     run = read_run(folder)
     chosen = epoch or restored_epoch(run)
-    weights = run.weights(chosen)
-    return Trained(
-        f"{run.spec.model.family} {run.fingerprint[:8]}", model_config(run, chosen), weights
-    )
+    return Trained(model_config(run, chosen), run.weights(chosen))
 
 
 def export(
@@ -168,7 +163,7 @@ def export(
         folders.WEIGHTS: safetensors.numpy.save(trained.weights),
     }
     facts = Facts(
-        title=trained.title,
+        title=folders.model_name(net.config),
         config=net.config,
         certificate=certificate,
         num_train=len(data.train),

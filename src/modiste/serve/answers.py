@@ -244,7 +244,7 @@ def describe(served: Served, limits: dict[str, int]) -> Description:
         low, high = accuracy["interval"]
         return Description(
             model=served.digest,
-            name=f"{config['model']['family']} on {folders.data_name(config)}",
+            name=folders.model_name(config),
             family=str(config["model"]["family"]),
             data=folders.data_name(config),
             bits=8 if served.is_int8 else 32,

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Response
 from jinja2 import Environment
 from markdown_it import MarkdownIt
 
+from modiste.artifact import folder as folders
 from modiste.serve.answers import Served
 
 _KINDS = {
@@ -69,6 +70,7 @@ def card_page(served: Served) -> str:
         names=names,
         rows=_cells(served.certificate.get("figures", {}).get("confusion"), len(names)),
         images=served.certificate.get("figures", {}).get("images"),
+        name=folders.model_name(served.artifact.config),
         digest=served.digest,
         is_int8=served.is_int8,
     )

@@ -337,6 +337,8 @@ def test_the_head_of_the_card_is_what_the_hub_reads(shipped: Shipped) -> None:
     head = yaml.safe_load(text.split("---\n")[1])
     assert head["pipeline_tag"] == "image-classification"
     assert head["license"] == "unknown"
+    assert head["model-index"][0]["name"] == "mlp on small squares"
+    assert "\n# mlp on small squares\n" in text
     (result,) = head["model-index"][0]["results"]
     assert result["dataset"] == {
         "type": "small-squares",

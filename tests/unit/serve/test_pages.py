@@ -35,6 +35,8 @@ def test_every_file_is_answered_with_its_kind(app: FastAPI, address: str) -> Non
 
 def test_the_card_page_shows_card_and_confusions(app: FastAPI, served: Served) -> None:
     text = ask(app, "GET", "/card").content.decode()
+    assert "<title>Model card: mlp on small squares</title>" in text
+    assert "<h1>mlp on small squares</h1>" in text
     assert "<h2>Calibration</h2>" in text
     assert "license:" not in text  # the head is for the hub
     counts = [int(n) for n in re.findall(r'<td class="(?:right|wrong) s\d">(\d+)</td>', text)]
@@ -53,7 +55,8 @@ def test_an_export_without_confusions_says_so(served: Served) -> None:
 def test_hostile_words_in_a_card_stay_words(served: Served) -> None:
     hostile = "# <img src=x onerror=alert(1)>\n\n[a](javascript:alert(1)) ![b](http://evil/x.png)\n"
     names = ("<script>alert(1)</script>", *served.artifact.class_names[1:])
-    artifact = replace(served.artifact, class_names=names)
+    config = {**served.artifact.config, "data_name": "</title><script>alert(1)</script>"}
+    artifact = replace(served.artifact, class_names=names, config=config)
     text = card_page(replace(served, card=hostile, artifact=artifact))
     assert "<img" not in text
     assert "<script" not in text
