@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from modiste.search.study import Study
 from tests import small
 from tests.command_line import Cli, new_place
 from tests.driving import results
+from tests.ray_cluster import two_nodes
 from tests.synthetic import write_idx
 
 VALUES: dict[str, Any] = small.study(
@@ -48,17 +48,7 @@ def test_a_driver_that_is_killed_and_a_node_that_goes_change_no_result(
         words.append(["study", str(file), "--data", "data", "--out", "out"])
     assert alone.run(*words[0], "--workers", "2").status == 0
 
-    cluster = subprocess.Popen(
-        [sys.executable, Path(__file__).parents[1] / "ray_cluster.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with cluster:
-        assert cluster.stdin is not None
-        assert cluster.stdout is not None
-        address = cluster.stdout.readline().strip()
+    with two_nodes() as (address, take_one_away):
         on_ray = [*words[1], "--workers", "ray", "--ray-address", address]
         larger = ours.run(*on_ray[:-6], "--out", "larger", *on_ray[-4:], "--set", "threads=2")
         assert larger.status == 2
@@ -71,13 +61,9 @@ def test_a_driver_that_is_killed_and_a_node_that_goes_change_no_result(
             process.communicate()
         with ours.start(*on_ray) as process:
             read_until(process, "validation accuracy")
-            cluster.stdin.write("\n")
-            cluster.stdin.flush()
-            assert cluster.stdout.readline() == "gone\n"
+            take_one_away()
             _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        cluster.stdin.close()
-        cluster.wait(timeout=60)
     assert results(Study(ours.root / "out")) == results(Study(alone.root / "out"))
 
 
@@ -105,10 +91,11 @@ def test_without_ray_the_error_says_how_to_install_it(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--workers", "rya"), "--workers rya: expected a number from 1 up, or ray."),
-        (("--workers", "0"), "--workers 0: expected a number from 1 up, or ray."),
+        (("--workers", "rya"), "--workers rya: expected a number from 1 up, here or ray."),
+        (("--workers", "0"), "--workers 0: expected a number from 1 up, here or ray."),
         (("--workers", "2", "--ray-address", "auto"), "are for --workers ray"),
         (("--gpu-share", "0.5"), "are for --workers ray"),
+        (("--workers", "here", "--budget", "20m"), "--workers here: nobody looks at the clock"),
     ],
 )
 def test_workers_that_cannot_be_are_named(

@@ -31,7 +31,9 @@ from modiste.runs.run import Run
 from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
+from modiste.search.here import Here
 from modiste.search.mirror import mirrored
+from modiste.search.pool import Start
 from modiste.search.ray_pool import RayPool, need_ray
 from modiste.search.study import DATA_FACTS, Stage, Study
 from modiste.spec.duration import seconds_in
@@ -51,7 +53,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     stages: Iterable[str] | None = None,
     settings: Sequence[str] = (),
     only: Sequence[str] = (),
-    num_workers: int | Literal["ray"] | None = None,
+    num_workers: int | Literal["here", "ray"] | None = None,
     ray_address: str | None = None,
     gpu_share: float = 0.0,
     data_folder: str | Path | None = None,
@@ -75,7 +77,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
         only: ``[STAGE:]KEY=VALUE``: run the points that agree, and leave the others.
         num_workers: Runs side by side (threads in all); one for each core if not given. ``ray``
-            hands them to a Ray cluster, as many as it has room for.
+            hands them to a Ray cluster, as many as it has room for. ``here`` starts no processes:
+            runs come one after another in this one, and a run that crashes takes it along.
         ray_address: Of the cluster; what ``RAY_ADDRESS`` says, or one on this machine, if not
             given.
         gpu_share: Of a GPU, for each run that Ray is handed.
@@ -98,12 +101,15 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         StoreError: If the folder cannot be written, or holds another study.
     """
     time_for_it = _budget(budget)
-    start = None
     if num_workers == "ray":
         need_ray()
-        start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
     elif ray_address is not None or gpu_share:
         raise SpecError("--ray-address and --gpu-share are for --workers ray.")
+    if num_workers == "here" and time_for_it is not None:
+        raise SpecError(
+            "--workers here: nobody looks at the clock while a run is under way, so that no budget "
+            "of time can be kept. Give a number of workers, such as 1, or leave --budget out."
+        )
     opened = open_study(
         _file_of(file, profile, out) if isinstance(file, Mapping) else file,
         profile=profile,
@@ -121,6 +127,11 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     with ExitStack() as stack:
         bar = stack.enter_context(StudyBar(study.name, is_shown=verbose and watcher is None))
         watcher = watcher or bar
+        start: Start | None = None
+        if num_workers == "ray":
+            start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
+        elif num_workers == "here":
+            start = partial(Here, tell=watcher.progress, should_stop=should_stop)
         driver = Driver(
             study,
             images,

@@ -55,18 +55,20 @@ def names_in(option: str, text: str | None) -> list[str] | None:
     return names
 
 
-def workers_in(text: str | None) -> int | Literal["ray"] | None:
+def workers_in(text: str | None) -> int | Literal["here", "ray"] | None:
     """What ``--workers`` was given; None if it was not given.
 
     Raises:
-        SpecError: If it is neither a number from 1 up nor ``ray``.
+        SpecError: If it is neither a number from 1 up nor ``here`` or ``ray``.
     """
     if text is None:
         return None
+    if text == "here":
+        return "here"
     if text == "ray":
         return "ray"
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise SpecError(f"--workers {text}: expected a number from 1 up, or ray.")
+        raise SpecError(f"--workers {text}: expected a number from 1 up, here or ray.")
     return int(text)
 
 

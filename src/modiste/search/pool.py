@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
+from modiste.data.types import ImageSet
 from modiste.errors import ModisteError, SpecError
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.train.pace import Sample
@@ -68,7 +69,7 @@ class Works(Protocol):
 
 
 class Workers(Protocol):
-    """Who does the tasks of a study: children of this process, or a cluster.
+    """Who does the tasks of a study: children of this process, itself, or a cluster.
 
     A task that was submitted ends with one event that is no `Progress`: an `Outcome`, a `Death`
     or a `Trouble`. Nobody else keeps its checkpoint, so any worker may be lost at any moment.
@@ -223,7 +224,18 @@ def _serve(
 ) -> None:
     """A child's life: take a task, work, answer; end when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    images = map_arrays(arrays)
+    worker = make(loader(map_arrays(arrays), data_digest))
+    try:
+        while True:
+            task = connection.recv()
+            if isinstance(task, Task):
+                connection.send(_answer(worker, task, connection))
+    except (EOFError, OSError):
+        return
+
+
+def loader(images: ImageSet, data_digest: str) -> Load:
+    """Gives the data for a spec, and keeps the last division that it made."""
     divided: dict[DataSpec, TrainingData] = {}
 
     def load(spec: RunSpec) -> TrainingData:
@@ -232,14 +244,7 @@ def _serve(
             divided[spec.data] = divide(images, spec.data, data_digest)
         return divided[spec.data]
 
-    worker = make(load)
-    try:
-        while True:
-            task = connection.recv()
-            if isinstance(task, Task):
-                connection.send(_answer(worker, task, connection))
-    except (EOFError, OSError):
-        return
+    return load
 
 
 def _answer(worker: Works, task: Task, connection: Connection) -> Outcome | Sample | Trouble:

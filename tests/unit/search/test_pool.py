@@ -59,15 +59,6 @@ def kill_all() -> None:
         os.kill(child.pid, signal.SIGKILL)
 
 
-def test_a_child_computes_what_this_process_computes(pool: Pool) -> None:
-    pool.submit(task())
-    assert pool.running == [task().fingerprint]
-    theirs = answer(pool)
-    assert pool.running == []
-    ours = Worker(lambda spec: divide(small.images(), spec.data)).work(task())
-    assert weights(theirs) == weights(ours)
-
-
 def test_a_child_outlives_mistakes_of_the_user_and_of_ours(pool: Pool) -> None:
     pool.submit(task(model={"family": "cnn", "params": {"filters": [2] * 6, "padding": "valid"}}))
     event = answer(pool)

@@ -70,9 +70,10 @@ def command(
     from modiste.search.probe import PROBE_SECONDS
 
     num_workers = workers_in(workers)
-    if num_workers == "ray":
+    if isinstance(num_workers, str):
         raise SpecError(
-            "--workers ray: a plan measures what this machine takes. Give a number of workers here."
+            f"--workers {num_workers}: a plan measures what this machine takes. Give a number of "
+            "workers."
         )
     with stop_on_interrupt():  # nobody asks whether to stop, so the first word ends it
         plan = plan_study(

@@ -42,8 +42,9 @@ def command(
     workers: Annotated[
         str | None,
         typer.Option(
-            help="Runs side by side, default one for each core; or ray: on a Ray cluster.",
-            metavar="N|ray",
+            help="Runs side by side, default one for each core; here: one after another in this "
+            "process; ray: on a Ray cluster.",
+            metavar="N|here|ray",
         ),
     ] = None,
     ray_address: Annotated[
