@@ -126,6 +126,7 @@ def test_mistakes_come_back_in_words_and_harm_nobody(workers: Workers) -> None:
 def test_what_the_machine_breaks_is_a_death(workers: Workers) -> None:
     event = answer(workers, task(seed=BROKEN))
     assert isinstance(event, Death)
+    assert "No space left on device" in str(event)
     found(answer(workers, task()))
 
 

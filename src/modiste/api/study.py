@@ -96,11 +96,14 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         The study, and whether everything asked for is finished, or was closed by the budget.
 
     Raises:
-        SpecError: If the file, a setting or a stage makes no sense.
+        SpecError: If the file, a setting, a stage or the number of workers makes no sense.
         DataError: If the data cannot be had.
         StoreError: If the folder cannot be written, or holds another study.
     """
     time_for_it = _budget(budget)
+    is_count = isinstance(num_workers, int) and num_workers >= 1
+    if not is_count and num_workers not in (None, "here", "ray"):
+        raise SpecError(f"num_workers={num_workers!r}: expected a number from 1 up, here or ray.")
     if num_workers == "ray":
         need_ray()
     elif ray_address is not None or gpu_share:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import ModisteError, SpecError
+from modiste.errors import ModisteError, SpecError, first_sentence
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.train.pace import Sample
 from modiste.train.work import Outcome, Progress, Task, Worker
@@ -230,7 +230,7 @@ def _serve(
             task = connection.recv()
             if isinstance(task, Task):
                 connection.send(_answer(worker, task, connection))
-    except (EOFError, OSError):
+    except (EOFError, OSError):  # nobody is there to be answered
         return
 
 
@@ -247,11 +247,14 @@ def loader(images: ImageSet, data_digest: str) -> Load:
     return load
 
 
-def _answer(worker: Works, task: Task, connection: Connection) -> Outcome | Sample | Trouble:
+def _answer(worker: Works, task: Task, connection: Connection) -> Event:
     def should_stop() -> bool:
         return connection.poll() and connection.recv() == "stop"
 
-    return answer(lambda: worker.work(task, connection.send, should_stop), task.fingerprint)
+    try:
+        return answer(lambda: worker.work(task, connection.send, should_stop), task.fingerprint)
+    except (EOFError, OSError) as error:  # if it is the driver that is gone, so is who hears this
+        return Death(task.fingerprint, None, first_sentence(error))
 
 
 def answer(work: Callable[[], Outcome | Sample], fingerprint: str) -> Outcome | Sample | Trouble:

@@ -157,6 +157,15 @@ def test_a_study_is_run_and_read_from_python(
     assert modiste.write_report(study).name == "report.html"
 
 
+@pytest.mark.parametrize("given", ["rya", "2", 0, -1, 1.5])
+def test_what_is_no_number_of_workers_is_refused(
+    given: Any, study_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="expected a number from 1 up, here or ray"):
+        modiste.run_study(study_file, out=tmp_path / "out", num_workers=given)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_study_that_runs_nothing_in_a_profile_says_so(
     tmp_path: Path, synthetic_folder: Path
 ) -> None:
