@@ -274,8 +274,10 @@ def test_the_digest_of_another_export_is_not_this_ones(exported: Path, cli: Cli)
 def test_a_study_names_its_models(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "models" / "best").mkdir(parents=True)
     (tmp_path / "study.json").write_text("{}")
-    answer = cli("export", tmp_path, "--to", tmp_path / "out")
-    refused(answer, "a study; name one of its models", str(tmp_path / "models" / "best"))
+    model = str(tmp_path / "models" / "best")
+    for verb, *more in (("export", "--to", "out"), ("show",), ("predict", "x.png")):
+        answer = cli(verb, tmp_path, *more)
+        refused(answer, "a study; name one of its models", model, "modiste leaderboard")
 
 
 def test_what_cannot_be_exported_is_named(

@@ -11,7 +11,7 @@ from modiste.api.study import path_for_run
 from modiste.artifact.extra import need_extra
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source
-from modiste.errors import DataError, SpecError, StoreError
+from modiste.errors import DataError, SpecError
 from modiste.runs.run import Epoch
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ def export_model(
     if not licence.strip():
         raise SpecError("--licence: expected a name, such as mit; leave it out if there is none.")
     need_new(target)
-    _refuse_study(source)
     trained = read_trained(source, "best" if epoch == "best" else "last" if epoch else None)
     place = Path(data_folder) if data_folder is not None else path_for_run(source)
     data = _data(trained, place)
@@ -84,14 +83,6 @@ def export_model(
         "digest": open_folder(target).digest,
         "certificate": certificate,
     }
-
-
-def _refuse_study(folder: Path) -> None:
-    if not (folder / "study.json").is_file():
-        return
-    models = sorted(str(path) for path in (folder / "models").glob("*") if path.is_dir())
-    known = ", ".join(models) if models else "none yet; a stage with `final: true` leaves one"
-    raise StoreError(f"{folder}: a study; name one of its models or runs. Its models: {known}.")
 
 
 def _data(trained: Trained, folder: Path | None) -> TrainingData:

@@ -224,12 +224,24 @@ def read_run(folder: Path) -> Run:
         SpecError: If its model is no net: then no weights are kept of it.
     """
     if not (folder / "spec.json").is_file():
+        _refuse_study(folder)
         raise StoreError(
             f"{folder}: neither a model folder (config.json) nor a run folder (spec.json)."
         )
     run = Run(folder)
     _ = run.spec.model.net  # said before its weights are missed
     return run
+
+
+def _refuse_study(folder: Path) -> None:
+    if not (folder / "study.json").is_file():
+        return
+    models = sorted(str(path) for path in (folder / "models").glob("[!.]*") if path.is_dir())
+    known = ", ".join(models) if models else "none yet; a stage with `final: true` leaves one"
+    raise StoreError(
+        f"{folder}: a study; name one of its models or runs. Its models: {known}. Its runs are in "
+        f"{folder / 'runs'}; `modiste leaderboard {folder}` says what they came to."
+    )
 
 
 def restored_epoch(run: Run) -> Epoch:
