@@ -64,7 +64,7 @@ def look(data: TrainingData, folder: str | Path) -> list[Path]:
     """Draw the first images and the samples of each class into a folder; returns the files."""
     test_counts = SOURCES.get(data.spec.name)(None).test_counts_K
     return render(
-        data.source_images, data.split, Path(folder), name=data.spec.name, test_counts_K=test_counts
+        data.source_images, data.split, Path(folder), name=data.name, test_counts_K=test_counts
     )
 
 

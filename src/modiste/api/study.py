@@ -413,12 +413,11 @@ def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -
     folder = study.folder / "figures"
     if not list(folder.glob("*.svg")):
         data = divide(images, spec, study.data_digest)
-        counts_K, name = source.test_counts_K, source.name
+        counts_K = source.test_counts_K
         if source.facts is not None:
-            facts = source.facts()
-            counts_K, name = facts["parts"]["test"], facts["name"]
-            counts_K = counts_K if any(counts_K) else None
-        render(images, data.split, folder, name=name, test_counts_K=counts_K)
+            found = source.facts()["parts"]["test"]
+            counts_K = found if any(found) else None
+        render(images, data.split, folder, name=data.name, test_counts_K=counts_K)
 
 
 def _look_for_leaks(study: Study, images: ImageSet, spec: DataSpec) -> None:

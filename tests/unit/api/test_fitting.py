@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import modiste
 from modiste.data.load import TrainingData
+from modiste.data.types import ImageSet
 from modiste.errors import DataError, SealError, SpecError
+from modiste.report.data_figures import first_images
 from modiste.search.study import Study
 from tests import small
 from tests.driving import Script
+from tests.synthetic import write_idx
 
 MLP = {"family": "mlp", "params": {"hidden": [6]}}
 
@@ -46,6 +50,21 @@ def test_what_cannot_be_loaded_says_why(
 ) -> None:
     with pytest.raises(error, match=said):
         modiste.load(name, **{"folder": synthetic_folder, **more})
+
+
+def test_figures_of_data_are_titled_by_what_these_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def titled(images: ImageSet, name: str) -> Figure:
+        titles.append(name)
+        return first_images(images, name)
+
+    monkeypatch.setattr("modiste.report.data_figures.first_images", titled)
+    data = modiste.load("idx", folder=write_idx(tmp_path / "shoes"), num_val=100)
+    modiste.look(data, tmp_path / "figures")
+    assert titles == ["shoes"]
 
 
 def test_fewer_training_images_keep_the_shares_and_the_validation_images(
