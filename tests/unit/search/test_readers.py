@@ -17,7 +17,10 @@ from modiste.search.reader import READERS, Asked, read_foreign
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SOURCES = {
-    "talos": [SAMPLES / "talos1.csv", SAMPLES / "talos1_evaluated.csv", SAMPLES / "talos2"],
+    "talos": [
+        *(SAMPLES / name for name in ("talos1.csv", "talos1_evaluated.csv")),
+        *(SAMPLES / name for name in ("talos2", "talos2_classes")),
+    ],
     "keras-tuner": [SAMPLES / "keras_tuner"],
     "optuna": [SAMPLES / "optuna.db"],
 }
@@ -110,6 +113,52 @@ def test_talos_2_tells_its_settings_seed_and_space_beside_the_table() -> None:
     assert read_foreign(SAMPLES / "talos2" / "results.csv").rows == found.rows
 
 
+def test_a_scan_that_was_told_no_objective_ranks_by_what_keras_measured() -> None:
+    """Talos then writes `val_acc` as its objective, and Keras no longer has a figure so called."""
+    found = read_foreign(SAMPLES / "talos2_classes")
+    assert (found.figure, found.direction) == ("val_accuracy", "max")
+    assert found.ranked[0].label == "round 5"
+
+
+def test_what_talos_2_allowed_is_said_as_its_rows_say_it() -> None:
+    found = read_foreign(SAMPLES / "talos2_classes")
+    assert found.space["hidden"].values == ([4], [8, 4])
+    assert found.space["optimizer"].values == ("Adam",)
+    # (0.0, 0.6, 3), with the upper end left out, to the last bit.
+    assert found.space["dropout"].values == (0.0, 0.19999999999999998, 0.39999999999999997)
+    for key, space in found.space.items():
+        assert {repr(row.settings[key]) for row in found.rows} == {repr(v) for v in space.values}
+
+
+def marked(kind: str, **values: Any) -> dict[str, Any]:
+    return {"__talos_type__": kind, **values}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (marked("tuple", items=[10, 50, 4]), (10, 20, 30, 40)),
+        (marked("tuple", items=[4, 0, 2]), (2, 4)),
+        (marked("tuple", items=[0.0, 1.0, 1e12]), None),
+        (marked("tuple", items=[0.5, 0.5, 2]), None),
+        (marked("tuple", items=["a", "b"]), None),
+        (marked("tuple"), None),
+        ([marked("nonportable_callable", qualname="make.<locals>.tanh")], ("tanh",)),
+        ([marked("tuple", items=[8, 4]), marked("numpy_scalar", value=3)], ([8, 4], 3)),
+        ([marked("float", value="inf"), 1.0], ("inf", 1.0)),
+        ([marked("complex", real=0.0, imag=1.0), 1.0], None),
+        (7, None),
+    ],
+)
+def test_what_talos_2_marks_is_a_value_or_left_out(
+    tmp_path: Path, given: Any, read: tuple[Any, ...] | None
+) -> None:
+    folder = shutil.copytree(SAMPLES / "talos2", tmp_path / "scan")
+    change_json(folder / "metadata.json", lambda m: m["identity"]["params"].update(lr=given))
+    space = read_foreign(folder).space
+    assert (space["lr"].values if "lr" in space else None) == read
+
+
 def write(path: Path, text: str) -> Path:
     path.write_text(text, "utf-8")
     return path
@@ -126,13 +175,14 @@ def test_talos_columns_are_told_apart_where_a_rate_was_scheduled(tmp_path: Path)
 
 def test_talos_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     text = (
-        "round_epochs,val_acc,rate,flag,none,optimizer,activation,wide\n"
-        "3,0.9,1e-3,True,None,<class 'keras.optimizers.Adam'>,<function relu at 0x7f0>,inf\n"
+        "round_epochs,val_acc,rate,flag,none,optimizer,activation,wide,hidden,mixed,open,deep\n"
+        "3,0.9,1e-3,True,None,<class 'keras.optimizers.Adam'>,<function relu at 0x7f0>,inf,"
+        '"[8, 4]","(\'a\', 0.5)",[8,[[8]]\n'
     )
     row = read_foreign(write(tmp_path / "a.csv", text)).rows[0]
     assert row.settings == {
         "rate": 0.001, "flag": True, "none": None, "optimizer": "Adam", "activation": "relu",
-        "wide": "inf",
+        "wide": "inf", "hidden": [8, 4], "mixed": ["a", 0.5], "open": "[8", "deep": "[[8]]",
     }  # fmt: skip
 
 
@@ -187,7 +237,7 @@ def test_a_keras_tuner_folder_is_found_one_above_as_well(tmp_path: Path) -> None
     assert read_foreign(tmp_path / "above").source == "project"
 
 
-def change_trial(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+def change_json(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     value = json.loads(path.read_text("utf-8"))
     change(value)
     path.write_text(json.dumps(value), "utf-8")
@@ -195,8 +245,8 @@ def change_trial(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def test_keras_tuner_trials_that_failed_or_run_yet_do_not_compete(tmp_path: Path) -> None:
     folder = shutil.copytree(SAMPLES / "keras_tuner", tmp_path / "project")
-    change_trial(folder / "trial_0" / "trial.json", lambda t: t.update(status="FAILED", score=None))
-    change_trial(folder / "trial_1" / "trial.json", lambda t: t.update(status="RUNNING"))
+    change_json(folder / "trial_0" / "trial.json", lambda t: t.update(status="FAILED", score=None))
+    change_json(folder / "trial_1" / "trial.json", lambda t: t.update(status="RUNNING"))
     found = read_foreign(folder)
     assert [row.status for row in found.rows] == ["failed", "unfinished", "finished", "finished"]
     assert len(found.ranked) == 2
@@ -208,7 +258,7 @@ def test_hyperband_says_how_many_epochs_a_trial_had(tmp_path: Path) -> None:
     def band(trial: dict[str, Any]) -> None:
         trial["hyperparameters"]["values"] |= {"tuner/epochs": 4, "tuner/bracket": 1}
 
-    change_trial(folder / "trial_2" / "trial.json", band)
+    change_json(folder / "trial_2" / "trial.json", band)
     first = read_foreign(folder).ranked[0]
     assert "of at most 4 epochs" in first.evidence
     assert not any(name.startswith("tuner/") for name in first.settings)

@@ -7,6 +7,7 @@ that says which are hyperparameters. A data frame that was saved is read as well
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import re
@@ -14,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from modiste.errors import SpecError
 from modiste.evaluate.study_finding import Space
@@ -33,6 +36,10 @@ LIMIT_BYTES = 64 << 20
 _ROUND = {"start", "end", "duration", "execution_time", "round_epochs", "", "Unnamed: 0"}
 _FIGURES = {"loss", "accuracy", "acc"}
 _RATES = {"lr", "learning_rate"}
+# What version 2 marks a value with that JSON has no form for, such as a class or a range.
+_MARK = "__talos_type__"
+# Of a range; nobody searches more, and a damaged file may say anything.
+_MOST_VALUES = 100_000
 # Talos averages these over slices of the data that one trained model answers.
 _REFOLDED = re.compile(r"eval_(f1score|mae)_(mean|std)")
 
@@ -64,7 +71,9 @@ def _read(path: Path, asked: Asked) -> Imported:
     head, lines = _table(file)
     metadata = _metadata(file)
     columns = _columns(head, metadata)
-    metric = choose_metric(asked.metric or _objective(metadata), columns.figures, str(file))
+    metric = choose_metric(
+        asked.metric or _objective(metadata, columns.figures), columns.figures, str(file)
+    )
     part: Part = "validation" if metric.startswith("val_") else "training"
     rows = tuple(
         _row(number, line, columns, metric, part, seed=_seed(metadata))
@@ -199,6 +208,8 @@ def _value(text: str) -> Any:
     Example:
         >>> [_value(t) for t in ("128", "1e-3", "True", "None", "<class 'keras.optimizers.Adam'>")]
         [128, 0.001, True, None, 'Adam']
+        >>> _value("[512, 256]"), _value("(0.9, 'same')"), _value("[512")
+        ([512, 256], [0.9, 'same'], '[512')
     """
     words = {"True": True, "False": False, "None": None, "": None}
     if text in words:
@@ -210,13 +221,29 @@ def _value(text: str) -> Any:
             continue
     if found := re.fullmatch(r"<(?:class|function) '?(?:[\w.]*\.)?(\w+)'?(?: at 0x\w+)?>", text):
         return found.group(1)
-    return text
+    return _listed(text) if text[0] in "[(" else text
 
 
-def _objective(metadata: Mapping[str, Any]) -> str | None:
+def _listed(text: str) -> Any:
+    """The list or tuple that a cell holds, as a list; the text, if it holds none."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    is_flat = isinstance(found, list | tuple) and all(
+        isinstance(item, str | int | float | None) for item in found
+    )
+    return [plain(item) for item in found] if is_flat else text
+
+
+def _objective(metadata: Mapping[str, Any], figures: Mapping[str, int]) -> str | None:
+    """The figure that a scan was to raise or lower, if it was measured.
+
+    A scan that nobody told has the objective ``val_acc``, which Keras calls ``val_accuracy``.
+    """
     objective = metadata.get("objective")
     name = objective.get("metric") if isinstance(objective, Mapping) else objective
-    return str(name) if name else None
+    return str(name) if name in figures else None
 
 
 def _direction(metadata: Mapping[str, Any], metric: str) -> Direction:
@@ -233,11 +260,54 @@ def _seed(metadata: Mapping[str, Any]) -> int | None:
 
 def _space(metadata: Mapping[str, Any]) -> dict[str, Space]:
     params = metadata.get("identity", {}).get("params", {})
-    return {
-        str(name): Space(values=tuple(values))
-        for name, values in params.items()
-        if isinstance(values, list)
-    }
+    found = {str(name): _allowed(given) for name, given in params.items()}
+    return {name: Space(values=values) for name, values in found.items() if values}
+
+
+def _allowed(given: Any) -> tuple[Any, ...]:
+    """What a setting could be, as its column says it; nothing, if that cannot be told."""
+    if _kind(given) == "tuple":
+        return _ranged(given.get("items"))
+    values = [_unmarked(value) for value in given] if isinstance(given, list) else []
+    return () if any(isinstance(value, Mapping) for value in values) else tuple(values)
+
+
+def _ranged(ends: Any) -> tuple[Any, ...]:
+    """The values of a range ``(start, end, steps)``, whose end is left out, bit by bit."""
+    numbers = [end for end in ends if finite(end) is not None] if isinstance(ends, list) else []
+    if len(numbers) != 3 or not 0 < numbers[2] <= _MOST_VALUES:
+        return ()
+    start, end, steps = numbers
+    if start == end:
+        return ()
+    values = np.arange(start, end, (end - start) / steps, dtype=np.float64)
+    if isinstance(start, int) and isinstance(end, int):
+        return tuple(np.unique(values.astype(np.int64)).tolist())
+    return tuple(values.tolist())
+
+
+def _kind(value: Any) -> Any:
+    return value.get(_MARK) if isinstance(value, Mapping) else None
+
+
+def _unmarked(value: Any) -> Any:
+    """A value of the record as its column says it; as it is, if that cannot be told.
+
+    Example:
+        >>> adam = {"__talos_type__": "callable", "module": "keras", "qualname": "optimizers.Adam"}
+        >>> [_unmarked(value) for value in (adam, [8, 4], 0.5)]
+        ['Adam', [8, 4], 0.5]
+    """
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    kind = _kind(value)
+    if kind in ("callable", "nonportable_callable"):
+        return str(value.get("qualname")).rpartition(".")[2]
+    if kind == "tuple":
+        return _unmarked(value.get("items"))
+    if kind in ("float", "numpy_scalar", "path"):
+        return _unmarked(value.get("value"))
+    return value
 
 
 def _notes(metadata: Mapping[str, Any]) -> tuple[str, ...]:
