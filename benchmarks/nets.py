@@ -42,7 +42,8 @@ class Net:
         return float(self.params.get("dropout", 0.0))
 
 
-def _mlp(hidden: list[int], rate: float, block: int) -> Net:
+def mlp(hidden: list[int], rate: float, block: int = 1) -> Net:
+    """An MLP as the study trains it, with dropout after each hidden layer."""
     widths = [784, *hidden, 10]
     products = [a * b / 1e6 for a, b in itertools.pairwise(widths)]
     name = f"MLP {'-'.join(map(str, hidden)) or 'no hidden layer'}"
@@ -63,9 +64,9 @@ def _cnn(num_layers: int, filters: int, rate: float, batch_size: int, block: int
 
 
 NETS = (
-    _mlp([], 0.0, 100),
-    _mlp([768], 0.3, 20),
-    _mlp([768, 512, 256], 0.3, 15),
+    mlp([], 0.0, 100),
+    mlp([768], 0.3, 20),
+    mlp([768, 512, 256], 0.3, 15),
     _cnn(1, 8, 0.2, 128, 10),
     _cnn(4, 8, 0.2, 128, 5),
     _cnn(3, 32, 0.25, 256, 2),
