@@ -5,6 +5,8 @@ quoted is the median of the ratios of neighbouring blocks. Each peer first runs 
 its list, which is printed, and is measured at the fastest; so is modiste.
 
     python -m benchmarks.contest [--nets "CNN 32"] [--peers pytorch,jax] [--threads 2] [--json FILE]
+
+The file keeps what was measured of other nets before, net by net, each with its time and machine.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,6 +143,12 @@ def measure(net: Net, peers: Sequence[str], threads: int, pairs: int) -> dict[st
         rates = machine_rates(threads)
         mine = statistics.median(ours.seconds(net.block) for _ in range(5)) / net.block
     row["floor"] = floor_of(net, mine, rates)
+    row["measured"] = {
+        "at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "command": f"python -m benchmarks.contest {' '.join(sys.argv[1:])}",
+        "environment": environment(),
+        "versions": versions(),
+    }
     floor = row["floor"]
     print(
         f"{net.name:18} GEMM rate {rates.gemm / 1e9:.0f} GFLOP/s, memory {rates.memory / 1e9:.0f} "
@@ -172,6 +181,15 @@ def available(names: Sequence[str]) -> list[str]:
     return here
 
 
+def keep(file: Path, row: Mapping[str, Any]) -> None:
+    """Put what was measured of a net in the place of what was known of it."""
+    rows = json.loads(file.read_text("utf-8"))["rows"] if file.exists() else []
+    by_name = {known["net"]: known for known in rows} | {row["net"]: row}
+    ordered = [by_name[net.name] for net in NETS if net.name in by_name]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"schema": 2, "rows": ordered}, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure every net against every peer, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -183,17 +201,10 @@ def main() -> None:
     options = parser.parse_args()
     peers = available(options.peers.split(","))
     nets = [net for net in NETS if options.nets in net.name]
-    rows = [measure(net, peers, options.threads, options.pairs) for net in nets]
-    if options.json:
-        report = {
-            "schema": 1,
-            "command": f"python -m benchmarks.contest {' '.join(sys.argv[1:])}",
-            "environment": environment(),
-            "versions": versions(),
-            "rows": rows,
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for net in nets:
+        row = measure(net, peers, options.threads, options.pairs)
+        if options.json:
+            keep(options.json, row)
 
 
 if __name__ == "__main__":

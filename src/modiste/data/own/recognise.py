@@ -36,7 +36,13 @@ def recognise(path: Path) -> tuple[str, Path]:
             where = shown(error.filename or path)
             raise DataError(f"{where}: cannot be read ({error.strerror}).") from None
     if not path.exists():
-        raise DataError(f"{shown(path)}: no such file or folder.")
+        hint = ""
+        if str(path) in SOURCES.names():
+            hint = (
+                f" A study file can ask for the source of that name: `data: {{name: {path}}}`, as "
+                "studies/fashion-mnist.yaml does."
+            )
+        raise DataError(f"{shown(path)}: no such file or folder.{hint}")
     words = seems(path)
     ending = path.suffix.lower()
     if ending == ".npz":

@@ -348,6 +348,16 @@ def test_two_tables_are_a_question(tmp_path):
         recognise(tmp_path)
 
 
+def test_a_source_that_is_taken_for_a_folder_is_told_from_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DataError, match=r"no such file or folder\. .*data: \{name: fashion-mnist\}"
+    ):
+        recognise(Path("fashion-mnist"))
+    with pytest.raises(DataError, match=r"no such file or folder\.$"):
+        recognise(Path("gone"))
+
+
 def test_a_name_is_a_source_before_it_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "idx")
