@@ -355,7 +355,7 @@ def test_data_are_shown_without_opening_the_test_set(
 ) -> None:
     words = ("data", "show", "idx", "--data", finished.data, "--num-val", "100")
     value = cli(*words, "--out", tmp_path / "figures", "--json").json
-    assert value["name"] == "idx"
+    assert value["name"] == finished.data.name  # as people call it
     assert value["train"] == [50] * 10
     assert value["val"] == [10] * 10
     suffixes = {Path(path).suffix for path in value["figures"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -201,13 +202,36 @@ class Pool:
         # not hear it, from its first moment on, long before it can say so itself. It inherits the
         # mask; what Python keeps beside its children would lift that if it were started just now.
         resource_tracker.ensure_running()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        # A handler that ended this process in the middle of it would leave a child half told.
+        with _later(signal.SIGINT, signal.SIGTERM):
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         return _Child(process, ours)
+
+
+@contextlib.contextmanager
+def _later(*numbers: signal.Signals) -> Iterator[None]:
+    """Has these signals handled after the block.
+
+    Blocking them would not do: the system then gives them to another thread, such as one of
+    OpenMP's, and Python runs their handlers in this one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
 
 
 @dataclass(frozen=True)
