@@ -26,11 +26,9 @@ def test_trials_that_do_nothing_cost_next_to_nothing_and_leave_no_memory_behind(
     cost = idle.ours(tmp_path, 300)
     # The driver's own time: the clock of a busy machine says nothing. Two seconds for a hundred
     # are promised with the disk included; half of that is left to it. The last hundred, whose study
-    # holds three times as many as the first, may cost no more: where the machine itself is slow, as
-    # much as the first and a quarter for noise.
-    first, last = used[100] - used[0], used[299] - used[200]
-    assert first < 1.5
-    assert last < max(1.5, 1.25 * first)
+    # holds three times as many as the first, may cost no more.
+    assert used[100] - used[0] < 1.5
+    assert used[299] - used[200] < 1.5
     # A point and its figures are kept, some kilobytes each, and no logits.
     assert cost.growth_bytes is not None
     assert cost.growth_bytes < 8 << 20
