@@ -55,7 +55,7 @@ def _extended(
 ) -> list[Settings]:
     """The points of a group, and those that follow from what came of them."""
     answer, space = list(points), search.space(group)
-    tried = {identity(point) for point in answer}
+    tried: set[str] = set()
     learns = search.method.num_needed(search.num_trials(group)) > 0
     told = told_of(study, search, trials) if learns else []
     brackets = search.brackets(group)
@@ -67,6 +67,7 @@ def _extended(
         may_pause = len(answer) in stops or search.halving is None
         if needed > len(told) or (not needed and idle >= ahead and may_pause):
             break
+        tried = tried or set(map(identity, answer))  # nearly always there is nothing to choose
         point = search.method.propose(space, len(answer), tried, told[:needed])
         answer.append(point)
         tried.add(identity(point))

@@ -113,6 +113,7 @@ class Driver:
         self._only = only
         self._work = WorkFolder(study.folder / "work")
         self._under_way: dict[str, _Todo] = {}
+        self._divided: set[tuple[str, ...]] = set()  # rows whose division is written
         self._checkpoints: dict[str, bytes | None] = {}
         self._deaths: dict[str, int] = {}
         # By fingerprint: asked for again and again, and the same each time.
@@ -267,7 +268,10 @@ class Driver:
 
     def _save_splits(self, stages: Sequence[Stage]) -> None:
         """The indices of each division, for whoever wants to check it."""
-        runs = [spec for stage in stages for row in stage.chosen for spec in row.specs]
+        rows = [row for stage in stages for row in stage.chosen]
+        new = [row for row in rows if row.fingerprints not in self._divided]
+        self._divided.update(row.fingerprints for row in new)
+        runs = [spec for row in new for spec in row.specs]
         for spec in dict.fromkeys(run.data.model_copy(update={"scaling": "unit"}) for run in runs):
             words: list[object] = [spec.num_val, spec.split_seed]
             words += [spec.num_train] if spec.num_train else []
@@ -418,8 +422,9 @@ class Driver:
         needed: set[str] = set()
         for stage in stages:
             epoch = self._study.spec.rank_epoch
-            best = stage.ranked(epoch)[: stage.spec.keep_weights]
-            rows = best if stage.is_decided else stage.rows
+            rows: Sequence[Row] = stage.rows
+            if stage.is_decided:
+                rows = stage.ranked(epoch)[: stage.spec.keep_weights]
             needed.update(name for row in rows for name in row.fingerprints)
         for stage in stages:
             self._let_go(stage)

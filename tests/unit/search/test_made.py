@@ -11,7 +11,7 @@ from modiste.search.survey import with_guesses
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Found, Point
 from tests import small
-from tests.driving import make
+from tests.driving import Script, drive, make
 
 RATE = "train.optimizer.learning_rate"
 VALUES: dict[str, Any] = small.study(
@@ -64,6 +64,16 @@ def test_what_was_found_decides_which_points_are_made(tmp_path: Path) -> None:
         assert row.fingerprints == tuple(
             spec.fingerprint(study.data_digest, study.versions) for spec in row.specs
         )
+
+
+def test_a_row_that_is_whole_is_made_once(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", VALUES)
+    before = study.stages()[0].rows
+    assert drive(study, stages=["grid"])
+    one, two = study.stages()[0].rows, study.stages()[0].rows
+    assert all(row.is_done for row in one)
+    assert not any(row.is_done for row in before)
+    assert all(first is second for first, second in zip(one, two, strict=True))
 
 
 def kept_for(study: Study, width: int) -> int:
