@@ -20,12 +20,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.floor import floor_of, machine_rates
+from benchmarks.installed import is_here, versions
 from benchmarks.nets import NETS, Net
 from benchmarks.peers import NAMES, Setting, peer
 from modiste.cores import num_cores
@@ -147,7 +146,7 @@ def measure(net: Net, peers: Sequence[str], threads: int, pairs: int) -> dict[st
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
         "command": f"python -m benchmarks.contest {' '.join(sys.argv[1:])}",
         "environment": environment(),
-        "versions": versions(),
+        "versions": versions(PACKAGES),
     }
     floor = row["floor"]
     print(
@@ -156,29 +155,6 @@ def measure(net: Net, peers: Sequence[str], threads: int, pairs: int) -> dict[st
         flush=True,
     )
     return row
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that take part."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def available(names: Sequence[str]) -> list[str]:
-    """Those peers whose libraries are here; the others are named."""
-    here = []
-    for name in names:
-        missing = [need for need in peer(name).NEEDS if find_spec(need) is None]
-        if missing:
-            print(f"{name}: left out, {', '.join(missing)} is not installed (the extra 'peers').")
-        else:
-            here.append(name)
-    return here
 
 
 def keep(file: Path, row: Mapping[str, Any]) -> None:
@@ -199,7 +175,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    peers = available(options.peers.split(","))
+    peers = [name for name in options.peers.split(",") if is_here(name, peer(name).NEEDS, "peers")]
     nets = [net for net in NETS if options.nets in net.name]
     for net in nets:
         row = measure(net, peers, options.threads, options.pairs)

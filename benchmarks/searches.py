@@ -42,13 +42,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.engines import NAMES, Job, Report, Slice, engine
+from benchmarks.installed import is_here, versions
 from modiste.cores import num_cores
 from modiste.data.load import divide
 from modiste.data.source import open_source
@@ -211,28 +210,10 @@ def table(found: Mapping[str, Sequence[Cost]]) -> str:
 
 def available(names: Sequence[str]) -> list[str]:
     """Those engines whose libraries are here; the others are named."""
-    here = []
     for name in names:
         if name not in NAMES:
             raise SystemExit(f"--peers: {name} is none of {', '.join(NAMES[1:])}")
-        missing = [need for need in engine(name).NEEDS if find_spec(need) is None]
-        if missing:
-            words = ", ".join(missing)
-            print(f"{name}: left out, {words} is not installed (the extra 'searches').")
-        else:
-            here.append(name)
-    return here
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that take part."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return [name for name in names if is_here(name, engine(name).NEEDS, "searches")]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -282,7 +263,7 @@ def main() -> None:
             "schema": 1,
             "command": f"python -m benchmarks.searches {' '.join(sys.argv[1:])}",
             "environment": environment(),
-            "versions": versions(),
+            "versions": versions(PACKAGES),
             "load": os.getloadavg()[0],
             "slice": asdict(part),
             "medians": {name: medians(costs) for name, costs in found.items()},
