@@ -18,7 +18,7 @@ NUM_VAL = 256
 
 
 def settings(net: Net, threads: int) -> list[Setting]:
-    kernels = ["torch", *(["fused"] if compiler() else [])]
+    kernels = ["torch", *(["fused", "winograd"] if compiler() else [])]
     return [{"kernels": name, "threads": threads} for name in kernels]
 
 

@@ -178,6 +178,79 @@ def test_a_convolution_over_one_channel_is_torchs(
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
 
 
+# Sides of one tile and of several, of 4 pixels, of 3, of both, and where there is a rest; the last
+# is more images than are kept in the caches together.
+CONV3 = [
+    *((3, 32, side, side, 32) for side in (1, 2, 3, 4, 5, 6, 7, 14)),
+    (5, 64, 9, 6, 32),
+    (2, 32, 1, 28, 96),
+    (200, 96, 7, 5, 64),
+]
+
+
+@pytest.mark.parametrize("size", CONV3, ids=str)
+def test_a_convolution_with_fewer_multiplications_is_torchs(
+    kernels: Kernels, size: tuple[int, int, int, int, int]
+) -> None:
+    count, inputs, height, width, outputs = size
+    torch.manual_seed(sum(size))
+    leaves = [torch.randn(count, inputs, height, width), torch.randn(outputs, inputs, 3, 3)]
+    ours = [leaf.clone().requires_grad_() for leaf in leaves]
+    theirs = [leaf.double().requires_grad_() for leaf in leaves]
+    out = kernels.conv3(*ours)
+    wanted = F.conv2d(*theirs, padding=1)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn_like(out)
+    found = torch.autograd.grad(out, ours, gradient)
+    expected = torch.autograd.grad(wanted, theirs, gradient.double())
+    for name, mine, exact in zip(
+        ("out", "images", "kernel"), (out, *found), (wanted, *expected), strict=True
+    ):
+        off = (mine.double() - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+        # float32 carries 6e-8; transforms with factors up to 4 and back make it some thirty times
+        # that. A wrong entry of one matrix makes it 1e-2 and more.
+        assert off < 1e-5, (name, float(off))
+
+
+def test_such_a_convolution_does_not_depend_on_the_number_of_threads(kernels: Kernels) -> None:
+    torch.manual_seed(0)
+    found = []
+    given = torch.randn(150, 32, 14, 7), torch.randn(64, 32, 3, 3)
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        leaves = [each.clone().requires_grad_() for each in given]
+        out = kernels.conv3(*leaves)
+        found.append([out, *torch.autograd.grad(out.square().sum(), leaves)])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_such_a_convolution_takes_any_layout_and_asks_for_no_gradient_that_nobody_wants(
+    kernels: Kernels,
+) -> None:
+    torch.manual_seed(0)
+    images, kernel = torch.randn(4, 32, 6, 6), torch.randn(32, 32, 3, 3, requires_grad=True)
+    laid_out = images.contiguous(memory_format=torch.channels_last)
+    one, two = (kernels.conv3(each, kernel) for each in (images, laid_out))
+    assert torch.equal(one, two)
+    gradient = torch.randn(4, 32, 6, 6)  # laid out otherwise than what it is of
+    (found,) = torch.autograd.grad(one, kernel, gradient)
+    both = [laid_out.clone().requires_grad_(), kernel]
+    _, wanted = torch.autograd.grad(kernels.conv3(*both), both, gradient)
+    assert torch.equal(found, wanted)
+
+
+def test_one_image_that_is_no_number_leaves_the_others_alone(kernels: Kernels) -> None:
+    torch.manual_seed(0)
+    images, kernel = torch.randn(9, 32, 7, 7), torch.randn(32, 32, 3, 3)
+    out = kernels.conv3(images, kernel)
+    images[4, 5, 3, 3] = float("nan")
+    again = kernels.conv3(images, kernel)
+    assert torch.isnan(again[4]).any()
+    others = [n for n in range(9) if n != 4]
+    assert torch.equal(out[others], again[others])
+
+
 def test_values_that_somebody_else_keeps_are_not_overwritten(kernels: Kernels) -> None:
     given = drawn((4, 24, 9, 8), torch.float32)
     bias, scale, shift = of_channels(given)

@@ -15,7 +15,9 @@ from pathlib import Path
 from modiste import atomic
 from modiste.errors import SpecError
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("blocks.cpp", "dense.cpp"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("blocks.cpp", "dense.cpp", "winograd.cpp")
+)
 # Sums keep their order and what is no number stays none: no -ffast-math.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math")
 LINKING = ("-fopenmp", "-fPIC", "-shared")
@@ -43,8 +45,9 @@ def library(folder: Path) -> ctypes.CDLL:
     found = compiler()
     if found is None:
         raise SpecError(
-            "kernels: 'fused' needs a C++ compiler, and neither c++ nor g++ is on the path (CXX "
-            "names another). Install one, such as Debian's package g++, or say `kernels: torch`."
+            "kernels: all but 'torch' needs a C++ compiler, and neither c++ nor g++ is on the path "
+            "(CXX names another). Install one, such as Debian's package g++, or say `kernels: "
+            "torch`."
         )
     return _loaded(_compiled(found, folder))
 
@@ -85,8 +88,8 @@ def _failed(what: str, why: str) -> str:
     lines = [line for line in why.splitlines() if "error" in line] or why.splitlines()
     reason = lines[0].strip() if lines else "no reason was given"
     return (
-        f"kernels: 'fused' could not be compiled ({what}): {reason}. Say `kernels: torch` to do "
-        "without them."
+        f"kernels: those in C++ could not be compiled ({what}): {reason}. Say `kernels: torch` to "
+        "do without them."
     )
 
 

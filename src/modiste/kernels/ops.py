@@ -17,6 +17,8 @@ from torch import Tensor
 
 from modiste.kernels import build
 
+# Channels that winograd.cpp takes together.
+PANEL = 32
 WORDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
@@ -74,13 +76,15 @@ class Kernels:
 
     Args:
         folder: Where it is kept, and compiled into when it is not there.
+        has_conv3: Whether `conv3` is to be used.
 
     Raises:
         SpecError: If it cannot be compiled.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, has_conv3: bool = False) -> None:
         self._library = build.library(folder)
+        self.has_conv3 = has_conv3
 
     def block(
         self,
@@ -135,6 +139,18 @@ class Kernels:
             kernel: O x 1 x k x k, k odd and at most 7; of the same type, as is the output.
         """
         answer: Tensor = _Conv1.apply(  # type: ignore[no-untyped-call]
+            images, kernel, self._library
+        )
+        return answer
+
+    def conv3(self, images: Tensor, kernel: Tensor) -> Tensor:
+        """A convolution 3 x 3 by Winograd's minimal filtering: stride 1, padding 'same', no bias.
+
+        Args:
+            images: N x C x H x W, float32; C a multiple of `PANEL`.
+            kernel: O x C x 3 x 3; O a multiple of `PANEL`.
+        """
+        answer: Tensor = _Conv3.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
         )
         return answer
@@ -320,3 +336,64 @@ class _Conv1(torch.autograd.Function):
             _pointer(plain), _pointer(arrived), *ctx.sizes, _pointer(found)
         )
         return None, found.permute(3, 2, 0, 1).to(kernel.dtype), None
+
+
+class _ToldConv3(ctypes.Structure):
+    """What a convolution 3 x 3 is told; the same structure as `Call` in winograd.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("images", "kernel", "out")),
+        *((name, ctypes.c_void_p) for name in ("gradient", "d_images", "d_kernel")),
+        *((name, ctypes.c_int64) for name in ("count", "height", "width", "inputs", "outputs")),
+        ("threads", ctypes.c_int32),
+    ]
+
+
+class _Conv3(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, kernel: Tensor, library: ctypes.CDLL) -> Tensor:
+        count, _, height, width = images.shape
+        out = _channels_last((count, len(kernel), height, width))
+        given = {"images": _in_order(images), "kernel": _in_order(kernel)}
+        _run_conv3(library.conv3_forward, {**given, "out": out})
+        ctx.save_for_backward(*given.values())
+        ctx.library = library
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        images, kernel = ctx.saved_tensors
+        found = {"d_kernel": _channels_last(kernel.shape)}
+        if ctx.needs_input_grad[0]:
+            found["d_images"] = _channels_last(images.shape)
+        given = {"images": images, "kernel": kernel, "gradient": _in_order(gradient)}
+        _run_conv3(ctx.library.conv3_backward, {**given, **found})
+        return found.get("d_images"), found["d_kernel"], None
+
+
+def _run_conv3(run: Any, tensors: dict[str, Tensor]) -> None:
+    count, inputs, height, width = tensors["images"].shape
+    outputs = len(tensors["kernel"])
+    assert inputs % PANEL == outputs % PANEL == 0
+    run(
+        ctypes.byref(
+            _ToldConv3(
+                **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+                count=count,
+                height=height,
+                width=width,
+                inputs=inputs,
+                outputs=outputs,
+                threads=torch.get_num_threads(),
+            )
+        )
+    )
+
+
+def _channels_last(shape: Sequence[int]) -> Tensor:
+    return torch.empty(tuple(shape), memory_format=torch.channels_last)
+
+
+def _in_order(tensor: Tensor) -> Tensor:
+    assert tensor.dtype == torch.float32
+    return tensor.contiguous(memory_format=torch.channels_last)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from modiste.kernels.ops import BlockShape, Kernels
 from modiste.models.dense import ByKernels, ByTorch, Tail, Trained, dense_tail, tail_step
-from modiste.models.fused import Block, leading_block, suits_conv1
+from modiste.models.fused import Block, leading_block, suits_conv1, suits_conv3
 from modiste.models.initialise import initialise
 from modiste.models.layers import (
     Activate,
@@ -332,12 +332,15 @@ class Network:
         weight = self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel)
         bias = self._weight(f"{name}.bias", layer.filters) if layer.has_bias else None
         convolve = convolution(layer, shape)
-        is_conv1 = kernels is not None and suits_conv1(layer, shape)
+        own = None
+        if kernels is not None and suits_conv1(layer, shape):
+            own = kernels.conv1
+        elif kernels is not None and kernels.has_conv3 and suits_conv3(layer, shape):
+            own = kernels.conv3
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:
-            if is_conv1 and bias is None:
-                assert kernels is not None
-                return kernels.conv1(values, weight.like(values))
+            if own is not None and bias is None:
+                return own(values, weight.like(values))
             return convolve(
                 values, weight.like(values), None if bias is None else bias.like(values)
             )

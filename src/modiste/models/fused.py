@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modiste.kernels.ops import PANEL
 from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Layer, MaxPool, Shape
 from modiste.models.places import Place
 
@@ -85,5 +86,15 @@ def _is_pool_2x2(place: Place) -> bool:
 
 def suits_conv1(layer: Conv, shape: Shape) -> bool:
     """Whether the kernel for convolutions over a single channel can do this one."""
-    is_plain = layer.stride == layer.dilation == 1 and layer.padding == "same"
-    return is_plain and shape[0] == 1 and layer.kernel % 2 == 1 and layer.kernel <= WIDEST_SIDE
+    return (
+        _is_same(layer) and shape[0] == 1 and layer.kernel % 2 == 1 and layer.kernel <= WIDEST_SIDE
+    )
+
+
+def suits_conv3(layer: Conv, shape: Shape) -> bool:
+    """Whether Winograd's way to convolve can do this one."""
+    return _is_same(layer) and layer.kernel == 3 and shape[0] % PANEL == layer.filters % PANEL == 0
+
+
+def _is_same(layer: Conv) -> bool:
+    return layer.stride == layer.dilation == 1 and layer.padding == "same"

@@ -249,9 +249,15 @@ def network(spec: RunSpec, images: ImageSet) -> Network:
         spec.seed,
         device=spec.device,
         precision=torch.bfloat16 if spec.train.precision == "bfloat16" else None,
-        kernels=Kernels(places.cache_folder() / "kernels") if spec.kernels == "fused" else None,
+        kernels=_kernels(spec),
         views=params.views,
     )
+
+
+def _kernels(spec: RunSpec) -> Kernels | None:
+    if spec.kernels == "torch":
+        return None
+    return Kernels(places.cache_folder() / "kernels", has_conv3=spec.kernels == "winograd")
 
 
 def start(spec: RunSpec, net: Network) -> TrainState:

@@ -12,7 +12,7 @@ from modiste.data import places
 from modiste.errors import SpecError
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
-from modiste.models.fused import Block, leading_block
+from modiste.models.fused import Block, leading_block, suits_conv3
 from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Flatten, Layer, MaxPool
 from modiste.models.places import places_of
 from modiste.runs.run import RunRecord
@@ -28,6 +28,8 @@ CNNS: dict[str, dict[str, Any]] = {
     "with valid pooling and tanh": {"num_layers": 2, "pooling": "valid", "activation": "tanh"},
     "without activation": {"num_layers": 2, "activation": "linear", "dropout": 0.5},
     "without a norm": {"num_layers": 2, "batch_norm": False},
+    "wide": {"num_layers": 2, "filters": 32, "dropout": 0.25},
+    "wide, without a norm": {"num_layers": 2, "filters": 32, "batch_norm": False},
 }
 
 
@@ -77,19 +79,20 @@ def test_a_block_is_what_can_be_done_in_one_go() -> None:
 def test_outputs_gradients_and_statistics_are_those_of_torch(params: dict[str, Any]) -> None:
     family = spec(params, "compact" if params is COMPACT else "cnn").model.net
     images = torch.rand(20, 1, 9, 9)
-    kernels = Kernels(places.cache_folder() / "kernels")
+    folder = places.cache_folder() / "kernels"
     found = []
-    for given in (None, kernels):
+    for given in (None, Kernels(folder), Kernels(folder, has_conv3=True)):
         net = Network(family.layers((1, 9, 9), 4), (1, 9, 9), seed=5, kernels=given)
         logits = net(images, ByteNoise(7, 3))
         flat = net.gradients(logits.square().sum())
         with torch.inference_mode():
             inferred = net(images)
         found.append((logits.detach(), flat, net.statistics, inferred))
-    for theirs, ours in zip(*found, strict=True):
+    for theirs, *ours in zip(*found, strict=True):
         # float32 through two layers; torch's own batch norm adds up less exactly than ours.
         scale = float(theirs.abs().max()) if theirs.numel() else 0.0
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * scale)
+        for mine in ours:
+            torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4 * scale)
 
 
 @pytest.mark.compiler
@@ -103,6 +106,39 @@ def test_a_fused_run_learns_what_torch_learns_and_says_that_it_is_another() -> N
     assert first[1]["val_loss"] == pytest.approx(first[0]["val_loss"], rel=1e-3)
     again = train(fused)
     assert np.array_equal(two.predictions["logits_last_NK"], again.predictions["logits_last_NK"])
+
+
+@pytest.mark.compiler
+def test_fewer_multiplications_learn_the_same_and_are_another_run() -> None:
+    # SGD: where a gradient is nothing but rounding, Adam makes a whole step of it.
+    sgd = {"train.optimizer": {"name": "sgd", "learning_rate": 0.01}}
+    specs = [spec(CNNS["wide"], kernels=name, **sgd) for name in ("fused", "winograd")]
+    assert specs[0].fingerprint("d") != specs[1].fingerprint("d")
+    fused, winograd = map(train, specs)
+    for one, two in zip(fused.history[:3], winograd.history[:3], strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+        assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-5)
+    logits = [each.predictions["logits_last_NK"] for each in (fused, winograd, train(specs[1]))]
+    assert not np.array_equal(logits[0], logits[1])
+    assert np.array_equal(logits[1], logits[2])
+
+
+def test_only_convolutions_that_suit_take_fewer_multiplications() -> None:
+    suits = [
+        suits_conv3(layer, shape)
+        for layer, shape in (
+            (Conv(32), (32, 7, 7)),
+            (Conv(96), (64, 1, 28)),
+            (Conv(32), (1, 28, 28)),
+            (Conv(40), (32, 7, 7)),
+            (Conv(32), (48, 7, 7)),
+            (Conv(32, kernel=5), (32, 7, 7)),
+            (Conv(32, stride=2), (32, 7, 7)),
+            (Conv(32, dilation=2), (32, 7, 7)),
+            (Conv(32, padding="valid"), (32, 7, 7)),
+        )
+    ]
+    assert suits == [True, True, *([False] * 7)]
 
 
 @pytest.mark.parametrize("kernels", ["torch", pytest.param("fused", marks=pytest.mark.compiler)])
@@ -127,6 +163,12 @@ def test_defaults_leave_fingerprints_as_they_were() -> None:
     assert "precision" not in spec({}).identity()["train"]
 
 
-def test_fused_kernels_are_for_the_cpu() -> None:
-    with pytest.raises(SpecError, match="kernels: 'fused' is for the CPU, not for 'cuda'"):
-        spec({}, kernels="fused", device="cuda")
+@pytest.mark.parametrize("kernels", ["fused", "winograd"])
+def test_compiled_kernels_are_for_the_cpu(kernels: str) -> None:
+    with pytest.raises(SpecError, match=f"kernels: '{kernels}' is for the CPU, not for 'cuda'"):
+        spec({}, kernels=kernels, device="cuda")
+
+
+def test_fewer_multiplications_are_for_full_precision() -> None:
+    with pytest.raises(SpecError, match=r"kernels: 'winograd' computes in float32.*kernels: fused"):
+        spec({}, kernels="winograd", **{"train.precision": "bfloat16"})

@@ -40,7 +40,7 @@ _MEANING = {
     "preset": "whose defaults, initialisation and update rules hold",
     "threads": "processor threads of one training",
     "device": "kind of processor",
-    "kernels": "torch’s own, or our fused ones: the same arithmetic, faster",
+    "kernels": "torch’s own, or faster ones: fused, the same sums; winograd, fewer products",
     "data.name": "data source",
     "data.num_val": "images kept to choose by, the same number of each class",
     "data.num_train": "images to train on; none means all that remain",
