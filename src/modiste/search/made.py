@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from modiste.search.row import Row
 from modiste.spec.run import RunSpec
@@ -16,11 +15,13 @@ from modiste.spec.settings import Settings
 from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, points
 
 
-class Printed(NamedTuple):
-    """A point with the fingerprints of its runs."""
+@dataclass(slots=True)
+class Printed:
+    """A point with the fingerprints of its runs, and its row once that is whole."""
 
     point: Point
     fingerprints: tuple[str, ...]
+    whole: Row | None = None
 
 
 @dataclass

@@ -49,7 +49,7 @@ from modiste.search.work_folder import Lock
 from modiste.spec.match import holds
 from modiste.spec.run import RunSpec, versions_here
 from modiste.spec.settings import Settings, layered
-from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, inherited
+from modiste.spec.study import Found, Override, StageSpec, StudySpec, inherited
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,6 @@ class Study:
         self.published: dict[str, Any] = value.get("published") or {}
         self.committed: dict[str, dict[str, Any]] = value.get("committed") or {}
         self._runs: dict[str, Run] = {}
-        self._whole_rows: dict[tuple[str, ...], tuple[Point, Row]] = {}
         self._run_folders = f"{folder / 'runs'}{os.sep}"
         self._kept = Kept(folder)
         self.overrides = [Override(**override) for override in value.get("overrides", [])]
@@ -485,16 +484,13 @@ class Study:
 
     def row(self, printed: Printed) -> Row:
         """A point with the runs that it has so far."""
-        point, fingerprints = printed
-        whole = self._whole_rows.get(fingerprints)
-        if whole is not None and whole[0] is point:
-            return whole[1]
-        found = [self.find_run(fingerprint) for fingerprint in fingerprints]
+        if printed.whole is not None:
+            return printed.whole
+        point, names = printed.point, printed.fingerprints
+        found = [self.find_run(name) for name in names]
         runs = tuple(run for run in found if run is not None)
         until = point.specs[0].train.until
-        row = Row(
-            point.label, point.settings, point.specs, fingerprints, point.is_chosen, runs, until
-        )
+        row = Row(point.label, point.settings, point.specs, names, point.is_chosen, runs, until)
         if row.is_done:  # nothing more will come
-            self._whole_rows[fingerprints] = point, row
+            printed.whole = row
         return row
