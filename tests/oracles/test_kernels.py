@@ -182,8 +182,8 @@ def test_a_convolution_over_one_channel_is_torchs(
 # is more images than are kept in the caches together.
 CONV3 = [
     *((3, 32, side, side, 32) for side in (1, 2, 3, 4, 5, 6, 7, 14)),
-    (5, 64, 9, 6, 32),
-    (2, 32, 1, 28, 96),
+    (5, 16, 9, 6, 32),
+    (2, 32, 1, 28, 48),
     (200, 96, 7, 5, 64),
 ]
 
@@ -212,10 +212,27 @@ def test_a_convolution_with_fewer_multiplications_is_torchs(
         assert off < 1e-5, (name, float(off))
 
 
+@pytest.mark.parametrize("inputs", [16, 64])
+def test_such_a_convolution_rounds_what_it_gives_to_bfloat16_once(
+    kernels: Kernels, inputs: int
+) -> None:
+    torch.manual_seed(0)
+    given = torch.randn(9, inputs, 7, 7), torch.randn(32, inputs, 3, 3)
+    low = [each.bfloat16().requires_grad_() for each in given]
+    full = [each.detach().float().requires_grad_() for each in low]
+    gradient = torch.randn(9, 32, 7, 7).bfloat16()
+    out, exact = kernels.conv3(*low), kernels.conv3(*full)
+    found = torch.autograd.grad(out, low, gradient)
+    wanted = torch.autograd.grad(exact, full, gradient.float())
+    for mine, theirs in zip((out, *found), (exact, *wanted), strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert torch.equal(mine, theirs.bfloat16())
+
+
 def test_such_a_convolution_does_not_depend_on_the_number_of_threads(kernels: Kernels) -> None:
     torch.manual_seed(0)
     found = []
-    given = torch.randn(150, 32, 14, 7), torch.randn(64, 32, 3, 3)
+    given = torch.randn(150, 16, 14, 7), torch.randn(64, 16, 3, 3)
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         leaves = [each.clone().requires_grad_() for each in given]
@@ -240,9 +257,12 @@ def test_such_a_convolution_takes_any_layout_and_asks_for_no_gradient_that_nobod
     assert torch.equal(found, wanted)
 
 
-def test_one_image_that_is_no_number_leaves_the_others_alone(kernels: Kernels) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_image_that_is_no_number_leaves_the_others_alone(
+    kernels: Kernels, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
-    images, kernel = torch.randn(9, 32, 7, 7), torch.randn(32, 32, 3, 3)
+    images, kernel = torch.randn(9, 32, 7, 7).to(dtype), torch.randn(32, 32, 3, 3).to(dtype)
     out = kernels.conv3(images, kernel)
     images[4, 5, 3, 3] = float("nan")
     again = kernels.conv3(images, kernel)

@@ -15,9 +15,9 @@ from pathlib import Path
 from modiste import atomic
 from modiste.errors import SpecError
 
-SOURCES = tuple(
-    Path(__file__).with_name(name) for name in ("blocks.cpp", "dense.cpp", "winograd.cpp")
-)
+HERE = Path(__file__).parent
+SOURCES = tuple(HERE / name for name in ("blocks.cpp", "dense.cpp", "winograd.cpp"))
+HEADERS = tuple(HERE / name for name in ("lanes.h", "numbers.h", "winograd_axis.h"))
 # Sums keep their order and what is no number stays none: no -ffast-math.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math")
 LINKING = ("-fopenmp", "-fPIC", "-shared")
@@ -62,7 +62,9 @@ def _loaded(path: Path) -> ctypes.CDLL:
 
 def _compiled(compiler: str, folder: Path) -> Path:
     words = [*FLAGS, *LINKING, _version(compiler), _processor()]
-    made_from = b"".join(source.read_bytes() for source in SOURCES) + "\0".join(words).encode()
+    made_from = (
+        b"".join(file.read_bytes() for file in (*HEADERS, *SOURCES)) + "\0".join(words).encode()
+    )
     target = folder / f"kernels-{hashlib.sha256(made_from).hexdigest()[:16]}.so"
     if target.is_file():
         return target

@@ -18,7 +18,7 @@ from torch import Tensor
 from modiste.kernels import build
 
 # Channels that winograd.cpp takes together.
-PANEL = 32
+PANEL = 16
 WORDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
@@ -147,8 +147,8 @@ class Kernels:
         """A convolution 3 x 3 by Winograd's minimal filtering: stride 1, padding 'same', no bias.
 
         Args:
-            images: N x C x H x W, float32; C a multiple of `PANEL`.
-            kernel: O x C x 3 x 3; O a multiple of `PANEL`.
+            images: N x C x H x W; C a multiple of `PANEL`.
+            kernel: O x C x 3 x 3; O a multiple of `PANEL`; of the same type, as is the output.
         """
         answer: Tensor = _Conv3.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
@@ -353,47 +353,44 @@ class _Conv3(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, kernel: Tensor, library: ctypes.CDLL) -> Tensor:
         count, _, height, width = images.shape
-        out = _channels_last((count, len(kernel), height, width))
-        given = {"images": _in_order(images), "kernel": _in_order(kernel)}
-        _run_conv3(library.conv3_forward, {**given, "out": out})
+        out = _channels_last((count, len(kernel), height, width), images.dtype)
+        given = {"images": _in_order(images), "kernel": _in_order(kernel.float())}
+        _run_conv3(library, "forward", {**given, "out": out})
         ctx.save_for_backward(*given.values())
-        ctx.library = library
+        ctx.library, ctx.dtype = library, kernel.dtype
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         images, kernel = ctx.saved_tensors
-        found = {"d_kernel": _channels_last(kernel.shape)}
+        found = {"d_kernel": _channels_last(kernel.shape, torch.float32)}
         if ctx.needs_input_grad[0]:
-            found["d_images"] = _channels_last(images.shape)
-        given = {"images": images, "kernel": kernel, "gradient": _in_order(gradient)}
-        _run_conv3(ctx.library.conv3_backward, {**given, **found})
-        return found.get("d_images"), found["d_kernel"], None
+            found["d_images"] = _channels_last(images.shape, images.dtype)
+        arrived = _in_order(gradient.to(images.dtype))
+        given = {"images": images, "kernel": kernel, "gradient": arrived}
+        _run_conv3(ctx.library, "backward", {**given, **found})
+        return found.get("d_images"), found["d_kernel"].to(ctx.dtype), None
 
 
-def _run_conv3(run: Any, tensors: dict[str, Tensor]) -> None:
+def _run_conv3(library: ctypes.CDLL, way: str, tensors: dict[str, Tensor]) -> None:
     count, inputs, height, width = tensors["images"].shape
     outputs = len(tensors["kernel"])
     assert inputs % PANEL == outputs % PANEL == 0
-    run(
-        ctypes.byref(
-            _ToldConv3(
-                **{name: tensor.data_ptr() for name, tensor in tensors.items()},
-                count=count,
-                height=height,
-                width=width,
-                inputs=inputs,
-                outputs=outputs,
-                threads=torch.get_num_threads(),
-            )
-        )
+    told = _ToldConv3(
+        **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+        count=count,
+        height=height,
+        width=width,
+        inputs=inputs,
+        outputs=outputs,
+        threads=torch.get_num_threads(),
     )
+    getattr(library, f"conv3_{WORDS[tensors['images'].dtype]}_{way}")(ctypes.byref(told))
 
 
-def _channels_last(shape: Sequence[int]) -> Tensor:
-    return torch.empty(tuple(shape), memory_format=torch.channels_last)
+def _channels_last(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    return torch.empty(tuple(shape), dtype=dtype, memory_format=torch.channels_last)
 
 
 def _in_order(tensor: Tensor) -> Tensor:
-    assert tensor.dtype == torch.float32
     return tensor.contiguous(memory_format=torch.channels_last)

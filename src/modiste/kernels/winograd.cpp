@@ -11,9 +11,9 @@
 // for Convolutional Neural Networks (2016), arXiv:1509.09308. The points are our own choice (see
 // `kNear`), and so is that sides are cut into tiles of 4 and of 3 pixels, where theirs hang over.
 //
-// Tensors are float32. Images lie as N x H x W x C, kernels as O x 3 x 3 x I; channels come in
-// panels of 32. Only tiles and panels are shared out between threads, never the terms of a sum, so
-// that results do not depend on the number of threads.
+// Images lie as N x H x W x C, in float32 or bfloat16, kernels as O x 3 x 3 x I in float32, as is
+// all that is computed; channels are a multiple of 16. Only tiles and panels are shared out between
+// threads, never the terms of a sum, so that results do not depend on the number of threads.
 //
 // Compiled by modiste.kernels.build; called by modiste.kernels.ops, which checks every argument.
 
@@ -21,147 +21,14 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <vector>
+
+#include "winograd_axis.h"
 
 namespace {
 
-constexpr int kTaps = 3;          // of the kernel on a side
-constexpr int kPoints = 6;        // along each axis
-constexpr int kSkipped = 4;       // the point that a tile of 3 pixels does without
-constexpr int64_t kPanel = 32;    // channels that lie side by side
-
-// Sixteen channels, wherever they lie; compilers make of it what the processor has.
-typedef float Lanes __attribute__((vector_size(64)));
-typedef float LooseLanes __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr int64_t kLanes = 16;
-
-inline Lanes load(const float* from) { return *reinterpret_cast<const LooseLanes*>(from); }
-inline void store(float* to, Lanes value) { *reinterpret_cast<LooseLanes*>(to) = value; }
-
-// --- along one axis ------------------------------------------------------------------------------
-
-// The points are 0, +-kNear, +-kFar and infinity. With 1 and 2, the textbook's, outputs are off by
-// 2.5e-6 of their size in float32; with these by 1.1e-6, where a sum in the usual order is off by
-// 0.25e-6 (256 channels).
-constexpr float kNear = 0.625f, kFar = 1.5f;
-constexpr float kNear2 = kNear * kNear, kFar2 = kFar * kFar;
-// Products of a point's distances to all others: what evaluations of the kernel are divided by.
-constexpr float kOfZero = kNear2 * kFar2;
-constexpr float kOfNear = 2.0f * kNear2 * (kNear2 - kFar2);
-constexpr float kOfFar = 2.0f * kFar2 * (kFar2 - kNear2);
-
-// A tile of 4 pixels takes all six points, one of 3 all but -kFar. Each of these functions is a
-// matrix times a vector; the second of each pair is the transpose of the first, for the way back.
-template <int kTile>
-struct Axis;
-
-template <>
-struct Axis<4> {
-    static constexpr int kImage = 6, kPoints = 6;
-    static constexpr int point(int number) { return number; }
-
-    static void image_to_points(const Lanes* d, Lanes* v) {
-        const Lanes even_near = d[4] - kFar2 * d[2], odd_near = kNear * (d[3] - kFar2 * d[1]);
-        const Lanes even_far = d[4] - kNear2 * d[2], odd_far = kFar * (d[3] - kNear2 * d[1]);
-        v[0] = d[4] - (kNear2 + kFar2) * d[2] + kOfZero * d[0];
-        v[1] = even_near + odd_near;
-        v[2] = even_near - odd_near;
-        v[3] = even_far + odd_far;
-        v[4] = even_far - odd_far;
-        v[5] = d[5] - (kNear2 + kFar2) * d[3] + kOfZero * d[1];
-    }
-
-    static void points_to_image(const Lanes* v, Lanes* d) {
-        const Lanes even_near = v[1] + v[2], odd_near = kNear * (v[1] - v[2]);
-        const Lanes even_far = v[3] + v[4], odd_far = kFar * (v[3] - v[4]);
-        d[0] = kOfZero * v[0];
-        d[1] = kOfZero * v[5] - kFar2 * odd_near - kNear2 * odd_far;
-        d[2] = -(kNear2 + kFar2) * v[0] - kFar2 * even_near - kNear2 * even_far;
-        d[3] = odd_near + odd_far - (kNear2 + kFar2) * v[5];
-        d[4] = v[0] + even_near + even_far;
-        d[5] = v[5];
-    }
-
-    static void points_to_output(const Lanes* m, Lanes* y) {
-        const Lanes even_near = m[1] + m[2], odd_near = kNear * (m[1] - m[2]);
-        const Lanes even_far = m[3] + m[4], odd_far = kFar * (m[3] - m[4]);
-        y[0] = m[0] + even_near + even_far;
-        y[1] = odd_near + odd_far;
-        y[2] = kNear2 * even_near + kFar2 * even_far;
-        y[3] = kNear2 * odd_near + kFar2 * odd_far + m[5];
-    }
-
-    static void output_to_points(const Lanes* y, Lanes* m) {
-        const Lanes even_near = y[0] + kNear2 * y[2], odd_near = kNear * (y[1] + kNear2 * y[3]);
-        const Lanes even_far = y[0] + kFar2 * y[2], odd_far = kFar * (y[1] + kFar2 * y[3]);
-        m[0] = y[0];
-        m[1] = even_near + odd_near;
-        m[2] = even_near - odd_near;
-        m[3] = even_far + odd_far;
-        m[4] = even_far - odd_far;
-        m[5] = y[3];
-    }
-};
-
-// The same kernel at fewer points: what it was divided by too much stands here.
-template <>
-struct Axis<3> {
-    static constexpr int kImage = 5, kPoints = 5;
-    static constexpr int point(int number) { return number < 4 ? number : 5; }
-    static constexpr float kSum = kFar + kNear, kDifference = kFar - kNear;
-
-    static void image_to_points(const Lanes* d, Lanes* v) {
-        v[0] = kFar * (d[3] - kFar * d[2] - kNear2 * d[1] + (kNear2 * kFar) * d[0]);
-        v[1] = kSum * (d[3] - kDifference * d[2] - (kNear * kFar) * d[1]);
-        v[2] = kDifference * (d[3] - kSum * d[2] + (kNear * kFar) * d[1]);
-        v[3] = (2.0f * kFar) * (d[3] - kNear2 * d[1]);
-        v[4] = d[4] - kFar * d[3] - kNear2 * d[2] + (kNear2 * kFar) * d[1];
-    }
-
-    static void points_to_image(const Lanes* v, Lanes* d) {
-        const Lanes zero = kFar * v[0], plus = kSum * v[1], minus = kDifference * v[2];
-        const Lanes far = (2.0f * kFar) * v[3];
-        d[0] = (kNear2 * kFar) * zero;
-        d[1] = (kNear2 * kFar) * v[4] + (kNear * kFar) * (minus - plus) - kNear2 * (zero + far);
-        d[2] = -kFar * zero - kDifference * plus - kSum * minus - kNear2 * v[4];
-        d[3] = zero + plus + minus + far - kFar * v[4];
-        d[4] = v[4];
-    }
-
-    static void points_to_output(const Lanes* m, Lanes* y) {
-        const Lanes even = m[1] + m[2];
-        y[0] = m[0] + even + m[3];
-        y[1] = kNear * (m[1] - m[2]) + kFar * m[3];
-        y[2] = kNear2 * even + kFar2 * m[3] + m[4];
-    }
-
-    static void output_to_points(const Lanes* y, Lanes* m) {
-        const Lanes even = y[0] + kNear2 * y[2], odd = kNear * y[1];
-        m[0] = y[0];
-        m[1] = even + odd;
-        m[2] = even - odd;
-        m[3] = y[0] + kFar * y[1] + kFar2 * y[2];
-        m[4] = y[2];
-    }
-};
-
-inline void kernel_to_points(const Lanes* g, Lanes* u) {
-    const Lanes even_near = g[0] + kNear2 * g[2], odd_near = kNear * g[1];
-    const Lanes even_far = g[0] + kFar2 * g[2], odd_far = kFar * g[1];
-    u[0] = g[0] * (1.0f / kOfZero);
-    u[1] = (even_near + odd_near) * (1.0f / kOfNear);
-    u[2] = (even_near - odd_near) * (1.0f / kOfNear);
-    u[3] = (even_far + odd_far) * (1.0f / kOfFar);
-    u[4] = (even_far - odd_far) * (1.0f / kOfFar);
-    u[5] = g[2];
-}
-
-inline void points_to_kernel(const Lanes* u, Lanes* g) {
-    const Lanes even_near = (u[1] + u[2]) * (1.0f / kOfNear);
-    const Lanes even_far = (u[3] + u[4]) * (1.0f / kOfFar);
-    g[0] = u[0] * (1.0f / kOfZero) + even_near + even_far;
-    g[1] = (u[1] - u[2]) * (kNear / kOfNear) + (u[3] - u[4]) * (kFar / kOfFar);
-    g[2] = kNear2 * even_near + kFar2 * even_far + u[5];
-}
+// Channels that lie side by side are 32, or 16 where these do not divide them.
+constexpr int64_t kWide = 32, kNarrow = 16;
 
 using Map = void (*)(const Lanes*, Lanes*);
 
@@ -180,56 +47,63 @@ inline void transform(const Lanes (&in)[kInY][kInX], Lanes (&out)[kOutY][kOutX])
 
 // --- the products --------------------------------------------------------------------------------
 
-// Rows of a product that are computed at once: as many as leave their sums in registers.
 #if defined(__AVX512F__)
-typedef float Register __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr int64_t kTogether = 8;
+constexpr int64_t kWidth = 16, kSums = 16;
 #else
-typedef float Register __attribute__((vector_size(32), aligned(4), may_alias));
-constexpr int64_t kTogether = 4;
+constexpr int64_t kWidth = 8, kSums = 8;
 #endif
-constexpr int64_t kWidth = sizeof(Register) / sizeof(float);
+// One of the processor's vectors; `kSums` of them leave others free.
+typedef float Register __attribute__((vector_size(kWidth * 4), aligned(4), may_alias));
 
-// c[r, 0:32] = [c[r, 0:32] +] sum over i, j of a[i * outer + j * kStep + r * kRow] * b[i, j, 0:32]
-// for kTogether rows r; i below `many`, j below `inner`.
-template <int64_t kStep, int64_t kRow>
+// How the rows and the panels of a product are cut, so that its sums stay in registers.
+template <int64_t kPanel>
+struct Cutting {
+    static constexpr int64_t kBeside = std::min<int64_t>(kPanel / kWidth, 2);
+    static constexpr int64_t kRows = kSums / kBeside;
+};
+constexpr int64_t kMostRows = kSums;
+
+// c[r, :] = [c[r, :] +] sum over i, j of a[i * outer + j * kStep + r * kRow] * b[i, j, :] for
+// so many rows r as are computed at once and the columns of a panel; i below `many`, j below
+// `inner`.
+template <int64_t kPanel, int64_t kStep, int64_t kRow>
 inline void multiply(const float* a, int64_t outer, int64_t many, int64_t inner, const float* b,
                      float* c, bool adds) {
-    for (int64_t left = 0; left < kPanel; left += 2 * kWidth) {
-        Register sum[kTogether][2] = {};
+    constexpr int64_t kRows = Cutting<kPanel>::kRows, kBeside = Cutting<kPanel>::kBeside;
+    for (int64_t left = 0; left < kPanel; left += kBeside * kWidth) {
+        Register sum[kRows][kBeside] = {};
+        const auto place = [&](int64_t r, int64_t n) {
+            return reinterpret_cast<Register*>(c + r * kPanel + left + n * kWidth);
+        };
         if (adds)
-            for (int64_t r = 0; r < kTogether; ++r)
-                for (int64_t half = 0; half < 2; ++half)
-                    sum[r][half] = *reinterpret_cast<const Register*>(c + r * kPanel + left +
-                                                                      half * kWidth);
+            for (int64_t r = 0; r < kRows; ++r)
+                for (int64_t n = 0; n < kBeside; ++n) sum[r][n] = *place(r, n);
         const float* right = b + left;
         for (int64_t i = 0; i < many; ++i) {
             const float* at = a + i * outer;
             for (int64_t j = 0; j < inner; ++j, at += kStep, right += kPanel) {
-                const Register one = *reinterpret_cast<const Register*>(right);
-                const Register two = *reinterpret_cast<const Register*>(right + kWidth);
-#pragma GCC unroll 8
-                for (int64_t r = 0; r < kTogether; ++r) {
-                    sum[r][0] += at[r * kRow] * one;
-                    sum[r][1] += at[r * kRow] * two;
-                }
+                Register row[kBeside];
+                for (int64_t n = 0; n < kBeside; ++n)
+                    row[n] = *reinterpret_cast<const Register*>(right + n * kWidth);
+#pragma GCC unroll 16
+                for (int64_t r = 0; r < kRows; ++r)
+                    for (int64_t n = 0; n < kBeside; ++n) sum[r][n] += at[r * kRow] * row[n];
             }
         }
-        for (int64_t r = 0; r < kTogether; ++r)
-            for (int64_t half = 0; half < 2; ++half)
-                *reinterpret_cast<Register*>(c + r * kPanel + left + half * kWidth) = sum[r][half];
+        for (int64_t r = 0; r < kRows; ++r)
+            for (int64_t n = 0; n < kBeside; ++n) *place(r, n) = sum[r][n];
     }
 }
 
 // --- tiles and where they lie --------------------------------------------------------------------
 
-// What Python tells; the same structure as in ops.py.
+// What Python tells; the same structure as in ops.py. Pointers to T are void here.
 struct Call {
-    const float* images;
+    const void* images;
     const float* kernel;
-    float* out;             // forward
-    const float* gradient;  // backward, of `out`
-    float* d_images;        // null where nobody asks
+    void* out;             // forward
+    const void* gradient;  // backward, of `out`
+    void* d_images;        // null where nobody asks
     float* d_kernel;
     int64_t count, height, width, inputs, outputs;
     int32_t threads;
@@ -268,7 +142,7 @@ class Block {
         const int64_t bytes = kPoints * kPoints * (call.inputs + call.outputs) * sizeof(float);
         const int64_t tiles = std::max(kBytes / bytes, kFewest);
         images = std::clamp<int64_t>(tiles / tiles_each(), 1, call.count);
-        capacity = (images * tiles_each() + kTogether - 1) / kTogether * kTogether;
+        capacity = (images * tiles_each() + kMostRows - 1) / kMostRows * kMostRows;
     }
 
     int64_t images;    // at most
@@ -334,6 +208,7 @@ struct Pixels {
 // Numbers for every point, panel of channels and row; nothing is written to them beforehand. Points
 // lie an odd number of cache lines apart, so that those of a tile are not all kept in the same few
 // places of a cache.
+template <int64_t kPanel>
 class Panels {
   public:
     const int64_t number, rows, step;
@@ -365,10 +240,11 @@ void with_axes(const Tile& tile, const Work& work) {
         tile.is_narrow ? work(Axis<4>(), Axis<3>()) : work(Axis<4>(), Axis<4>());
 }
 
-template <Map kDown, Map kAcross, int kHeight, int kWidth, typename Down, typename Across>
-void gather(const float* images, int64_t image, int64_t top, int64_t left, int64_t channels,
-            const Call& call, const Panels& to, int64_t row) {
-    const Pixels<kHeight, kWidth, const float> pixels(images, image, top, left, channels, call);
+// What the pixels are at the points.
+template <Map kDown, Map kAcross, typename Down, typename Across, int kHeight, int kWidth,
+          typename T, int64_t kPanel>
+void gather(const Pixels<kHeight, kWidth, const T>& pixels, int64_t channels,
+            const Panels<kPanel>& to, int64_t row) {
     for (int64_t c = 0; c < channels; c += kLanes) {
         Lanes in[kHeight][kWidth], out[Down::kPoints][Across::kPoints];
         for (int y = 0; y < kHeight; ++y)
@@ -382,11 +258,11 @@ void gather(const float* images, int64_t image, int64_t top, int64_t left, int64
     }
 }
 
-template <Map kDown, Map kAcross, int kHeight, int kWidth, bool kAdds, typename Down,
-          typename Across>
-void scatter(const Panels& from, int64_t row, int64_t image, int64_t top, int64_t left,
-             int64_t channels, const Call& call, float* images) {
-    const Pixels<kHeight, kWidth, float> pixels(images, image, top, left, channels, call);
+// What the points are as pixels: stored, or added to what is there.
+template <Map kDown, Map kAcross, typename Down, typename Across, bool kAdds, int kHeight,
+          int kWidth, typename T, int64_t kPanel>
+void scatter(const Panels<kPanel>& from, int64_t row, int64_t channels,
+             const Pixels<kHeight, kWidth, T>& pixels) {
     for (int64_t c = 0; c < channels; c += kLanes) {
         Lanes in[Down::kPoints][Across::kPoints], out[kHeight][kWidth];
         const float* place = from.at(0, c / kPanel, row) + c % kPanel;
@@ -396,7 +272,7 @@ void scatter(const Panels& from, int64_t row, int64_t image, int64_t top, int64_
         transform<kDown, kAcross>(in, out);
         for (int y = 0; y < kHeight; ++y)
             for (int x = 0; x < kWidth; ++x)
-                if (float* pixel = pixels.at[y][x]) {
+                if (T* pixel = pixels.at[y][x]) {
                     pixel += c;
                     store(pixel, kAdds ? load(pixel) + out[y][x] : out[y][x]);
                 }
@@ -405,50 +281,65 @@ void scatter(const Panels& from, int64_t row, int64_t image, int64_t top, int64_
 
 // The four ways between images and points; `first` is the first image of the block.
 
-void images_to_points(const Call& call, int64_t first, const Tile& tile, const Panels& to) {
+template <typename T, int64_t kPanel>
+void images_to_points(const Call& call, int64_t first, const Tile& tile,
+                      const Panels<kPanel>& to) {
     with_axes(tile, [&](auto down, auto across) {
         using Down = decltype(down);
         using Across = decltype(across);
-        gather<Down::image_to_points, Across::image_to_points, Down::kImage, Across::kImage, Down,
-               Across>(call.images, first + tile.image, tile.top - 1, tile.left - 1, call.inputs,
-                       call, to, tile.row);
+        const Pixels<Down::kImage, Across::kImage, const T> pixels(
+            static_cast<const T*>(call.images), first + tile.image, tile.top - 1, tile.left - 1,
+            call.inputs, call);
+        gather<Down::image_to_points, Across::image_to_points, Down, Across>(pixels, call.inputs,
+                                                                             to, tile.row);
     });
 }
 
-void gradient_to_points(const Call& call, int64_t first, const Tile& tile, const Panels& to) {
+template <typename T, int64_t kPanel>
+void gradient_to_points(const Call& call, int64_t first, const Tile& tile,
+                        const Panels<kPanel>& to) {
     with_axes(tile, [&](auto down, auto across) {
         using Down = decltype(down);
         using Across = decltype(across);
-        gather<Down::output_to_points, Across::output_to_points, Down::kImage - 2,
-               Across::kImage - 2, Down, Across>(call.gradient, first + tile.image, tile.top,
-                                                 tile.left, call.outputs, call, to, tile.row);
+        const Pixels<Down::kTile, Across::kTile, const T> pixels(
+            static_cast<const T*>(call.gradient), first + tile.image, tile.top, tile.left,
+            call.outputs, call);
+        gather<Down::output_to_points, Across::output_to_points, Down, Across>(
+            pixels, call.outputs, to, tile.row);
     });
 }
 
-void points_to_out(const Call& call, int64_t first, const Tile& tile, const Panels& from) {
+template <typename T, int64_t kPanel>
+void points_to_out(const Call& call, int64_t first, const Tile& tile,
+                   const Panels<kPanel>& from) {
     with_axes(tile, [&](auto down, auto across) {
         using Down = decltype(down);
         using Across = decltype(across);
-        scatter<Down::points_to_output, Across::points_to_output, Down::kImage - 2,
-                Across::kImage - 2, false, Down, Across>(from, tile.row, first + tile.image,
-                                                         tile.top, tile.left, call.outputs, call,
-                                                         call.out);
+        const Pixels<Down::kTile, Across::kTile, T> pixels(static_cast<T*>(call.out),
+                                                           first + tile.image, tile.top, tile.left,
+                                                           call.outputs, call);
+        scatter<Down::points_to_output, Across::points_to_output, Down, Across, false>(
+            from, tile.row, call.outputs, pixels);
     });
 }
 
-void points_to_d_images(const Call& call, int64_t first, const Tile& tile, const Panels& from) {
+// Of one image, at `image`: its tiles overlap, and are added up.
+template <int64_t kPanel>
+void points_to_d_image(const Call& call, const Tile& tile, const Panels<kPanel>& from,
+                       float* image) {
     with_axes(tile, [&](auto down, auto across) {
         using Down = decltype(down);
         using Across = decltype(across);
-        scatter<Down::points_to_image, Across::points_to_image, Down::kImage, Across::kImage, true,
-                Down, Across>(from, tile.row, first + tile.image, tile.top - 1, tile.left - 1,
-                              call.inputs, call, call.d_images);
+        const Pixels<Down::kImage, Across::kImage, float> pixels(image, 0, tile.top - 1,
+                                                                 tile.left - 1, call.inputs, call);
+        scatter<Down::points_to_image, Across::points_to_image, Down, Across, true>(
+            from, tile.row, call.inputs, pixels);
     });
 }
 
 // The kernel at the points: panels of outputs with a row for each input, or the other way round.
-template <bool kByInputs>
-void kernels_to_points(const Call& call, const Panels& panels) {
+template <bool kByInputs, int64_t kPanel>
+void kernels_to_points(const Call& call, const Panels<kPanel>& panels) {
 #pragma omp for schedule(static) collapse(2)
     for (int64_t k0 = 0; k0 < call.outputs; k0 += kLanes)
         for (int64_t c = 0; c < call.inputs; c += kLanes) {
@@ -476,7 +367,8 @@ void kernels_to_points(const Call& call, const Panels& panels) {
 }
 
 // The kernel's gradient from what it is at the points: panels of outputs, a row for each input.
-void points_to_kernels(const Call& call, const Panels& panels) {
+template <int64_t kPanel>
+void points_to_kernels(const Call& call, const Panels<kPanel>& panels) {
 #pragma omp for schedule(static) collapse(2)
     for (int64_t c0 = 0; c0 < call.inputs; c0 += kLanes)
         for (int64_t k = 0; k < call.outputs; k += kLanes) {
@@ -500,43 +392,42 @@ void points_to_kernels(const Call& call, const Panels& panels) {
         }
 }
 
-// Every point's rows times the kernel at that point. Those before and after, up to the
-// next multiple of `kTogether`, hold anything, and nobody reads what becomes of them.
-void products(const Block& block, int64_t images, const Panels& left, const Panels& kernel,
-              const Panels& to) {
+// Every point's rows times the kernel at that point. Those before and after, up to the next
+// multiple of the rows that are computed at once, hold anything; nobody reads what becomes of them.
+template <int64_t kPanel>
+void products(const Block& block, int64_t images, const Panels<kPanel>& left,
+              const Panels<kPanel>& kernel, const Panels<kPanel>& to) {
+    constexpr int64_t kRows = Cutting<kPanel>::kRows;
 #pragma omp for schedule(static) collapse(2)
     for (int64_t p = 0; p < kPoints * kPoints; ++p)
         for (int64_t q = 0; q < to.number; ++q) {
             const Range rows = block.rows(p, images);
-            for (int64_t t = rows.first / kTogether * kTogether; t < rows.last; t += kTogether)
-                multiply<1, kPanel>(left.at(p, 0, t), left.rows * kPanel, left.number, kPanel,
-                                    kernel.at(p, q, 0), to.at(p, q, t), false);
+            for (int64_t t = rows.first / kRows * kRows; t < rows.last; t += kRows)
+                multiply<kPanel, 1, kPanel>(left.at(p, 0, t), left.rows * kPanel, left.number,
+                                            kPanel, kernel.at(p, q, 0), to.at(p, q, t), false);
         }
 }
 
 // Sums over the tiles of inputs times outputs, at every point, added to what is there.
-void outer_products(const Block& block, int64_t images, const Panels& inputs,
-                    const Panels& outputs, const Panels& to, bool adds) {
+template <int64_t kPanel>
+void outer_products(const Block& block, int64_t images, const Panels<kPanel>& inputs,
+                    const Panels<kPanel>& outputs, const Panels<kPanel>& to, bool adds) {
 #pragma omp for schedule(static) collapse(2)
     for (int64_t p = 0; p < kPoints * kPoints; ++p)
         for (int64_t q = 0; q < outputs.number; ++q) {
             const Range rows = block.rows(p, images);
-            for (int64_t c = 0; c < to.rows; c += kTogether)
-                multiply<kPanel, 1>(inputs.at(p, c / kPanel, rows.first) + c % kPanel, 0, 1,
-                                    rows.last - rows.first, outputs.at(p, q, rows.first),
-                                    to.at(p, q, c), adds);
+            for (int64_t c = 0; c < to.rows; c += Cutting<kPanel>::kRows)
+                multiply<kPanel, kPanel, 1>(inputs.at(p, c / kPanel, rows.first) + c % kPanel, 0, 1,
+                                            rows.last - rows.first, outputs.at(p, q, rows.first),
+                                            to.at(p, q, c), adds);
         }
 }
 
-}  // namespace
-
-extern "C" {
-
-void conv3_forward(const Call* told) {
-    const Call& call = *told;
+template <typename T, int64_t kPanel>
+void forward(const Call& call) {
     const Block block(call);
-    const Panels inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
-    const Panels kernel(call.outputs, call.inputs);
+    const Panels<kPanel> inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
+    const Panels<kPanel> kernel(call.outputs, call.inputs);
     const int64_t each = block.tiles_each();
 #pragma omp parallel num_threads(call.threads)
     {
@@ -545,45 +436,65 @@ void conv3_forward(const Call* told) {
             const int64_t images = std::min(block.images, call.count - first);
 #pragma omp for schedule(static)
             for (int64_t t = 0; t < images * each; ++t)
-                images_to_points(call, first, block.tile(t / each, t % each, images), inputs);
+                images_to_points<T>(call, first, block.tile(t / each, t % each, images), inputs);
             products(block, images, inputs, kernel, outputs);
 #pragma omp for schedule(static)
             for (int64_t t = 0; t < images * each; ++t)
-                points_to_out(call, first, block.tile(t / each, t % each, images), outputs);
+                points_to_out<T>(call, first, block.tile(t / each, t % each, images), outputs);
         }
     }
 }
 
-void conv3_backward(const Call* told) {
-    const Call& call = *told;
+template <typename T, int64_t kPanel>
+void backward(const Call& call) {
     const Block block(call);
-    const Panels inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
-    const Panels kernel(call.inputs, call.d_images ? call.outputs : 0);
-    const Panels sums(call.outputs, call.inputs);
-    const int64_t each = block.tiles_each(), pixels = call.height * call.width * call.inputs;
+    const Panels<kPanel> inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
+    const Panels<kPanel> kernel(call.inputs, call.d_images ? call.outputs : 0);
+    const Panels<kPanel> sums(call.outputs, call.inputs);
+    const int64_t each = block.tiles_each(), size = call.height * call.width * call.inputs;
 #pragma omp parallel num_threads(call.threads)
     {
+        std::vector<float> image(size);
         if (call.d_images) kernels_to_points<true>(call, kernel);
         for (int64_t first = 0; first < call.count; first += block.images) {
             const int64_t images = std::min(block.images, call.count - first);
 #pragma omp for schedule(static)
             for (int64_t t = 0; t < images * each; ++t) {
                 const Tile tile = block.tile(t / each, t % each, images);
-                images_to_points(call, first, tile, inputs);
-                gradient_to_points(call, first, tile, outputs);
+                images_to_points<T>(call, first, tile, inputs);
+                gradient_to_points<T>(call, first, tile, outputs);
             }
             outer_products(block, images, inputs, outputs, sums, first > 0);
             if (!call.d_images) continue;
             products(block, images, outputs, kernel, inputs);
 #pragma omp for schedule(static)
-            for (int64_t n = 0; n < images; ++n) {  // its tiles overlap
-                std::fill_n(call.d_images + (first + n) * pixels, pixels, 0.0f);
+            for (int64_t n = 0; n < images; ++n) {
+                std::fill(image.begin(), image.end(), 0.0f);
                 for (int64_t t = 0; t < each; ++t)
-                    points_to_d_images(call, first, block.tile(n, t, images), inputs);
+                    points_to_d_image(call, block.tile(n, t, images), inputs, image.data());
+                T* place = static_cast<T*>(call.d_images) + (first + n) * size;
+                for (int64_t i = 0; i < size; i += kLanes) store(place + i, load(&image[i]));
             }
         }
         points_to_kernels(call, sums);
     }
 }
 
-}  // extern "C"
+template <typename T>
+void run_forward(const Call& call) {
+    (call.inputs | call.outputs) % kWide ? forward<T, kNarrow>(call) : forward<T, kWide>(call);
+}
+
+template <typename T>
+void run_backward(const Call& call) {
+    (call.inputs | call.outputs) % kWide ? backward<T, kNarrow>(call) : backward<T, kWide>(call);
+}
+
+}  // namespace
+
+extern "C" {
+void conv3_float32_forward(const Call* call) { run_forward<float>(*call); }
+void conv3_float32_backward(const Call* call) { run_backward<float>(*call); }
+void conv3_bfloat16_forward(const Call* call) { run_forward<Bf16>(*call); }
+void conv3_bfloat16_backward(const Call* call) { run_backward<Bf16>(*call); }
+}

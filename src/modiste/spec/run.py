@@ -198,8 +198,8 @@ class RunSpec(Spec):
         kernels: ``torch`` alone, or ``fused``: convolution blocks by kernels that the machine's
             C++ compiler builds once, and dense layers by oneDNN in nets that hold no others; on
             a CPU; same arithmetic, fewer passes over memory and faster products. ``winograd`` is
-            that, and convolutions of 3 x 3 taps over 32, 64, 96 ... channels with a third of the
-            multiplications: the same function, whose last digits are rounded otherwise; float32.
+            that, and convolutions of 3 x 3 taps over 16, 32, 48 ... channels with a third of the
+            multiplications: the same function, whose last digits are rounded otherwise.
     """
 
     preset: Preset = "keras"
@@ -215,11 +215,6 @@ class RunSpec(Spec):
     def _kernels_that_can(self) -> Self:
         if self.kernels != "torch" and self.device != "cpu":
             raise SpecError(f"kernels: {self.kernels!r} is for the CPU, not for {self.device!r}.")
-        if self.kernels == "winograd" and self.train.precision != "float32":
-            raise SpecError(
-                f"kernels: 'winograd' computes in float32, and train.precision is "
-                f"{self.train.precision!r}. Say `kernels: fused`, or leave the precision out."
-            )
         return self
 
     @model_validator(mode="before")
