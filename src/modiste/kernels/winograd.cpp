@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "winograd_axis.h"
@@ -29,6 +30,8 @@ namespace {
 
 // Channels that lie side by side are 32, or 16 where these do not divide them.
 constexpr int64_t kWide = 32, kNarrow = 16;
+// Inputs times outputs of a layer that is narrow, and the slices that its images come in.
+constexpr int64_t kNarrowProduct = 8192, kSlices = 16;
 
 using Map = void (*)(const Lanes*, Lanes*);
 
@@ -138,9 +141,9 @@ struct Tile {
 // ones, low nor narrow, narrow ones, both.
 class Block {
   public:
-    explicit Block(const Call& call) : down_(call.height), across_(call.width) {
+    Block(const Call& call, bool is_shared) : down_(call.height), across_(call.width) {
         const int64_t bytes = kPoints * kPoints * (call.inputs + call.outputs) * sizeof(float);
-        const int64_t tiles = std::max(kBytes / bytes, kFewest);
+        const int64_t tiles = is_shared ? std::max(kShared / bytes, kFewest) : kOwn / bytes;
         images = std::clamp<int64_t>(tiles / tiles_each(), 1, call.count);
         capacity = (images * tiles_each() + kMostRows - 1) / kMostRows * kMostRows;
     }
@@ -171,7 +174,7 @@ class Block {
     }
 
   private:
-    static constexpr int64_t kBytes = 4 << 20, kFewest = 64;
+    static constexpr int64_t kOwn = 512 << 10, kShared = 4 << 20, kFewest = 64;
     Cut down_, across_;
 
     static int kind(bool is_low, bool is_narrow) {
@@ -220,7 +223,9 @@ class Panels {
           data_(static_cast<float*>(
               ::operator new(kPoints * kPoints * step * sizeof(float), kLine))) {}
     ~Panels() { ::operator delete(data_, kLine); }
-    Panels(const Panels&) = delete;
+    Panels(Panels&& other) : number(other.number), rows(other.rows), step(other.step) {
+        data_ = std::exchange(other.data_, nullptr);
+    }
 
     float* at(int64_t point, int64_t panel, int64_t row) const {
         return data_ + point * step + (panel * rows + row) * kPanel;
@@ -423,60 +428,125 @@ void outer_products(const Block& block, int64_t images, const Panels<kPanel>& in
         }
 }
 
-template <typename T, int64_t kPanel>
-void forward(const Call& call) {
-    const Block block(call);
-    const Panels<kPanel> inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
-    const Panels<kPanel> kernel(call.outputs, call.inputs);
-    const int64_t each = block.tiles_each();
+// Adds all others to the first, in their order.
+template <int64_t kPanel>
+void add_up(const std::vector<Panels<kPanel>>& sums) {
+    const int64_t size = kPoints * kPoints * sums[0].step;
+    float* total = sums[0].at(0, 0, 0);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < size; i += kLanes)
+        for (size_t slice = 1; slice < sums.size(); ++slice)
+            store(total + i, load(total + i) + load(sums[slice].at(0, 0, 0) + i));
+}
+
+// --- the whole -----------------------------------------------------------------------------------
+
+// Of narrow layers each thread takes some images for itself: what one core has written another
+// reads slowly, most of all where they share no cache. Of wide ones, whose kernels fill a cache,
+// all threads work on the same images.
+bool is_shared(const Call& call) { return call.inputs * call.outputs > kNarrowProduct; }
+
+// Images are cut into so many slices, whatever the number of threads.
+int64_t slices(const Call& call) {
+    return is_shared(call) ? 1 : std::min(call.count, kSlices);
+}
+
+// A team of threads, or one alone, on some images: their points, and what they are shared with.
+template <int64_t kPanel>
+struct Bench {
+    Block block;
+    Panels<kPanel> inputs, outputs;
+
+    explicit Bench(const Call& call)
+        : block(call, is_shared(call)),
+          inputs(call.inputs, block.capacity),
+          outputs(call.outputs, block.capacity) {}
+};
+
+// Calls work(bench, slice, first, last) for each slice of images: by all threads together where
+// there is one, else by a thread for itself.
+template <int64_t kPanel, typename Work>
+void for_slices(const Call& call, const Work& work) {
+    const int64_t count = slices(call);
+    if (is_shared(call)) {
+        const Bench<kPanel> bench(call);
 #pragma omp parallel num_threads(call.threads)
-    {
-        kernels_to_points<false>(call, kernel);
-        for (int64_t first = 0; first < call.count; first += block.images) {
-            const int64_t images = std::min(block.images, call.count - first);
-#pragma omp for schedule(static)
-            for (int64_t t = 0; t < images * each; ++t)
-                images_to_points<T>(call, first, block.tile(t / each, t % each, images), inputs);
-            products(block, images, inputs, kernel, outputs);
-#pragma omp for schedule(static)
-            for (int64_t t = 0; t < images * each; ++t)
-                points_to_out<T>(call, first, block.tile(t / each, t % each, images), outputs);
-        }
+        work(bench, 0, 0, call.count);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic) num_threads(call.threads)
+    for (int64_t slice = 0; slice < count; ++slice) {
+        const Bench<kPanel> bench(call);
+#pragma omp parallel num_threads(1)  // in which a loop that is shared out is the thread's own
+        work(bench, slice, call.count * slice / count, call.count * (slice + 1) / count);
     }
 }
 
 template <typename T, int64_t kPanel>
-void backward(const Call& call) {
-    const Block block(call);
-    const Panels<kPanel> inputs(call.inputs, block.capacity), outputs(call.outputs, block.capacity);
-    const Panels<kPanel> kernel(call.inputs, call.d_images ? call.outputs : 0);
-    const Panels<kPanel> sums(call.outputs, call.inputs);
-    const int64_t each = block.tiles_each(), size = call.height * call.width * call.inputs;
+void forward(const Call& call) {
+    const Panels<kPanel> kernel(call.outputs, call.inputs);
 #pragma omp parallel num_threads(call.threads)
-    {
+    kernels_to_points<false>(call, kernel);
+    const auto work = [&](const Bench<kPanel>& bench, int64_t, int64_t begin, int64_t end) {
+        const Block& block = bench.block;
+        const int64_t each = block.tiles_each();
+        for (int64_t first = begin; first < end; first += block.images) {
+            const int64_t images = std::min(block.images, end - first);
+#pragma omp for schedule(static)
+            for (int64_t t = 0; t < images * each; ++t)
+                images_to_points<T>(call, first, block.tile(t / each, t % each, images),
+                                    bench.inputs);
+            products(block, images, bench.inputs, kernel, bench.outputs);
+#pragma omp for schedule(static)
+            for (int64_t t = 0; t < images * each; ++t)
+                points_to_out<T>(call, first, block.tile(t / each, t % each, images),
+                                 bench.outputs);
+        }
+    };
+    for_slices<kPanel>(call, work);
+}
+
+template <typename T, int64_t kPanel>
+void backward(const Call& call) {
+    const Panels<kPanel> kernel(call.inputs, call.d_images ? call.outputs : 0);
+    if (call.d_images) {
+#pragma omp parallel num_threads(call.threads)
+        kernels_to_points<true>(call, kernel);
+    }
+    std::vector<Panels<kPanel>> sums;
+    for (int64_t slice = 0; slice < slices(call); ++slice)
+        sums.emplace_back(call.outputs, call.inputs);
+    const int64_t size = call.height * call.width * call.inputs;
+    const auto work = [&](const Bench<kPanel>& bench, int64_t slice, int64_t begin, int64_t end) {
+        const Block& block = bench.block;
+        const int64_t each = block.tiles_each();
         std::vector<float> image(size);
-        if (call.d_images) kernels_to_points<true>(call, kernel);
-        for (int64_t first = 0; first < call.count; first += block.images) {
-            const int64_t images = std::min(block.images, call.count - first);
+        for (int64_t first = begin; first < end; first += block.images) {
+            const int64_t images = std::min(block.images, end - first);
 #pragma omp for schedule(static)
             for (int64_t t = 0; t < images * each; ++t) {
                 const Tile tile = block.tile(t / each, t % each, images);
-                images_to_points<T>(call, first, tile, inputs);
-                gradient_to_points<T>(call, first, tile, outputs);
+                images_to_points<T>(call, first, tile, bench.inputs);
+                gradient_to_points<T>(call, first, tile, bench.outputs);
             }
-            outer_products(block, images, inputs, outputs, sums, first > 0);
+            outer_products(block, images, bench.inputs, bench.outputs, sums[slice], first > begin);
             if (!call.d_images) continue;
-            products(block, images, outputs, kernel, inputs);
+            products(block, images, bench.outputs, kernel, bench.inputs);
 #pragma omp for schedule(static)
             for (int64_t n = 0; n < images; ++n) {
                 std::fill(image.begin(), image.end(), 0.0f);
                 for (int64_t t = 0; t < each; ++t)
-                    points_to_d_image(call, block.tile(n, t, images), inputs, image.data());
+                    points_to_d_image(call, block.tile(n, t, images), bench.inputs, image.data());
                 T* place = static_cast<T*>(call.d_images) + (first + n) * size;
                 for (int64_t i = 0; i < size; i += kLanes) store(place + i, load(&image[i]));
             }
         }
-        points_to_kernels(call, sums);
+    };
+    for_slices<kPanel>(call, work);
+#pragma omp parallel num_threads(call.threads)
+    {
+        add_up(sums);
+        points_to_kernels(call, sums[0]);
     }
 }
 

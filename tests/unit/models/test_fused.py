@@ -115,9 +115,10 @@ def test_fewer_multiplications_learn_the_same_and_are_another_run() -> None:
     specs = [spec(CNNS["wide"], kernels=name, **sgd) for name in ("fused", "winograd")]
     assert specs[0].fingerprint("d") != specs[1].fingerprint("d")
     fused, winograd = map(train, specs)
-    for one, two in zip(fused.history[:3], winograd.history[:3], strict=True):
-        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
-        assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-5)
+    # Four updates: no rounding has made pooling or relu choose otherwise.
+    one, two = fused.history[0], winograd.history[0]
+    assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+    assert two["val_loss"] == pytest.approx(one["val_loss"], rel=1e-5)
     logits = [each.predictions["logits_last_NK"] for each in (fused, winograd, train(specs[1]))]
     assert not np.array_equal(logits[0], logits[1])
     assert np.array_equal(logits[1], logits[2])
