@@ -332,3 +332,17 @@ def test_a_key_that_was_assigned_holds_its_value(
     for key in path:
         node = node[key]
     assert node == value
+
+
+@pytest.mark.parametrize("below", ["sgd", {"name": "sgd"}])
+@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+def test_a_part_that_stands_by_its_name_takes_settings_like_any_other(
+    key: str, below: str | dict[str, Any]
+) -> None:
+    base = {"train": {key: below}}
+    wanted = {"train": {key: {"name": "sgd", "rate": 0.1}}}
+    assert merge(base, {"train": {key: {"rate": 0.1}}}) == wanted
+    assert assign(base, {f"train.{key}.rate": 0.1}) == wanted
+    other = {"name": "adam", "rate": 0.1}
+    assert merge(base, {"train": {key: other}}) == {"train": {key: other}}
+    assert merge(base, {"train": {key: "adam"}}) == {"train": {key: "adam"}}
