@@ -202,6 +202,8 @@ def test_a_set_of_parts_can_be_shown_audited_and_loaded_by_its_path(
         data, {"family": "mlp"}, {"epochs": 1, "batch_size": 8}, folder=tmp_path / "fits"
     )
     assert (run.metrics["num_val"], run.data_name) == (15, "pets")
+    shown = cli("show", run.folder)
+    assert f"trained on pets; fingerprint {run.fingerprint}" in shown.out
 
 
 def test_a_scan_tells_what_is_there(tmp_path: Path, cli: Cli) -> None:

@@ -24,11 +24,11 @@ def show(folder: str | Path) -> dict[str, Any]:
         folder: A run folder, or a model folder in its study.
 
     Returns:
-        ``run`` (the folder), ``fingerprint``, ``status``, ``reason``, ``epochs``, ``seconds``,
-        ``figures`` (of the best and the last epoch, on training and validation images),
-        ``spec``, ``parameters``, ``flops``, ``environment``, ``history``, ``findings`` and
-        ``files``: for each, its size and whether it is ``whole``, ``dropped`` (and why), or
-        ``changed`` (and how).
+        ``run`` (the folder), ``data`` (what the set is called), ``fingerprint``, ``status``,
+        ``reason``, ``epochs``, ``seconds``, ``figures`` (of the best and the last epoch, on
+        training and validation images), ``spec``, ``parameters``, ``flops``, ``environment``,
+        ``history``, ``findings`` and ``files``: for each, its size and whether it is ``whole``,
+        ``dropped`` (and why), or ``changed`` (and how).
 
     Raises:
         StoreError: If it is no run folder, or what it says of itself is damaged.
@@ -38,6 +38,7 @@ def show(folder: str | Path) -> dict[str, Any]:
     return {
         "schema": 1,
         "run": str(run.folder),
+        "data": run.data_name,
         "fingerprint": run.fingerprint,
         "status": metrics["status"],
         "reason": metrics["reason"],

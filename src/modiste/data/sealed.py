@@ -65,7 +65,7 @@ class SealedTest:
         if not reason.strip():
             times = f"{before} time(s)" if isinstance(before, int) else "an unknown number of times"
             raise SealError(
-                f"the test set of {self._source.name!r} opens only for a stated reason. Opened "
+                f"the test set of {self._source.title!r} opens only for a stated reason. Opened "
                 f"{times} so far.\nFor choosing between models use the validation part instead."
             )
         self._source.where("test")
@@ -74,7 +74,7 @@ class SealedTest:
         has_grown = not isinstance(before, int) or (isinstance(after, int) and after > before)
         if not entry or not has_grown:
             raise SealError(
-                f"the test set of {self._source.name!r} stays closed: its ledger did not keep the "
+                f"the test set of {self._source.title!r} stays closed: its ledger did not keep the "
                 f"entry (looks before: {before}, after: {after})."
             )
         return self._source.load_test(Key(self._source.name, entry))

@@ -90,6 +90,7 @@ class Source:
         facts: What a report tells of the set, as JSON values; reads the images, if need be.
         stock: Looks at every image of all parts, whatever a spec makes of them.
         propose: Fills in what a spec has to say of the images, given the keys that are settled.
+        own_name: What people call the set, where the name stands for a kind of source.
     """
 
     name: str
@@ -102,6 +103,12 @@ class Source:
     facts: Callable[[], dict[str, Any]] | None = None
     stock: Callable[[Tell], Stock] | None = None
     propose: Callable[[Mapping[str, Any], Tell], DataSpec] | None = None
+    own_name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the set is called where people read it."""
+        return self.own_name or self.name
 
     def __post_init__(self) -> None:
         load = self.load_part

@@ -49,7 +49,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"{plural(found['epochs'], 'epoch')} in {duration(found['seconds'])}; "
         f"{found['parameters']:,} parameters{flops}"
     )
-    yield f"fingerprint {found['fingerprint']}"
+    yield f"trained on {found['data']}; fingerprint {found['fingerprint']}"
     yield ""
     yield from _figures(found["figures"])
     yield from _settings(found["spec"])

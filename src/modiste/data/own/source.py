@@ -60,6 +60,7 @@ def adapted(
             return _images(found, found.test, "test", tell)
         return images_of(found, tell)
 
+    place = places.named_folder(path)
     return Source(
         name=kind,
         where=where,
@@ -68,6 +69,7 @@ def adapted(
         facts=lambda: facts.of_division(division()),
         stock=stock,
         propose=lambda said, tell: propose(stock(tell), said),
+        own_name=called(place[0]) if place else "",
     )
 
 

@@ -419,3 +419,9 @@ def test_a_path_that_nobody_can_look_at_is_named(name, words, tmp_path, monkeypa
     monkeypatch.setenv("MODISTE_DATA", name)
     with pytest.raises(DataError, match=words):
         open_source(DataSpec(name="folder"), None).load_train()
+
+
+def test_a_set_is_called_by_its_own_name_and_published_ones_by_theirs(tmp_path: Path) -> None:
+    root = write_parts(tmp_path / "pets")
+    assert open_source(spec(), root).title == "pets"
+    assert open_source(DataSpec(), tmp_path).title == "fashion-mnist"
