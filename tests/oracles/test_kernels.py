@@ -185,6 +185,7 @@ CONV3 = [
     (5, 16, 9, 6, 32),
     (2, 32, 1, 28, 48),
     (200, 96, 7, 5, 64),
+    (1000, 96, 7, 7, 96),  # long sums lose digits where they are not sums of sums
 ]
 
 
@@ -209,7 +210,7 @@ def test_a_convolution_with_fewer_multiplications_is_torchs(
         off = (mine.double() - exact).square().mean().sqrt() / exact.square().mean().sqrt()
         # float32 carries 6e-8; transforms with factors up to 4 and back make it some thirty times
         # that. A wrong entry of one matrix makes it 1e-2 and more.
-        assert off < 1e-5, (name, float(off))
+        assert off < 3e-6, (name, float(off))
 
 
 @pytest.mark.parametrize("inputs", [16, 64])
@@ -242,19 +243,70 @@ def test_such_a_convolution_does_not_depend_on_the_number_of_threads(kernels: Ke
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_such_a_convolution_takes_any_layout_and_asks_for_no_gradient_that_nobody_wants(
+def test_such_a_convolution_takes_any_layout_and_gives_the_gradients_that_are_wanted(
     kernels: Kernels,
 ) -> None:
     torch.manual_seed(0)
-    images, kernel = torch.randn(4, 32, 6, 6), torch.randn(32, 32, 3, 3, requires_grad=True)
-    laid_out = images.contiguous(memory_format=torch.channels_last)
-    one, two = (kernels.conv3(each, kernel) for each in (images, laid_out))
-    assert torch.equal(one, two)
-    gradient = torch.randn(4, 32, 6, 6)  # laid out otherwise than what it is of
-    (found,) = torch.autograd.grad(one, kernel, gradient)
-    both = [laid_out.clone().requires_grad_(), kernel]
-    _, wanted = torch.autograd.grad(kernels.conv3(*both), both, gradient)
-    assert torch.equal(found, wanted)
+    given = torch.randn(4, 32, 6, 6), torch.randn(32, 32, 3, 3)
+    laid_out = [each.contiguous(memory_format=torch.channels_last) for each in given]
+    assert torch.equal(kernels.conv3(*given), kernels.conv3(*laid_out))
+    gradient = torch.ones(()).expand(4, 32, 6, 6)  # as from a sum; laid out as nothing else is
+    both = [each.clone().requires_grad_() for each in given]
+    wanted = torch.autograd.grad(kernels.conv3(*both), both, gradient)
+    for place in (0, 1):
+        leaves = list(given)
+        leaves[place] = leaves[place].clone().requires_grad_()
+        (found,) = torch.autograd.grad(kernels.conv3(*leaves), leaves[place], gradient)
+        assert torch.equal(found, wanted[place])
+
+
+@pytest.mark.parametrize("size", [(0, 16, 6, 6, 16), (0, 96, 6, 6, 96), (2, 96, 0, 6, 96)], ids=str)
+def test_of_no_pixels_nothing_is_learnt(
+    kernels: Kernels, size: tuple[int, int, int, int, int]
+) -> None:
+    count, inputs, height, width, outputs = size
+    leaves = [torch.ones(count, inputs, height, width), torch.ones(outputs, inputs, 3, 3)]
+    leaves = [leaf.requires_grad_() for leaf in leaves]
+    out = kernels.conv3(*leaves)
+    assert out.shape == (count, outputs, height, width)
+    d_images, d_kernel = torch.autograd.grad(out.sum(), leaves)
+    assert d_images.shape == leaves[0].shape
+    assert torch.equal(d_kernel, torch.zeros_like(d_kernel))
+
+
+@pytest.mark.parametrize(
+    ("images", "kernel"),
+    [
+        (torch.ones(2, 16, 5, 5), torch.ones(16, 16, 5, 5)),
+        (torch.ones(2, 16, 5, 5), torch.ones(16, 32, 3, 3)),
+        (torch.ones(16, 5, 5), torch.ones(16, 16, 3, 3)),
+        (torch.ones(2, 24, 5, 5), torch.ones(16, 24, 3, 3)),
+        (torch.ones(2, 16, 5, 5), torch.ones(8, 16, 3, 3)),
+        (torch.ones(2, 16, 5, 5).double(), torch.ones(16, 16, 3, 3).double()),
+        (torch.ones(2, 16, 5, 5).bfloat16(), torch.ones(16, 16, 3, 3)),
+        (torch.ones(2, 16, 5, 5, device="meta"), torch.ones(16, 16, 3, 3, device="meta")),
+    ],
+)
+def test_what_such_a_convolution_cannot_take_is_said(
+    kernels: Kernels, images: Tensor, kernel: Tensor
+) -> None:
+    with pytest.raises(ValueError, match="conv3 takes"):
+        kernels.conv3(images, kernel)
+
+
+def test_no_kernel_can_be_differentiated_twice(kernels: Kernels) -> None:
+    given = drawn((4, 16, 6, 6), torch.float32)
+    values = given["values"].requires_grad_()
+    weight = torch.ones(16, 16, 3, 3, requires_grad=True)
+    first = torch.ones(16, 1, 3, 3, requires_grad=True)
+    for out, leaf in (
+        (kernels.conv3(values, weight), weight),
+        (kernels.conv1(torch.ones(4, 1, 6, 6), first), first),
+        (kernels.block(values, *of_channels(given), PARTS[0])[0], values),
+    ):
+        (found,) = torch.autograd.grad(out.square().sum(), leaf, create_graph=True)
+        with pytest.raises(RuntimeError, match="differentiate twice"):
+            found.sum().backward()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -149,7 +149,19 @@ class Kernels:
         Args:
             images: N x C x H x W; C a multiple of `PANEL`.
             kernel: O x C x 3 x 3; O a multiple of `PANEL`; of the same type, as is the output.
+
+        Raises:
+            ValueError: If they are something else.
+            MemoryError: If there is not enough of it.
         """
+        shapes = f"{tuple(images.shape)} and {tuple(kernel.shape)}"
+        if images.dim() != 4 or tuple(kernel.shape[1:]) != (images.shape[1], 3, 3):
+            raise ValueError(f"conv3 takes N x C x H x W and O x C x 3 x 3, not {shapes}.")
+        if images.shape[1] % PANEL or len(kernel) % PANEL:
+            raise ValueError(f"conv3 takes channels in multiples of {PANEL}, not {shapes}.")
+        kinds = {(images.dtype, images.device.type), (kernel.dtype, kernel.device.type)}
+        if len(kinds) > 1 or images.dtype not in WORDS or not images.is_cpu:
+            raise ValueError(f"conv3 takes float32 or bfloat16 on the CPU, not {kinds}.")
         answer: Tensor = _Conv3.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
         )
@@ -302,6 +314,7 @@ class _Block(torch.autograd.Function):
         return ctx.call.forward(), moments["mean"], moments["variance"]
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
         found = ctx.call.backward(gradient)
         del ctx.call  # its values may be gone: they hold the gradient now
@@ -327,11 +340,12 @@ class _Conv1(torch.autograd.Function):
         return out
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         plain, kernel = ctx.saved_tensors
         filters, _, side, _ = kernel.shape
         arrived = gradient.to(ctx.dtype).contiguous(memory_format=torch.channels_last)
-        found = torch.empty((side, side, 1, filters))
+        found = torch.empty((side, side, 1, filters), dtype=torch.float32)
         getattr(ctx.library, f"conv1_{WORDS[ctx.dtype]}_backward")(
             _pointer(plain), _pointer(arrived), *ctx.sizes, _pointer(found)
         )
@@ -361,21 +375,28 @@ class _Conv3(torch.autograd.Function):
         return out
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         images, kernel = ctx.saved_tensors
-        found = {"d_kernel": _channels_last(kernel.shape, torch.float32)}
+        found = {}
         if ctx.needs_input_grad[0]:
             found["d_images"] = _channels_last(images.shape, images.dtype)
+        if ctx.needs_input_grad[1]:
+            found["d_kernel"] = _channels_last(kernel.shape, torch.float32)
         arrived = _in_order(gradient.to(images.dtype))
         given = {"images": images, "kernel": kernel, "gradient": arrived}
         _run_conv3(ctx.library, "backward", {**given, **found})
-        return found.get("d_images"), found["d_kernel"].to(ctx.dtype), None
+        d_kernel = found.get("d_kernel")
+        return found.get("d_images"), None if d_kernel is None else d_kernel.to(ctx.dtype), None
 
 
 def _run_conv3(library: ctypes.CDLL, way: str, tensors: dict[str, Tensor]) -> None:
     count, inputs, height, width = tensors["images"].shape
     outputs = len(tensors["kernel"])
-    assert inputs % PANEL == outputs % PANEL == 0
+    if not tensors["images"].numel():  # nothing comes out, and nothing is to be learnt
+        for name in tensors.keys() & {"d_images", "d_kernel"}:
+            tensors[name].zero_()
+        return
     told = _ToldConv3(
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
         count=count,
@@ -385,7 +406,9 @@ def _run_conv3(library: ctypes.CDLL, way: str, tensors: dict[str, Tensor]) -> No
         outputs=outputs,
         threads=torch.get_num_threads(),
     )
-    getattr(library, f"conv3_{WORDS[tensors['images'].dtype]}_{way}")(ctypes.byref(told))
+    run = getattr(library, f"conv3_{WORDS[tensors['images'].dtype]}_{way}")
+    if run(ctypes.byref(told)):
+        raise MemoryError(f"no memory for a convolution of {count} x {height} x {width} pixels.")
 
 
 def _channels_last(shape: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+#include <omp.h>
+
 #include "winograd_axis.h"
 
 namespace {
@@ -68,7 +70,7 @@ constexpr int64_t kMostRows = kSums;
 
 // c[r, :] = [c[r, :] +] sum over i, j of a[i * outer + j * kStep + r * kRow] * b[i, j, :] for
 // so many rows r as are computed at once and the columns of a panel; i below `many`, j below
-// `inner`.
+// `inner`. What is there is added last: a sum of sums is rounded less than one long sum.
 template <int64_t kPanel, int64_t kStep, int64_t kRow>
 inline void multiply(const float* a, int64_t outer, int64_t many, int64_t inner, const float* b,
                      float* c, bool adds) {
@@ -78,9 +80,6 @@ inline void multiply(const float* a, int64_t outer, int64_t many, int64_t inner,
         const auto place = [&](int64_t r, int64_t n) {
             return reinterpret_cast<Register*>(c + r * kPanel + left + n * kWidth);
         };
-        if (adds)
-            for (int64_t r = 0; r < kRows; ++r)
-                for (int64_t n = 0; n < kBeside; ++n) sum[r][n] = *place(r, n);
         const float* right = b + left;
         for (int64_t i = 0; i < many; ++i) {
             const float* at = a + i * outer;
@@ -94,7 +93,8 @@ inline void multiply(const float* a, int64_t outer, int64_t many, int64_t inner,
             }
         }
         for (int64_t r = 0; r < kRows; ++r)
-            for (int64_t n = 0; n < kBeside; ++n) *place(r, n) = sum[r][n];
+            for (int64_t n = 0; n < kBeside; ++n)
+                *place(r, n) = adds ? *place(r, n) + sum[r][n] : sum[r][n];
     }
 }
 
@@ -107,7 +107,7 @@ struct Call {
     void* out;             // forward
     const void* gradient;  // backward, of `out`
     void* d_images;        // null where nobody asks
-    float* d_kernel;
+    float* d_kernel;       // and so here
     int64_t count, height, width, inputs, outputs;
     int32_t threads;
 };
@@ -451,35 +451,50 @@ int64_t slices(const Call& call) {
     return is_shared(call) ? 1 : std::min(call.count, kSlices);
 }
 
-// A team of threads, or one alone, on some images: their points, and what they are shared with.
+// Where a team of threads, or one alone, works on some images.
 template <int64_t kPanel>
 struct Bench {
     Block block;
     Panels<kPanel> inputs, outputs;
+    std::vector<std::vector<float>> image;  // one for each thread of the team
 
-    explicit Bench(const Call& call)
+    Bench(const Call& call, int64_t team)
         : block(call, is_shared(call)),
           inputs(call.inputs, block.capacity),
-          outputs(call.outputs, block.capacity) {}
+          outputs(call.outputs, block.capacity),
+          image(team) {
+        if (call.d_images)
+            for (auto& each : image) each.resize(call.height * call.width * call.inputs);
+    }
 };
+
+// Calls work(bench, slice, first, last) in a team of one, in which a loop that is shared out is the
+// thread's own. A function by itself, or GCC writes back what it hands in, which others read.
+template <int64_t kPanel, typename Work>
+__attribute__((noinline)) void alone(const Work& work, Bench<kPanel>& bench, int64_t slice,
+                                     int64_t first, int64_t last) {
+#pragma omp parallel num_threads(1)
+    work(bench, slice, first, last);
+}
 
 // Calls work(bench, slice, first, last) for each slice of images: by all threads together where
 // there is one, else by a thread for itself.
 template <int64_t kPanel, typename Work>
 void for_slices(const Call& call, const Work& work) {
     const int64_t count = slices(call);
-    if (is_shared(call)) {
-        const Bench<kPanel> bench(call);
+    const bool is_one = is_shared(call);
+    std::vector<Bench<kPanel>> benches;  // all at once: nothing may fail where threads are at work
+    for (int64_t n = 0; n < (is_one ? 1 : std::min<int64_t>(count, call.threads)); ++n)
+        benches.emplace_back(call, is_one ? call.threads : 1);
+    if (is_one) {
 #pragma omp parallel num_threads(call.threads)
-        work(bench, 0, 0, call.count);
+        work(benches[0], 0, 0, call.count);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(call.threads)
-    for (int64_t slice = 0; slice < count; ++slice) {
-        const Bench<kPanel> bench(call);
-#pragma omp parallel num_threads(1)  // in which a loop that is shared out is the thread's own
-        work(bench, slice, call.count * slice / count, call.count * (slice + 1) / count);
-    }
+#pragma omp parallel for schedule(dynamic) num_threads(benches.size())
+    for (int64_t slice = 0; slice < count; ++slice)
+        alone(work, benches[omp_get_thread_num()], slice, call.count * slice / count,
+              call.count * (slice + 1) / count);
 }
 
 template <typename T, int64_t kPanel>
@@ -487,7 +502,7 @@ void forward(const Call& call) {
     const Panels<kPanel> kernel(call.outputs, call.inputs);
 #pragma omp parallel num_threads(call.threads)
     kernels_to_points<false>(call, kernel);
-    const auto work = [&](const Bench<kPanel>& bench, int64_t, int64_t begin, int64_t end) {
+    const auto work = [&](Bench<kPanel>& bench, int64_t, int64_t begin, int64_t end) {
         const Block& block = bench.block;
         const int64_t each = block.tiles_each();
         for (int64_t first = begin; first < end; first += block.images) {
@@ -514,13 +529,13 @@ void backward(const Call& call) {
         kernels_to_points<true>(call, kernel);
     }
     std::vector<Panels<kPanel>> sums;
-    for (int64_t slice = 0; slice < slices(call); ++slice)
+    for (int64_t slice = 0; call.d_kernel && slice < slices(call); ++slice)
         sums.emplace_back(call.outputs, call.inputs);
     const int64_t size = call.height * call.width * call.inputs;
-    const auto work = [&](const Bench<kPanel>& bench, int64_t slice, int64_t begin, int64_t end) {
+    const auto work = [&](Bench<kPanel>& bench, int64_t slice, int64_t begin, int64_t end) {
         const Block& block = bench.block;
         const int64_t each = block.tiles_each();
-        std::vector<float> image(size);
+        std::vector<float>& image = bench.image[omp_get_thread_num()];
         for (int64_t first = begin; first < end; first += block.images) {
             const int64_t images = std::min(block.images, end - first);
 #pragma omp for schedule(static)
@@ -529,7 +544,9 @@ void backward(const Call& call) {
                 images_to_points<T>(call, first, tile, bench.inputs);
                 gradient_to_points<T>(call, first, tile, bench.outputs);
             }
-            outer_products(block, images, bench.inputs, bench.outputs, sums[slice], first > begin);
+            if (call.d_kernel)
+                outer_products(block, images, bench.inputs, bench.outputs, sums[slice],
+                               first > begin);
             if (!call.d_images) continue;
             products(block, images, bench.outputs, kernel, bench.inputs);
 #pragma omp for schedule(static)
@@ -543,6 +560,7 @@ void backward(const Call& call) {
         }
     };
     for_slices<kPanel>(call, work);
+    if (!call.d_kernel) return;
 #pragma omp parallel num_threads(call.threads)
     {
         add_up(sums);
@@ -560,11 +578,22 @@ void run_backward(const Call& call) {
     (call.inputs | call.outputs) % kWide ? backward<T, kNarrow>(call) : backward<T, kWide>(call);
 }
 
+// 0, or 1 where there was no memory: what is thrown must not leave.
+template <typename Run>
+int32_t tried(Run run, const Call* call) {
+    try {
+        run(*call);
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return 1;
+    }
+}
+
 }  // namespace
 
 extern "C" {
-void conv3_float32_forward(const Call* call) { run_forward<float>(*call); }
-void conv3_float32_backward(const Call* call) { run_backward<float>(*call); }
-void conv3_bfloat16_forward(const Call* call) { run_forward<Bf16>(*call); }
-void conv3_bfloat16_backward(const Call* call) { run_backward<Bf16>(*call); }
+int32_t conv3_float32_forward(const Call* call) { return tried(run_forward<float>, call); }
+int32_t conv3_float32_backward(const Call* call) { return tried(run_backward<float>, call); }
+int32_t conv3_bfloat16_forward(const Call* call) { return tried(run_forward<Bf16>, call); }
+int32_t conv3_bfloat16_backward(const Call* call) { return tried(run_backward<Bf16>, call); }
 }

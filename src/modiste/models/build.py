@@ -332,15 +332,16 @@ class Network:
         weight = self._weight(f"{name}.weight", layer.filters, shape[0], kernel, kernel)
         bias = self._weight(f"{name}.bias", layer.filters) if layer.has_bias else None
         convolve = convolution(layer, shape)
-        own = None
-        if kernels is not None and suits_conv1(layer, shape):
-            own = kernels.conv1
-        elif kernels is not None and kernels.has_conv3 and suits_conv3(layer, shape):
-            own = kernels.conv3
+        conv1 = kernels.conv1 if kernels and suits_conv1(layer, shape) else None
+        has_conv3 = kernels is not None and kernels.has_conv3 and suits_conv3(layer, shape)
+        conv3 = kernels.conv3 if kernels and has_conv3 else None
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:
-            if own is not None and bias is None:
-                return own(values, weight.like(values))
+            if conv1 is not None and bias is None:  # a bias is the block's business, or torch's
+                return conv1(values, weight.like(values))
+            if conv3 is not None:
+                found = conv3(values, weight.like(values))
+                return found if bias is None else found + bias.like(values)[:, None, None]
             return convolve(
                 values, weight.like(values), None if bias is None else bias.like(values)
             )

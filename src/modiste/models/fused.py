@@ -23,7 +23,8 @@ class Block:
         pool: The pooling, if there is any.
         dropout: The dropout, if there is any.
         owns_input: Whether what the norm reads comes straight from a convolution, which does not
-            keep it, so that its memory can be used again.
+            keep it, so that its memory can be used again. (torch is not told: whatever may come
+            before a norm must not keep what it puts out.)
     """
 
     conv: Place | None

@@ -34,6 +34,8 @@ from modiste.spec.registry import Registry
 NUMERICS_VERSION = 1
 # The same for runs with compiled kernels alone, by the family; 1 where it is not here.
 KERNELS_VERSIONS = {"mlp": 2}
+# And for runs whose convolutions take fewer multiplications.
+WINOGRAD_VERSION = 2
 
 
 Sizing = Literal["stretch", "fit", "pad", "crop"]
@@ -198,8 +200,8 @@ class RunSpec(Spec):
         kernels: ``torch`` alone, or ``fused``: convolution blocks by kernels that the machine's
             C++ compiler builds once, and dense layers by oneDNN in nets that hold no others; on
             a CPU; same arithmetic, fewer passes over memory and faster products. ``winograd`` is
-            that, and convolutions of 3 x 3 taps over 16, 32, 48 ... channels with a third of the
-            multiplications: the same function, whose last digits are rounded otherwise.
+            that, and convolutions of 3 x 3 taps over 16, 32, 48 ... channels with a quarter to a
+            third of the multiplications: the same function, its last digits rounded otherwise.
     """
 
     preset: Preset = "keras"
@@ -277,7 +279,9 @@ class RunSpec(Spec):
     def identity(self) -> dict[str, Any]:
         found = super().identity()
         if self.kernels != "torch":
-            found["kernels"] = f"{self.kernels} {KERNELS_VERSIONS.get(self.model.family, 1)}"
+            found["kernels"] = f"fused {KERNELS_VERSIONS.get(self.model.family, 1)}"
+        if self.kernels == "winograd":
+            found["kernels"] += f", winograd {WINOGRAD_VERSION}"
         if isinstance(self.model.params, Estimator):
             for key in ("train", "preset", "device", "kernels"):
                 found.pop(key, None)

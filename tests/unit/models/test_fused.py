@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from modiste.data import places
 from modiste.errors import SpecError
@@ -93,6 +94,26 @@ def test_outputs_gradients_and_statistics_are_those_of_torch(params: dict[str, A
         scale = float(theirs.abs().max()) if theirs.numel() else 0.0
         for mine in ours:
             torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_every_convolution_that_suits_takes_fewer_multiplications(
+    batch_norm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {"num_layers": 3, "filters": 16, "batch_norm": batch_norm}
+    kernels = Kernels(places.cache_folder() / "kernels", has_conv3=True)
+    seen: list[tuple[int, ...]] = []
+    real = kernels.conv3
+
+    def watched(images: Tensor, kernel: Tensor) -> Tensor:
+        seen.append(tuple(kernel.shape))
+        return real(images, kernel)
+
+    monkeypatch.setattr(kernels, "conv3", watched)
+    layers = spec(params).model.net.layers((1, 9, 9), 4)
+    Network(layers, (1, 9, 9), seed=5, kernels=kernels)(torch.rand(3, 1, 9, 9))
+    assert seen == [(32, 16, 3, 3), (64, 32, 3, 3)]
 
 
 @pytest.mark.compiler
