@@ -17,7 +17,10 @@ from modiste.spec.study import StageProfile, StageSpec, StudySpec
 
 # Names of the stages that such a file stands for.
 FIRST, CONFIRMED = "search", "confirmed"
-_BOTH = ("name", "title", "about", "data", "model", "train", "preset", "threads", "from")
+_BOTH = (
+    *("name", "title", "about", "data", "model", "train", "from"),
+    *("preset", "threads", "device", "kernels"),
+)
 
 
 def unfold(values: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -49,7 +49,10 @@ def check_stages(stages: Sequence[StageSpec]) -> None:
 def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
     assert stage.confirm is not None
     where = f"stages[{stage.name}].confirm"
-    own = ("grid", "points", "search", "from_", "data", "model", "train", "preset", "threads")
+    own = (
+        *("grid", "points", "search", "from_", "data", "model", "train"),
+        *("preset", "threads", "device", "kernels"),
+    )
     given = [key.rstrip("_") for key in own if getattr(stage, key)]
     if given or stage.repeats != 1:
         word = ", ".join(given) or "repeats"

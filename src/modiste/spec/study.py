@@ -68,7 +68,7 @@ class StageSpec(Spec):
         name: Lower-case words and hyphens.
         title: The heading in the report.
         about: What the stage asks, in a sentence or two.
-        preset, threads, data, model, train: Merged over those of the study.
+        preset, threads, device, kernels, data, model, train: Merged over those of the study.
         grid: Keys and the values each takes; every combination is a point, the last key fastest.
         points: Settings of single points, each with an optional `label`; after those of the grid.
         search: In place of both, points that are chosen one by one; see `SearchSpec`.
@@ -90,6 +90,8 @@ class StageSpec(Spec):
     about: str = ""
     preset: str | None = None
     threads: int | None = None
+    device: str | None = None
+    kernels: str | None = None
     data: Settings = {}
     model: Settings = {}
     train: Settings = {}
@@ -156,9 +158,9 @@ class StudySpec(Spec):
         seed: Of every point, so that points are paired; ``--seed`` overrides it.
         rank_epoch: Which epoch's validation accuracy chooses: ``last`` or ``best`` (lowest
             validation loss).
-        preset, threads, data, model, train: What every stage begins with. In ``data``, `path` says
-            where images of your own lie, seen from the study file; it is about a machine, not about
-            a run, so no run has it.
+        preset, threads, device, kernels, data, model, train: What every stage begins with. In
+            ``data``, `path` says where images of your own lie, seen from the study file; it is
+            about a machine, not about a run, so no run has it.
         published: A file beside the study's, with the figures to compare with.
         results: A folder, seen from the study file, with collected results of the full profile;
             the report of a smaller profile shows them for what it does not run.
@@ -173,6 +175,8 @@ class StudySpec(Spec):
     rank_epoch: Literal["last", "best"] = "last"
     preset: str = "keras"
     threads: int = 1
+    device: str | None = None
+    kernels: str | None = None
     data: Settings = {}
     model: Settings = {}
     train: Settings = {}
@@ -350,15 +354,16 @@ def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict
 
 def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
     """What every point of a stage begins with."""
-    base: dict[str, Any] = {"preset": study.preset, "threads": study.threads}
+    base: dict[str, Any] = {}
     shared = {key: getattr(study, key) for key in ("data", "model", "train")}
     shared["data"] = {key: value for key, value in study.data.items() if key != "path"}
     for key, values in shared.items():
         base[key] = merge({key: values}, {key: getattr(stage, key)})[key]
     base["train"] = written_out(base["train"])
-    for key in ("preset", "threads"):
-        if getattr(stage, key) is not None:
-            base[key] = getattr(stage, key)
+    for key in ("preset", "threads", "device", "kernels"):
+        for given in (getattr(study, key), getattr(stage, key)):
+            if given is not None:
+                base[key] = given
     return base
 
 

@@ -159,6 +159,14 @@ def test_another_data_set_keeps_the_keys_beside_its_name(how: str) -> None:
     assert (data["name"], data["num_val"], data["scaling"]) == ("idx", 77, "standard")
 
 
+def test_device_and_kernels_of_a_study_hold_for_stages_that_do_not_say_otherwise() -> None:
+    spec = one({**with_stage(), "kernels": "fused"})
+    assert (spec["device"], spec["kernels"]) == ("cpu", "fused")
+    spec = one({**with_stage(device="cuda", kernels="torch"), "kernels": "fused"})
+    assert (spec["device"], spec["kernels"]) == ("cuda", "torch")
+    assert one(with_stage())["kernels"] == "torch"
+
+
 def test_preset_and_threads_of_a_stage_go_above_those_of_the_study() -> None:
     values = with_stage(preset="torch", threads=2)
     spec = one(values)
