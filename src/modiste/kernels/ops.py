@@ -154,14 +154,16 @@ class Kernels:
             ValueError: If they are something else.
             MemoryError: If there is not enough of it.
         """
-        shapes = f"{tuple(images.shape)} and {tuple(kernel.shape)}"
-        if images.dim() != 4 or tuple(kernel.shape[1:]) != (images.shape[1], 3, 3):
-            raise ValueError(f"conv3 takes N x C x H x W and O x C x 3 x 3, not {shapes}.")
-        if images.shape[1] % PANEL or len(kernel) % PANEL:
-            raise ValueError(f"conv3 takes channels in multiples of {PANEL}, not {shapes}.")
-        kinds = {(images.dtype, images.device.type), (kernel.dtype, kernel.device.type)}
-        if len(kinds) > 1 or images.dtype not in WORDS or not images.is_cpu:
-            raise ValueError(f"conv3 takes float32 or bfloat16 on the CPU, not {kinds}.")
+        channels = images.shape[1] if images.dim() == 4 else 0
+        is_right = kernel.shape[1:] == (channels, 3, 3) and channels % PANEL == 0
+        is_one_kind = images.dtype == kernel.dtype and images.is_cpu and kernel.is_cpu
+        if not (is_right and len(kernel) % PANEL == 0 and is_one_kind and images.dtype in WORDS):
+            raise ValueError(
+                f"conv3 takes N x C x H x W and O x C x 3 x 3, C and O multiples of {PANEL}, both "
+                f"float32 or both bfloat16 on the CPU, not {tuple(images.shape)} of {images.dtype} "
+                f"on {images.device} and {tuple(kernel.shape)} of {kernel.dtype} on "
+                f"{kernel.device}."
+            )
         answer: Tensor = _Conv3.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
         )

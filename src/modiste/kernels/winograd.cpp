@@ -190,23 +190,34 @@ class Block {
     }
 };
 
-// A rectangle of pixels with its corner at (top, left); what lies outside has no address.
-template <int kHeight, int kWidth, typename Float>
-struct Pixels {
-    Float* at[kHeight][kWidth];
+// Images, and the places of a rectangle of pixels in one of them; what lies outside has none.
+template <typename T>
+struct Images {
+    T* data;
+    int64_t height, width, channels;
 
-    Pixels(Float* images, int64_t image, int64_t top, int64_t left, int64_t channels,
-           const Call& call) {
+    template <int kHeight, int kWidth>
+    void find(int64_t image, int64_t top, int64_t left, T* (&at)[kHeight][kWidth]) const {
         for (int64_t y = 0; y < kHeight; ++y)
             for (int64_t x = 0; x < kWidth; ++x) {
                 const int64_t row = top + y, column = left + x;
-                const bool is_inside =
-                    row >= 0 && row < call.height && column >= 0 && column < call.width;
-                const int64_t pixel = (image * call.height + row) * call.width + column;
-                at[y][x] = is_inside ? images + pixel * channels : nullptr;
+                const bool is_inside = row >= 0 && row < height && column >= 0 && column < width;
+                const int64_t pixel = (image * height + row) * width + column;
+                at[y][x] = is_inside ? data + pixel * channels : nullptr;
             }
     }
 };
+
+// What lies where the convolution reads from, or where it writes to.
+template <typename T, typename Data>
+Images<T> read(const Call& call, Data* data) {
+    return {static_cast<T*>(data), call.height, call.width, call.inputs};
+}
+
+template <typename T, typename Data>
+Images<T> written(const Call& call, Data* data) {
+    return {static_cast<T*>(data), call.height, call.width, call.outputs};
+}
 
 // Numbers for every point, panel of channels and row; nothing is written to them beforehand. Points
 // lie an odd number of cache lines apart, so that those of a tile are not all kept in the same few
@@ -245,100 +256,53 @@ void with_axes(const Tile& tile, const Work& work) {
         tile.is_narrow ? work(Axis<4>(), Axis<3>()) : work(Axis<4>(), Axis<4>());
 }
 
-// What the pixels are at the points.
-template <Map kDown, Map kAcross, typename Down, typename Across, int kHeight, int kWidth,
-          typename T, int64_t kPanel>
-void gather(const Pixels<kHeight, kWidth, const T>& pixels, int64_t channels,
-            const Panels<kPanel>& to, int64_t row) {
-    for (int64_t c = 0; c < channels; c += kLanes) {
-        Lanes in[kHeight][kWidth], out[Down::kPoints][Across::kPoints];
-        for (int y = 0; y < kHeight; ++y)
-            for (int x = 0; x < kWidth; ++x)
-                in[y][x] = pixels.at[y][x] ? load(pixels.at[y][x] + c) : Lanes{};
-        transform<kDown, kAcross>(in, out);
-        float* place = to.at(0, c / kPanel, row) + c % kPanel;
-        for (int y = 0; y < Down::kPoints; ++y)
-            for (int x = 0; x < Across::kPoints; ++x)
-                store(place + (Down::point(y) * kPoints + Across::point(x)) * to.step, out[y][x]);
-    }
-}
-
-// What the points are as pixels: stored, or added to what is there.
-template <Map kDown, Map kAcross, typename Down, typename Across, bool kAdds, int kHeight,
-          int kWidth, typename T, int64_t kPanel>
-void scatter(const Panels<kPanel>& from, int64_t row, int64_t channels,
-             const Pixels<kHeight, kWidth, T>& pixels) {
-    for (int64_t c = 0; c < channels; c += kLanes) {
-        Lanes in[Down::kPoints][Across::kPoints], out[kHeight][kWidth];
-        const float* place = from.at(0, c / kPanel, row) + c % kPanel;
-        for (int y = 0; y < Down::kPoints; ++y)
-            for (int x = 0; x < Across::kPoints; ++x)
-                in[y][x] = load(place + (Down::point(y) * kPoints + Across::point(x)) * from.step);
-        transform<kDown, kAcross>(in, out);
-        for (int y = 0; y < kHeight; ++y)
-            for (int x = 0; x < kWidth; ++x)
-                if (T* pixel = pixels.at[y][x]) {
-                    pixel += c;
-                    store(pixel, kAdds ? load(pixel) + out[y][x] : out[y][x]);
-                }
-    }
-}
-
-// The four ways between images and points; `first` is the first image of the block.
-
-template <typename T, int64_t kPanel>
-void images_to_points(const Call& call, int64_t first, const Tile& tile,
-                      const Panels<kPanel>& to) {
+// What the pixels of a tile are at the points. `End` is one end of the convolution.
+template <typename End, typename T, int64_t kPanel>
+void to_points(const Images<const T>& images, int64_t image, const Tile& tile,
+               const Panels<kPanel>& to) {
     with_axes(tile, [&](auto down, auto across) {
-        using Down = decltype(down);
-        using Across = decltype(across);
-        const Pixels<Down::kImage, Across::kImage, const T> pixels(
-            static_cast<const T*>(call.images), first + tile.image, tile.top - 1, tile.left - 1,
-            call.inputs, call);
-        gather<Down::image_to_points, Across::image_to_points, Down, Across>(pixels, call.inputs,
-                                                                             to, tile.row);
+        using Down = typename End::template Of<decltype(down)>;
+        using Across = typename End::template Of<decltype(across)>;
+        const T* at[Down::kSide][Across::kSide];
+        images.find(image, tile.top - End::kMargin, tile.left - End::kMargin, at);
+        for (int64_t c = 0; c < images.channels; c += kLanes) {
+            Lanes in[Down::kSide][Across::kSide], out[Down::kPoints][Across::kPoints];
+            for (int y = 0; y < Down::kSide; ++y)
+                for (int x = 0; x < Across::kSide; ++x)
+                    in[y][x] = at[y][x] ? load(at[y][x] + c) : Lanes{};
+            transform<Down::to_points, Across::to_points>(in, out);
+            float* place = to.at(0, c / kPanel, tile.row) + c % kPanel;
+            for (int y = 0; y < Down::kPoints; ++y)
+                for (int x = 0; x < Across::kPoints; ++x)
+                    store(place + (down.point(y) * kPoints + across.point(x)) * to.step, out[y][x]);
+        }
     });
 }
 
-template <typename T, int64_t kPanel>
-void gradient_to_points(const Call& call, int64_t first, const Tile& tile,
-                        const Panels<kPanel>& to) {
+// What the points of a tile are as pixels: stored, or added to what is there.
+template <typename End, bool kAdds, typename T, int64_t kPanel>
+void from_points(const Panels<kPanel>& from, const Tile& tile, const Images<T>& images,
+                 int64_t image) {
     with_axes(tile, [&](auto down, auto across) {
-        using Down = decltype(down);
-        using Across = decltype(across);
-        const Pixels<Down::kTile, Across::kTile, const T> pixels(
-            static_cast<const T*>(call.gradient), first + tile.image, tile.top, tile.left,
-            call.outputs, call);
-        gather<Down::output_to_points, Across::output_to_points, Down, Across>(
-            pixels, call.outputs, to, tile.row);
-    });
-}
-
-template <typename T, int64_t kPanel>
-void points_to_out(const Call& call, int64_t first, const Tile& tile,
-                   const Panels<kPanel>& from) {
-    with_axes(tile, [&](auto down, auto across) {
-        using Down = decltype(down);
-        using Across = decltype(across);
-        const Pixels<Down::kTile, Across::kTile, T> pixels(static_cast<T*>(call.out),
-                                                           first + tile.image, tile.top, tile.left,
-                                                           call.outputs, call);
-        scatter<Down::points_to_output, Across::points_to_output, Down, Across, false>(
-            from, tile.row, call.outputs, pixels);
-    });
-}
-
-// Of one image, at `image`: its tiles overlap, and are added up.
-template <int64_t kPanel>
-void points_to_d_image(const Call& call, const Tile& tile, const Panels<kPanel>& from,
-                       float* image) {
-    with_axes(tile, [&](auto down, auto across) {
-        using Down = decltype(down);
-        using Across = decltype(across);
-        const Pixels<Down::kImage, Across::kImage, float> pixels(image, 0, tile.top - 1,
-                                                                 tile.left - 1, call.inputs, call);
-        scatter<Down::points_to_image, Across::points_to_image, Down, Across, true>(
-            from, tile.row, call.inputs, pixels);
+        using Down = typename End::template Of<decltype(down)>;
+        using Across = typename End::template Of<decltype(across)>;
+        T* at[Down::kSide][Across::kSide];
+        images.find(image, tile.top - End::kMargin, tile.left - End::kMargin, at);
+        for (int64_t c = 0; c < images.channels; c += kLanes) {
+            Lanes in[Down::kPoints][Across::kPoints], out[Down::kSide][Across::kSide];
+            const float* place = from.at(0, c / kPanel, tile.row) + c % kPanel;
+            for (int y = 0; y < Down::kPoints; ++y)
+                for (int x = 0; x < Across::kPoints; ++x)
+                    in[y][x] =
+                        load(place + (down.point(y) * kPoints + across.point(x)) * from.step);
+            transform<Down::from_points, Across::from_points>(in, out);
+            for (int y = 0; y < Down::kSide; ++y)
+                for (int x = 0; x < Across::kSide; ++x)
+                    if (T* pixel = at[y][x]) {
+                        pixel += c;
+                        store(pixel, kAdds ? load(pixel) + out[y][x] : out[y][x]);
+                    }
+        }
     });
 }
 
@@ -499,6 +463,8 @@ void for_slices(const Call& call, const Work& work) {
 
 template <typename T, int64_t kPanel>
 void forward(const Call& call) {
+    const auto images = read<const T>(call, call.images);
+    const auto out = written<T>(call, call.out);
     const Panels<kPanel> kernel(call.outputs, call.inputs);
 #pragma omp parallel num_threads(call.threads)
     kernels_to_points<false>(call, kernel);
@@ -506,16 +472,18 @@ void forward(const Call& call) {
         const Block& block = bench.block;
         const int64_t each = block.tiles_each();
         for (int64_t first = begin; first < end; first += block.images) {
-            const int64_t images = std::min(block.images, end - first);
+            const int64_t many = std::min(block.images, end - first);
 #pragma omp for schedule(static)
-            for (int64_t t = 0; t < images * each; ++t)
-                images_to_points<T>(call, first, block.tile(t / each, t % each, images),
-                                    bench.inputs);
-            products(block, images, bench.inputs, kernel, bench.outputs);
+            for (int64_t t = 0; t < many * each; ++t) {
+                const Tile tile = block.tile(t / each, t % each, many);
+                to_points<Read>(images, first + tile.image, tile, bench.inputs);
+            }
+            products(block, many, bench.inputs, kernel, bench.outputs);
 #pragma omp for schedule(static)
-            for (int64_t t = 0; t < images * each; ++t)
-                points_to_out<T>(call, first, block.tile(t / each, t % each, images),
-                                 bench.outputs);
+            for (int64_t t = 0; t < many * each; ++t) {
+                const Tile tile = block.tile(t / each, t % each, many);
+                from_points<Written, false>(bench.outputs, tile, out, first + tile.image);
+            }
         }
     };
     for_slices<kPanel>(call, work);
@@ -523,6 +491,8 @@ void forward(const Call& call) {
 
 template <typename T, int64_t kPanel>
 void backward(const Call& call) {
+    const auto images = read<const T>(call, call.images);
+    const auto gradient = written<const T>(call, call.gradient);
     const Panels<kPanel> kernel(call.inputs, call.d_images ? call.outputs : 0);
     if (call.d_images) {
 #pragma omp parallel num_threads(call.threads)
@@ -537,23 +507,24 @@ void backward(const Call& call) {
         const int64_t each = block.tiles_each();
         std::vector<float>& image = bench.image[omp_get_thread_num()];
         for (int64_t first = begin; first < end; first += block.images) {
-            const int64_t images = std::min(block.images, end - first);
+            const int64_t many = std::min(block.images, end - first);
 #pragma omp for schedule(static)
-            for (int64_t t = 0; t < images * each; ++t) {
-                const Tile tile = block.tile(t / each, t % each, images);
-                images_to_points<T>(call, first, tile, bench.inputs);
-                gradient_to_points<T>(call, first, tile, bench.outputs);
+            for (int64_t t = 0; t < many * each; ++t) {
+                const Tile tile = block.tile(t / each, t % each, many);
+                to_points<Read>(images, first + tile.image, tile, bench.inputs);
+                to_points<Written>(gradient, first + tile.image, tile, bench.outputs);
             }
             if (call.d_kernel)
-                outer_products(block, images, bench.inputs, bench.outputs, sums[slice],
+                outer_products(block, many, bench.inputs, bench.outputs, sums[slice],
                                first > begin);
             if (!call.d_images) continue;
-            products(block, images, bench.outputs, kernel, bench.inputs);
+            products(block, many, bench.outputs, kernel, bench.inputs);
 #pragma omp for schedule(static)
-            for (int64_t n = 0; n < images; ++n) {
+            for (int64_t n = 0; n < many; ++n) {
                 std::fill(image.begin(), image.end(), 0.0f);
                 for (int64_t t = 0; t < each; ++t)
-                    points_to_d_image(call, block.tile(n, t, images), bench.inputs, image.data());
+                    from_points<Read, true>(bench.inputs, block.tile(n, t, many),
+                                            read<float>(call, image.data()), 0);
                 T* place = static_cast<T*>(call.d_images) + (first + n) * size;
                 for (int64_t i = 0; i < size; i += kLanes) store(place + i, load(&image[i]));
             }

@@ -117,6 +117,30 @@ struct Axis<3> {
     }
 };
 
+// The two ends of a convolution, as an axis of a tile has them: the pixels that it reads, one more
+// on each side, and those that it writes.
+struct Read {
+    static constexpr int kMargin = 1;
+
+    template <typename Axis>
+    struct Of {
+        static constexpr int kSide = Axis::kImage, kPoints = Axis::kPoints;
+        static constexpr auto to_points = Axis::image_to_points;
+        static constexpr auto from_points = Axis::points_to_image;
+    };
+};
+
+struct Written {
+    static constexpr int kMargin = 0;
+
+    template <typename Axis>
+    struct Of {
+        static constexpr int kSide = Axis::kTile, kPoints = Axis::kPoints;
+        static constexpr auto to_points = Axis::output_to_points;
+        static constexpr auto from_points = Axis::points_to_output;
+    };
+};
+
 inline void kernel_to_points(const Lanes* g, Lanes* u) {
     const Lanes even_near = g[0] + kNear2 * g[2], odd_near = kNear * g[1];
     const Lanes even_far = g[0] + kFar2 * g[2], odd_far = kFar * g[1];

@@ -333,8 +333,9 @@ class Network:
         bias = self._weight(f"{name}.bias", layer.filters) if layer.has_bias else None
         convolve = convolution(layer, shape)
         conv1 = kernels.conv1 if kernels and suits_conv1(layer, shape) else None
-        has_conv3 = kernels is not None and kernels.has_conv3 and suits_conv3(layer, shape)
-        conv3 = kernels.conv3 if kernels and has_conv3 else None
+        conv3 = None
+        if kernels and kernels.has_conv3 and suits_conv3(layer, shape):
+            conv3 = kernels.conv3
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:
             if conv1 is not None and bias is None:  # a bias is the block's business, or torch's

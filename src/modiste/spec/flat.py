@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from modiste.errors import SpecError
+from modiste.spec.settings import OF_RUNS
 from modiste.spec.study import StageProfile, StageSpec, StudySpec
 
 # Names of the stages that such a file stands for.
 FIRST, CONFIRMED = "search", "confirmed"
-_BOTH = (
-    *("name", "title", "about", "data", "model", "train", "from"),
-    *("preset", "threads", "device", "kernels"),
-)
+_BOTH = ("name", "title", "about", "data", "model", "train", *OF_RUNS, "from")
 
 
 def unfold(values: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from modiste.spec.parts import (
     with_preset,
 )
 from modiste.spec.registry import Registry
+from modiste.spec.settings import BY_NAME
 
 # Raised by every commit that changes the numbers a run gives; part of each fingerprint.
 NUMERICS_VERSION = 1
@@ -330,11 +331,20 @@ def written_out(train: Mapping[str, Any]) -> dict[str, Any]:
         >>> written_out({"optimizer": "sgd"})
         {'optimizer': {'name': 'sgd'}, 'schedule': {'name': 'constant'}}
     """
-    filled = {"optimizer": "adam", "schedule": "constant", **train}
-    for key in ("optimizer", "schedule"):
-        if isinstance(filled[key], str):
-            filled[key] = {"name": filled[key]}
-    return filled
+    return parts_written_out({"optimizer": "adam", "schedule": "constant", **train})
+
+
+def parts_written_out(train: Mapping[str, Any]) -> dict[str, Any]:
+    """`train` with optimizer and schedule as keys and values, where they are given by name alone.
+
+    Example:
+        >>> parts_written_out({"optimizer": "sgd", "epochs": 3})
+        {'optimizer': {'name': 'sgd'}, 'epochs': 3}
+    """
+    return {
+        key: {"name": value} if f"train.{key}" in BY_NAME and isinstance(value, str) else value
+        for key, value in train.items()
+    }
 
 
 def _train(values: Mapping[str, Any], preset: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ Settings = dict[str, Any]
 CHOICES = ("name", "family")
 # Parts for which their name alone may stand: `adam` is {name: adam}.
 BY_NAME = ("train.optimizer", "train.schedule")
-_BY_NAME_KEYS = tuple(path.rpartition(".")[2] for path in BY_NAME)
+# What a study, or one of its stages, says of its runs beside data, model and training.
+OF_RUNS = ("preset", "threads", "device", "kernels")
 
 
 def layered(*layers: Settings) -> Settings:
@@ -37,14 +38,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> merge({"optimizer": {"name": "sgd", "momentum": 0.9}}, {"optimizer": {"name": "adam"}})
         {'optimizer': {'name': 'adam'}}
-        >>> merge({"optimizer": "sgd"}, {"optimizer": {"momentum": 0.9}})
-        {'optimizer': {'name': 'sgd', 'momentum': 0.9}}
     """
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        if key in _BY_NAME_KEYS and isinstance(old, str):
-            old = {"name": old}
         # The name of a data set chooses no class: the keys beside it mean the same for all.
         is_new_part = (
             key != "data" and isinstance(value, Mapping) and any(word in value for word in CHOICES)
@@ -119,7 +116,5 @@ def _check_path(values: Mapping[str, Any], dotted: str, where: str) -> None:
     node: Any = values
     for key in dotted.split(".")[:-1]:
         node = node.get(key, {})
-        if key in _BY_NAME_KEYS and isinstance(node, str):
-            return  # the rest is of the part of that name, which checks its own keys
         if not isinstance(node, Mapping):
             raise SpecError(f"{where}: {dotted}: {key!r} holds {node!r}, which has no keys inside.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modiste.errors import SpecError, did_you_mean
-from modiste.spec.settings import Settings, matches
+from modiste.spec.settings import OF_RUNS, Settings, matches
 
 if TYPE_CHECKING:
     from modiste.spec.study import Point, StageProfile, StageSpec
@@ -49,10 +49,7 @@ def check_stages(stages: Sequence[StageSpec]) -> None:
 def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:
     assert stage.confirm is not None
     where = f"stages[{stage.name}].confirm"
-    own = (
-        *("grid", "points", "search", "from_", "data", "model", "train"),
-        *("preset", "threads", "device", "kernels"),
-    )
+    own = ("grid", "points", "search", "from_", "data", "model", "train", *OF_RUNS)
     given = [key.rstrip("_") for key in own if getattr(stage, key)]
     if given or stage.repeats != 1:
         word = ", ".join(given) or "repeats"

@@ -14,9 +14,9 @@ from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 from modiste.spec.final import check_final
 from modiste.spec.match import holds
-from modiste.spec.run import RunSpec, written_out
+from modiste.spec.run import RunSpec, parts_written_out, written_out
 from modiste.spec.search import SearchSpec
-from modiste.spec.settings import Settings, assign, label, layered, matches, merge
+from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, matches, merge
 from modiste.spec.stage_checks import check_among, check_only, check_stages
 
 Profile = Literal["quick", "full"]
@@ -355,12 +355,12 @@ def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict
 def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
     """What every point of a stage begins with."""
     base: dict[str, Any] = {}
-    shared = {key: getattr(study, key) for key in ("data", "model", "train")}
-    shared["data"] = {key: value for key, value in study.data.items() if key != "path"}
-    for key, values in shared.items():
-        base[key] = merge({key: values}, {key: getattr(stage, key)})[key]
+    data = {key: value for key, value in study.data.items() if key != "path"}
+    shared = {"data": data, "model": study.model, "train": parts_written_out(study.train)}
+    own = {"data": stage.data, "model": stage.model, "train": parts_written_out(stage.train)}
+    base |= merge(shared, own)
     base["train"] = written_out(base["train"])
-    for key in ("preset", "threads", "device", "kernels"):
+    for key in OF_RUNS:
         for given in (getattr(study, key), getattr(stage, key)):
             if given is not None:
                 base[key] = given

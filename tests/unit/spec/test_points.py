@@ -159,6 +159,16 @@ def test_another_data_set_keeps_the_keys_beside_its_name(how: str) -> None:
     assert (data["name"], data["num_val"], data["scaling"]) == ("idx", 77, "standard")
 
 
+@pytest.mark.parametrize("below", ["sgd", {"name": "sgd"}])
+def test_a_part_that_stands_by_its_name_takes_settings_of_a_stage(below: Any) -> None:
+    rate = {"learning_rate": 0.25}
+    with_rate = one({**with_stage(train={"optimizer": rate}), "train": {"optimizer": below}})
+    optimizer = with_rate["train"]["optimizer"]
+    assert (optimizer["name"], optimizer["learning_rate"]) == ("sgd", 0.25)
+    other = one({**with_stage(train={"optimizer": "adam"}), "train": {"optimizer": below}})
+    assert other["train"]["optimizer"]["name"] == "adam"
+
+
 def test_device_and_kernels_of_a_study_hold_for_stages_that_do_not_say_otherwise() -> None:
     spec = one({**with_stage(), "kernels": "fused"})
     assert (spec["device"], spec["kernels"]) == ("cpu", "fused")
@@ -340,17 +350,3 @@ def test_a_key_that_was_assigned_holds_its_value(
     for key in path:
         node = node[key]
     assert node == value
-
-
-@pytest.mark.parametrize("below", ["sgd", {"name": "sgd"}])
-@pytest.mark.parametrize("key", ["optimizer", "schedule"])
-def test_a_part_that_stands_by_its_name_takes_settings_like_any_other(
-    key: str, below: str | dict[str, Any]
-) -> None:
-    base = {"train": {key: below}}
-    wanted = {"train": {key: {"name": "sgd", "rate": 0.1}}}
-    assert merge(base, {"train": {key: {"rate": 0.1}}}) == wanted
-    assert assign(base, {f"train.{key}.rate": 0.1}) == wanted
-    other = {"name": "adam", "rate": 0.1}
-    assert merge(base, {"train": {key: other}}) == {"train": {key: other}}
-    assert merge(base, {"train": {key: "adam"}}) == {"train": {key: "adam"}}
