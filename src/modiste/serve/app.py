@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from modiste.serve.access import Access
@@ -35,6 +37,20 @@ _ABOUT = """Classifies images with one exported model.
 
 Every refusal is one JSON object, `{"error": {"code", "message"}}`; the codes are stable.
 """
+
+
+def _plain(digits: str) -> str:
+    """What pydantic would also read as a whole number (`+0.0`, `1_0`, ` 1`) the schema calls none.
+
+    Raises:
+        ValueError: It is not written as JSON writes a whole number.
+    """
+    if re.fullmatch(r"-?(0|[1-9][0-9]*)", digits) is None:
+        raise ValueError("should be a whole number in plain digits")
+    return digits
+
+
+Number = Annotated[int, BeforeValidator(_plain)]
 
 
 @dataclass
@@ -137,7 +153,7 @@ def _add_model(app: FastAPI, served: Served, limits: Limits) -> None:
             200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
         },
     )
-    async def sample(number: int) -> Response:
+    async def sample(number: Number) -> Response:
         """An image that was exported with the model, at its size."""
         return Response(served.sample(number), media_type="image/png")
 

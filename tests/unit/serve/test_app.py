@@ -243,6 +243,11 @@ def test_one_image_is_explained_at_a_time(app: FastAPI) -> None:
         ("GET", "/samples/10000", 404, "not_found"),
         ("GET", "/samples/-1", 404, "not_found"),
         ("GET", "/samples/one", 400, "bad_request"),
+        ("GET", "/samples/%2B0.0", 400, "bad_request"),
+        ("GET", "/samples/0_0", 400, "bad_request"),
+        ("GET", "/samples/00", 400, "bad_request"),
+        ("GET", "/samples/0%0A", 400, "bad_request"),
+        ("GET", "/samples/%D9%A0", 400, "bad_request"),  # the Arabic nought
         ("GET", "/docs", 404, "not_found"),
     ],
 )
