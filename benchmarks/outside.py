@@ -18,7 +18,6 @@ from typing import Any
 from unittest import mock
 
 import torch
-import torch.nn.functional as F
 
 from benchmarks.nets import NETS, Net
 from benchmarks.peers import peer
@@ -26,6 +25,7 @@ from modiste.cores import num_cores
 from modiste.models.build import Network
 from modiste.optim.rules.adam import Adam
 from modiste.runs.environment import environment
+from modiste.train import loop
 
 BLOCKS = 9
 
@@ -56,7 +56,7 @@ def outside(net: Net, threads: int) -> dict[str, Any]:
     inside = [
         (Network, "__call__"),
         (Network, "gradients"),
-        (F, "cross_entropy"),
+        (loop, "cross_entropy"),
         (Adam, "update"),
     ]
     shares = []

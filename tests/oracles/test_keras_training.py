@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.models.build import Network
@@ -26,6 +25,7 @@ from modiste.models.layers import (
     Shape,
 )
 from modiste.spec.parts import MODELS, OPTIMIZERS, ModelFamily, Optimizer, with_preset
+from modiste.train.loss import cross_entropy
 
 pytestmark = pytest.mark.peers
 
@@ -361,8 +361,9 @@ def teach_both(
         images, labels = lesson.images_TNCHW[step - 1], lesson.labels_TN[step - 1]
         masks = lesson.masks_T[step - 1]
         logits = net(torch.from_numpy(images), GivenMasks(masks))
-        loss = F.cross_entropy(logits, torch.from_numpy(labels))
-        optimizer.update(net.weights, net.gradients(loss), state, step, rate_at(optimizer, step))
+        loss, slope = cross_entropy(logits, torch.from_numpy(labels), 0.0, None)
+        grads = net.gradients(logits, slope)
+        optimizer.update(net.weights, grads, state, step, rate_at(optimizer, step))
 
         if step == DROP_AT:
             peer.learning_rate = float(peer.learning_rate.numpy()) * 0.1

@@ -6,15 +6,19 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.data import places
+from modiste.data.batches import Batches
+from modiste.data.preprocess import Scaling, fit
+from modiste.data.types import ImageSet
 from modiste.errors import SpecError
 from modiste.kernels import build
-from modiste.kernels.ops import BlockShape, Kept, Kernels
+from modiste.kernels.ops import NARROW, BlockShape, Kept, Kernels
 from modiste.train.noise import ByteNoise
 
 pytestmark = pytest.mark.compiler
@@ -387,3 +391,78 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(
     with pytest.raises(SpecError, match=r"no such luck.*kernels: torch"):
         build.library(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+# --- dense layers of few outputs ------------------------------------------------------------------
+
+# Rows that fill no tile, inputs that fill no vector, and every number of outputs there can be.
+NARROW_SHAPES = [(5, 33, 10), (9, 144, 3), (4, 16, 1), (1, 7, 2), (130, 784, 10), (3, 65, 11)]
+NARROW_SHAPES += [(6, 70, outputs) for outputs in range(4, NARROW + 1)]
+
+
+@pytest.mark.parametrize("shape", NARROW_SHAPES, ids=str)
+def test_a_narrow_layer_and_its_gradients_are_exact_on_whole_numbers(
+    kernels: Kernels, shape: tuple[int, int, int]
+) -> None:
+    """Whole numbers whose sums float32 holds: every order of adding gives the same."""
+    count, inputs, outputs = shape
+    chance = torch.Generator().manual_seed(sum(shape))
+
+    def whole(*size: int) -> Tensor:
+        return torch.randint(-8, 9, size, generator=chance).float()
+
+    values, weight = whole(count, inputs), whole(outputs, inputs)
+    bias, slope = whole(outputs), whole(count, outputs)
+    assert torch.equal(kernels.narrow(values, weight, bias), values @ weight.t() + bias)
+    d_weight, d_bias = torch.empty_like(weight), torch.empty_like(bias)
+    kernels.narrow_weights(slope, values, d_weight, d_bias)
+    assert torch.equal(d_weight, slope.t() @ values)
+    assert torch.equal(d_bias, slope.sum(0))
+    before = slope @ weight
+    assert torch.equal(kernels.narrow_values(slope, weight), before)
+    through = kernels.narrow_values(slope, weight, values, 2.0)
+    assert torch.equal(through, torch.where(values > 0, 2 * before, 0))
+
+
+def test_a_narrow_layer_gives_the_same_bits_on_any_number_of_threads(kernels: Kernels) -> None:
+    torch.manual_seed(0)
+    values, weight, bias = torch.randn(203, 790), torch.randn(10, 790), torch.randn(10)
+    slope, found = torch.randn(203, 10), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        d_weight, d_bias = torch.empty_like(weight), torch.empty_like(bias)
+        kernels.narrow_weights(slope, values, d_weight, d_bias)
+        out = kernels.narrow(values, weight, bias)
+        found.append((out, d_weight, d_bias, kernels.narrow_values(slope, weight, values)))
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("scaling", ["unit", "standard", "raw"])
+@pytest.mark.parametrize("shape_CHW", [(1, 28, 28), (3, 7, 5)])
+def test_batches_are_cut_and_scaled_to_the_same_bits(
+    kernels: Kernels, shape_CHW: tuple[int, int, int], scaling: Scaling, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    chance = np.random.default_rng(0)
+    pixels = chance.integers(0, 256, (300, *shape_CHW), np.uint8)
+    images = ImageSet(pixels, np.arange(300) % 2, ("a", "b"), np.arange(300), "train")
+    which = torch.from_numpy(chance.permutation(300)[:130])
+    found = []
+    for given in (None, kernels):
+        batches = Batches(images, fit(pixels, scaling), kernels=given)
+        found.append(batches.take(which))
+    for theirs, ours in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+def test_an_image_that_is_not_there_is_not_taken(kernels: Kernels, number: int) -> None:
+    images, factor = torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.ones(1)
+    with pytest.raises(IndexError, match="3 images, 0 to 2"):
+        kernels.taker(images, factor)(torch.tensor([0, number]))

@@ -7,7 +7,7 @@ belongs to a channel is float32.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,20 @@ from modiste.kernels import build
 
 # Channels that winograd.cpp takes together.
 PANEL = 16
+# Up to so many outputs of a dense layer narrow.cpp is faster than libraries.
+NARROW = 16
 WORDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+
+# What those functions return and take that are called with plain numbers: with it said once, a
+# call costs a fifth of what it costs else.
+_P, _N, _T = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+_TAKEN = {
+    "take_float32": (ctypes.c_int32, [_P, _P, _P, _P, _N, _N, _N, _N, _T]),
+    "narrow_float32_forward": (None, [_P, _P, _P, _P, _N, _N, _N, _T]),
+    "narrow_float32_weights": (None, [_P, _P, _P, _P, _N, _N, _N, _T]),
+    "narrow_float32_values": (None, [_P, _P, _P, _P, ctypes.c_float, _N, _N, _N, _T]),
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,9 @@ class Kernels:
 
     def __init__(self, folder: Path, *, has_conv3: bool = False) -> None:
         self._library = build.library(folder)
+        for name, (answer, operands) in _TAKEN.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = answer, operands
         self.has_conv3 = has_conv3
 
     def block(
@@ -169,6 +185,94 @@ class Kernels:
         )
         return answer
 
+    def taker(self, images: Tensor, factor: Tensor) -> Callable[[Tensor], Tensor]:
+        """What cuts batches from a set: chosen images as numbers, each channel times its factor.
+
+        Args:
+            images: M x C x H x W, uint8, contiguous.
+            factor: One for each channel, float32, contiguous.
+
+        Returns:
+            From N numbers of images, int64 and contiguous, to N x C x H x W, float32. It raises an
+            `IndexError` if there is no such image.
+        """
+        assert images.dtype == torch.uint8
+        assert images.is_contiguous()
+        channels = images.shape[1]
+        factor = factor.flatten()
+        assert (factor.dtype, len(factor)) == (torch.float32, channels)
+        sizes = (len(images), channels, images.shape[2:].numel())
+        run = self._library.take_float32
+
+        def take(which: Tensor) -> Tensor:
+            assert which.dtype == torch.int64
+            assert which.is_contiguous()
+            out = torch.empty((len(which), *images.shape[1:]))
+            places = [one.data_ptr() for one in (images, which, factor, out)]
+            if not run(*places, *sizes, len(which), torch.get_num_threads()):
+                raise IndexError(f"there are {len(images)} images, 0 to {len(images) - 1}.")
+            return out
+
+        return take
+
+    def narrow(self, values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """A dense layer of few outputs: N x O.
+
+        Args:
+            values: N x I; float32 and contiguous, as is all here.
+            weight: O x I; O at most `NARROW`.
+            bias: O.
+        """
+        out = torch.empty((len(values), len(weight)))
+        self._library.narrow_float32_forward(
+            *map(_address, (values, weight, bias, out)),
+            len(values),
+            *reversed(weight.shape),
+            torch.get_num_threads(),
+        )
+        return out
+
+    def narrow_weights(
+        self, slope: Tensor, values: Tensor, d_weight: Tensor, d_bias: Tensor
+    ) -> None:
+        """Write the gradients of its weight and bias.
+
+        Args:
+            slope: Of what came out, N x O.
+            values: What came in, N x I.
+            d_weight: Where to, O x I.
+            d_bias: Where to, O.
+        """
+        self._library.narrow_float32_weights(
+            *map(_address, (slope, values, d_weight, d_bias)),
+            len(slope),
+            *reversed(d_weight.shape),
+            torch.get_num_threads(),
+        )
+
+    def narrow_values(
+        self, slope: Tensor, weight: Tensor, let_through: Tensor | None = None, scale: float = 1.0
+    ) -> Tensor:
+        """The gradient of what came in, N x I; or of what came into relu and dropout before it.
+
+        Args:
+            slope: Of what came out, N x O.
+            weight: O x I.
+            let_through: What came in, where relu and perhaps dropout had given it.
+            scale: What dropout kept was multiplied by it; 1 without.
+        """
+        out = torch.empty((len(slope), weight.shape[1]))
+        self._library.narrow_float32_values(
+            *map(_address, (slope, weight)),
+            None if let_through is None else _address(let_through),
+            _address(out),
+            scale,
+            len(slope),
+            *reversed(weight.shape),
+            torch.get_num_threads(),
+        )
+        return out
+
     def relu_dropout(self, values: Tensor, drawn: Drawn | None) -> None:
         """relu, then dropout, in place; dropout if it is said what it draws from.
 
@@ -210,6 +314,13 @@ def _flat(tensor: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_int64]:
     assert tensor.dtype == torch.float32
     assert tensor.is_contiguous()
     return _pointer(tensor), ctypes.c_int64(tensor.numel())
+
+
+def _address(tensor: Tensor) -> int:
+    """Where its numbers begin, for a function that says what it takes."""
+    assert tensor.dtype == torch.float32
+    assert tensor.is_contiguous()
+    return tensor.data_ptr()
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

@@ -18,7 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.kernels.ops import BlockShape, Kernels
-from modiste.models.dense import ByKernels, ByTorch, Tail, Trained, dense_tail, tail_step
+from modiste.models.dense import (
+    ByKernels,
+    ByTorch,
+    DenseNet,
+    Tail,
+    Trained,
+    dense_tail,
+    is_all_of,
+    tail_step,
+)
 from modiste.models.fused import Block, leading_block, suits_conv1, suits_conv3
 from modiste.models.initialise import initialise
 from modiste.models.layers import (
@@ -150,7 +159,13 @@ class Network:
         places = places_of(layers, shape_CHW)
         tail = dense_tail(places) if precision is None else None
         start = len(places) - (tail.length if tail else 0)
-        self._steps = self._steps_of(places[:start]) + ([self._tail(tail)] if tail else [])
+        self._steps = self._steps_of(places[:start])
+        self._dense: DenseNet | None = None
+        if tail:
+            trained, arithmetic = self._trained(tail), self._arithmetic()
+            if is_all_of(places, tail):
+                self._dense = DenseNet(tail, trained, arithmetic)
+            self._steps.append(self._dense or tail_step(tail, trained, arithmetic))
         self.layout = _with_last(self.layout)
         assert self._weights_used == len(self.weights), "layer table and net disagree"
         assert self._statistics_used == len(self.statistics), "layer table and net disagree"
@@ -199,13 +214,17 @@ class Network:
         """Views of the moving statistics by name, in the order of the layers."""
         return list(self._statistics_by_name.items())
 
-    def gradients(self, loss: Tensor) -> Tensor:
+    def gradients(self, logits_NK: Tensor, slope_NK: Tensor) -> Tensor:
         """Of a loss, for all weights: one vector laid out like `weights`, the same each time.
 
         Args:
-            loss: A scalar, made of logits that this net gave since the last call.
+            logits_NK: What this net gave last, in training.
+            slope_NK: The loss's gradient with respect to them.
         """
-        found = torch.autograd.grad(loss, self.parameters)
+        if self._dense is not None and self._dense.gave(logits_NK):
+            self._dense.gradients(slope_NK)
+            return self.grads
+        found = torch.autograd.grad(logits_NK, self.parameters, slope_NK)
         for grad, place in zip(found, self._grads, strict=True):
             if grad.data_ptr() != place.data_ptr():  # else its layer has written it there
                 place.copy_(grad)
@@ -266,20 +285,23 @@ class Network:
                 return max_pool(layer, shape)
         return _without_weights(place.layer, index)
 
-    def _tail(self, tail: Tail) -> Step:
-        """The dense layers that end the net, in one."""
+    def _trained(self, tail: Tail) -> list[Trained]:
+        """The tensors of the dense layers that end the net."""
         trained = []
         for place in tail.dense:
             assert isinstance(place.layer, Dense)
             weight = self._weight(f"{place.name}.weight", place.layer.units, place.shape[0])
             bias = self._weight(f"{place.name}.bias", place.layer.units)
             trained.append(Trained(weight.full, bias.full, *self._grads[-2:]))
-        # Of a net with convolutions, these take nearly all the time.
-        is_fused = not self.uses_channels_last and self.weights.dtype == torch.float32
-        arithmetic = ByTorch()
-        if self._kernels is not None and is_fused:
-            arithmetic = ByKernels(self._kernels)
-        return tail_step(tail, trained, arithmetic)
+        return trained
+
+    def _arithmetic(self) -> ByTorch:
+        """How they are computed."""
+        # Of a net with convolutions, those take nearly all the time.
+        is_worth = not self.uses_channels_last and self.weights.dtype == torch.float32
+        if self._kernels is not None and is_worth:
+            return ByKernels(self._kernels)
+        return ByTorch()
 
     def _block(self, block: Block) -> Step:
         """Several layers in one, by a compiled kernel; the same arithmetic in fewer passes."""

@@ -61,8 +61,8 @@ def fit(
             images, labels = train.take(which, spec.augment, seed, state.update, state.epoch)
 
             logits = net(images, ByteNoise(seed, state.update))
-            loss = cross_entropy(logits, labels, spec.label_smoothing, weights_K)
-            grads = net.gradients(loss)
+            loss, slope = cross_entropy(logits, labels, spec.label_smoothing, weights_K)
+            grads = net.gradients(logits, slope)
 
             moment = Moment(state.update, num_steps, spec.epochs)
             rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)

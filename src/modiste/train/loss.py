@@ -36,16 +36,40 @@ def class_weights(spec: TrainSpec, labels_N: Tensor) -> Tensor | None:
 
 def cross_entropy(
     logits_NK: Tensor, labels_N: Tensor, label_smoothing: float, weights_K: Tensor | None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Mean over the images of a batch, of each one's cross-entropy times its class's weight.
 
     The sum is divided by the number of images, as Keras does with `class_weight`, and not by the
     sum of their weights, as PyTorch does: a batch that holds rare images alone moves the weights
     more than one that holds none, and over an epoch the sum is that of the weighted loss.
+
+    Returns:
+        The loss, and its gradient with respect to the logits, N x K; neither carries a graph.
     """
+    logits_NK = logits_NK.detach()
+    if weights_K is None and not label_smoothing:
+        return _unweighted(logits_NK, labels_N)
+    leaf_NK = logits_NK.requires_grad_()
     if weights_K is None:
-        return F.cross_entropy(logits_NK, labels_N, label_smoothing=label_smoothing)
-    return image_losses(logits_NK, labels_N, label_smoothing, weights_K).mean()
+        loss = F.cross_entropy(leaf_NK, labels_N, label_smoothing=label_smoothing)
+    else:
+        loss = image_losses(leaf_NK, labels_N, label_smoothing, weights_K).mean()
+    (slope_NK,) = torch.autograd.grad(loss, leaf_NK)
+    return loss.detach(), slope_NK
+
+
+_MEAN, _NO_LABEL = 1, -100  # torch's numbers for a reduction, and for a label that counts nothing
+
+
+def _unweighted(logits_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+    """The four operations that autograd would run, without its graph; the same bits."""
+    ops = torch.ops.aten
+    logs_NK = torch.log_softmax(logits_NK, 1)
+    loss, total = ops.nll_loss_forward(logs_NK, labels_N, None, _MEAN, _NO_LABEL)
+    slope_NK = ops.nll_loss_backward(
+        torch.ones_like(loss), logs_NK, labels_N, None, _MEAN, _NO_LABEL, total
+    )
+    return loss, ops._log_softmax_backward_data(slope_NK, logs_NK, 1, logits_NK.dtype)  # noqa: SLF001
 
 
 def image_losses(

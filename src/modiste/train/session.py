@@ -178,10 +178,8 @@ class Session:
 
 def batches_of(spec: RunSpec, data: TrainingData) -> tuple[Batches, Batches]:
     """Training and validation images on the device that a run computes on."""
-    train, val = (
-        Batches(images, data.preprocess, spec.device) for images in (data.train, data.val)
-    )
-    return train, val
+    train = Batches(data.train, data.preprocess, spec.device, kernels=_kernels(spec))
+    return train, Batches(data.val, data.preprocess, spec.device)
 
 
 def held_part(data: TrainingData) -> dict[str, Any]:

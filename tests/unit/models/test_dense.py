@@ -12,9 +12,10 @@ from torch import Tensor
 from modiste.data import places
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
-from modiste.models.dense import ByKernels, ByTorch, dense_tail
+from modiste.models.dense import ByKernels, ByTorch, Trained, dense_tail
 from modiste.models.layers import BatchNorm, Conv, Dense, Dropout, Flatten, Layer
 from modiste.models.places import places_of
+from modiste.train.loss import cross_entropy
 from modiste.train.noise import ByteNoise
 
 NETS: dict[str, tuple[Layer, ...]] = {
@@ -62,11 +63,22 @@ def test_a_tail_is_as_long_as_it_can_be() -> None:
     assert tail_of(Flatten(), Dropout(0.5), wide, Dense(10)) == ["dense_0", "dense_1"]
 
 
+def test_a_single_layer_is_one_only_where_it_is_the_whole_net() -> None:
+    assert tail_of(*NETS["no hidden layer"]) == ["dense_0"]
+    assert tail_of(Flatten(), Dropout(0.5), Dense(10)) == []
+    assert tail_of(Conv(4), Flatten(), Dense(10)) == []
+
+
 def test_a_net_that_ends_in_something_else_has_none() -> None:
-    assert tail_of(*NETS["no hidden layer"]) == []
     assert tail_of(Flatten()) == []
     assert tail_of(Flatten(), Dense(10, "tanh")) == []
     assert tail_of(Flatten(), Dense(10), Dropout(0.5)) == []
+
+
+def gradients(net: Network, logits: Tensor, labels: Tensor) -> Tensor:
+    """Of the mean cross-entropy, for all weights."""
+    _, slope = cross_entropy(logits, labels, 0.0, None)
+    return net.gradients(logits, slope).clone()
 
 
 def layer_by_layer(net: Network, images: Tensor, noise: ByteNoise | None) -> Tensor:
@@ -102,9 +114,7 @@ def test_its_logits_and_gradients_are_those_of_torchs_layers_bit_for_bit(
     wanted = torch.autograd.grad(F.cross_entropy(theirs, labels), net.parameters)
     ours = net(images, noise)
     assert torch.equal(ours, theirs)
-    assert torch.equal(
-        net.gradients(F.cross_entropy(ours, labels)), torch.cat([one.flatten() for one in wanted])
-    )
+    assert torch.equal(gradients(net, ours, labels), torch.cat([one.flatten() for one in wanted]))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -118,7 +128,7 @@ def test_every_gradient_is_right(name: str) -> None:
     def loss() -> Tensor:
         return F.cross_entropy(net(images, ByteNoise(0, 0)), labels)
 
-    found = net.gradients(loss()).clone()
+    found = gradients(net, net(images, ByteNoise(0, 0)), labels)
     step = 1e-6
     with inner:
         for place in torch.randperm(len(net.weights))[:60].tolist():
@@ -134,11 +144,33 @@ def test_every_gradient_is_right(name: str) -> None:
 
 
 def test_its_gradients_are_written_where_they_belong() -> None:
-    net = Network(NETS["three"], (1, 9, 9))
+    net = Network(NETS["behind another activation"], (1, 9, 9))
     logits = net(torch.rand(20, 1, 9, 9), ByteNoise(0, 0))
     found = torch.autograd.grad(logits.sum(), net.parameters)
     starts = [slot.start * net.grads.element_size() for slot in net.layout]
-    assert [grad.data_ptr() - net.grads.data_ptr() for grad in found] == starts
+    of_tail = slice(2, None)  # after weight and bias of the other layer
+    places = [grad.data_ptr() - net.grads.data_ptr() for grad in found]
+    assert places[of_tail] == starts[of_tail]
+    assert places != starts
+
+
+@pytest.mark.parametrize("name", ["no hidden layer", "three"])
+def test_a_net_of_dense_layers_alone_trains_without_a_graph(name: str) -> None:
+    """And gives the gradients of the batch it saw last; of another one only through a graph."""
+    net = Network(NETS[name], (1, 9, 9))
+    torch.manual_seed(4)
+    one, other = torch.rand(2, 20, 1, 9, 9)
+    labels = torch.arange(20) % 10
+    first = net(one, ByteNoise(0, 0))
+    assert not first.requires_grad
+    wanted = gradients(net, first, labels)
+    again = net(one, ByteNoise(0, 0))
+    net(other)  # inferring in between changes nothing
+    assert torch.equal(gradients(net, again, labels), wanted)
+    late = net(one, ByteNoise(0, 0))
+    net(other, ByteNoise(0, 0))
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        gradients(net, late, labels)
 
 
 def test_images_have_gradients_too_where_they_are_asked_for() -> None:
@@ -150,33 +182,40 @@ def test_images_have_gradients_too_where_they_are_asked_for() -> None:
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("shape", [(128, 784, 768), (7, 33, 10), (1, 1, 1)])
-def test_both_libraries_multiply_alike(shape: tuple[int, int, int], kernels: Kernels) -> None:
+@pytest.mark.parametrize("shape", [(128, 784, 768), (20, 784, 16), (7, 33, 10), (1, 1, 1)])
+def test_all_libraries_multiply_alike(shape: tuple[int, int, int], kernels: Kernels) -> None:
     count, inputs, units = shape
     torch.manual_seed(2)
-    values, weight, bias = (
-        torch.randn(count, inputs),
-        torch.randn(units, inputs),
-        torch.randn(units),
-    )
-    for added in (bias, None):
-        wanted = values.double() @ weight.double().t() + (0 if added is None else added.double())
-        # n products of about 1: the sum of k of them is about sqrt(k), and rounding it is off by
-        # up to 2^-24 of that. Added up at random, 0.4 x 2^-24 x n; the largest of 100,000 is ten
-        # times that.
-        limit = 4 * 2**-24 * (inputs + 4)
-        for arithmetic in (ByTorch(), ByKernels(kernels)):
-            found = arithmetic.product(values, weight, added)
-            assert float((found - wanted).abs().max()) < limit
-            # As in the backward pass: the other matrix, turned.
-            turned = arithmetic.product(values, weight.t().contiguous().t(), added)
-            assert float((turned - wanted).abs().max()) < limit
+    values, slope = torch.randn(count, inputs), torch.randn(count, units)
+    weight, bias = torch.randn(units, inputs), torch.randn(units)
+    wanted = {
+        "forward": values.double() @ weight.double().t() + bias.double(),
+        "backward": slope.double() @ weight.double(),
+        "weight": slope.double().t() @ values.double(),
+        "bias": slope.double().sum(0),
+    }
+    for arithmetic in (ByTorch(), ByKernels(kernels)):
+        layer = Trained(weight, bias, torch.empty_like(weight), torch.empty_like(bias))
+        arithmetic.learn(slope, values, layer)
+        found = {
+            "forward": arithmetic.forward(values, layer),
+            "backward": arithmetic.backward(slope, layer, None),
+            "weight": layer.d_weight,
+            "bias": layer.d_bias,
+        }
+        for name, exact in wanted.items():
+            # n products of about 1: the sum of k of them is about sqrt(k), and rounding it is off
+            # by up to 2^-24 of that. Added up at random, 0.4 x 2^-24 x n; the largest of 100,000
+            # is ten times that.
+            limit = 4 * 2**-24 * (max(shape) + 4)
+            assert float((found[name] - exact).abs().max()) < limit, name
 
 
 @pytest.mark.compiler
 @pytest.mark.parametrize(
     ("name", "dtype", "is_used", "limit"),
     [
+        ("no hidden layer", torch.float32, True, 1e-6),
         ("three", torch.float32, True, 1e-6),
         ("three", torch.float64, False, 1e-15),
         ("behind a convolution", torch.float32, False, 1e-4),  # the norms differ
@@ -194,17 +233,17 @@ def test_fused_kernels_do_the_tail_of_nets_of_dense_layers_alone(
 
     def recorded(self: ByKernels, *operands: Any) -> Tensor:
         calls.append(operands)
-        return product(self, *operands)
+        return forward(self, *operands)
 
-    product = ByKernels.product
-    monkeypatch.setattr(ByKernels, "product", recorded)
+    forward = ByKernels.forward
+    monkeypatch.setattr(ByKernels, "forward", recorded)
     torch.manual_seed(3)
     images, labels = torch.rand(128, 1, 9, 9, dtype=dtype), torch.arange(128) % 10
     found = []
     for given in (None, kernels):
         net = Network(NETS[name], (1, 9, 9), seed=1, kernels=given, dtype=dtype)
         logits = net(images, ByteNoise(0, 0))
-        found.append((logits, net.gradients(F.cross_entropy(logits, labels)).clone()))
+        found.append((logits, gradients(net, logits, labels)))
     assert bool(calls) == is_used
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=limit)

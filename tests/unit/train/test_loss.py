@@ -84,7 +84,7 @@ def test_each_class_has_the_same_share_of_a_balanced_loss() -> None:
     losses = []
     for label in (0, 1, 3):
         is_of_it = torch.eq(SKEWED, label)
-        mean = cross_entropy(flat[is_of_it], SKEWED[is_of_it], 0.0, weights)
+        mean, _ = cross_entropy(flat[is_of_it], SKEWED[is_of_it], 0.0, weights)
         losses.append(float(mean) * int(is_of_it.sum()))
     assert losses == pytest.approx([np.log(4) * 10 / 3] * 3, rel=1e-6)
 
@@ -97,18 +97,29 @@ def test_a_weight_counts_like_so_many_images(label_smoothing: float) -> None:
         torch.cat([logits, logits[[1, 1, 2, 3, 3]]]),
         torch.cat([labels, labels[[1, 1, 2, 3, 3]]]),
     )
-    found = cross_entropy(logits, labels, label_smoothing, weights)
+    found, slope = cross_entropy(logits, labels, label_smoothing, weights)
+    expected, of_many = cross_entropy(*many, label_smoothing, None)
     # Both are sums over images; ours is divided by the four that there are.
-    expected = cross_entropy(*many, label_smoothing, None) * 9 / 4
-    assert found.item() == pytest.approx(expected.item(), rel=1e-14)
+    assert found.item() == pytest.approx(expected.item() * 9 / 4, rel=1e-14)
+    times = torch.tensor([1, 3, 2, 3])[:, None]  # that `many` holds each of the four images
+    torch.testing.assert_close(slope, of_many[:4] * times * 9 / 4, rtol=1e-13, atol=1e-15)
 
 
-def test_without_weights_the_loss_is_the_one_it_was_to_the_last_bit() -> None:
-    logits = torch.randn(257, 10, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_without_weights_loss_and_gradient_are_torchs_to_the_last_bit(
+    label_smoothing: float, dtype: torch.dtype
+) -> None:
+    chance = torch.Generator().manual_seed(0)
+    logits = (torch.randn(257, 10, generator=chance) * 9).to(dtype).requires_grad_()
     labels = torch.arange(257) % 10
     assert class_weights(small.run_spec().train, labels) is None
-    ours = cross_entropy(logits, labels, 0.1, None)
-    assert torch.equal(ours, F.cross_entropy(logits, labels, label_smoothing=0.1))
+    loss, slope = cross_entropy(logits, labels, label_smoothing, None)
+    theirs = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    assert torch.equal(loss, theirs)
+    assert torch.equal(slope, torch.autograd.grad(theirs, logits)[0])
+    assert not loss.requires_grad
+    assert not slope.requires_grad
 
 
 def test_weights_bring_a_rare_class_out() -> None:
