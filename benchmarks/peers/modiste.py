@@ -18,7 +18,8 @@ NUM_VAL = 256
 
 
 def settings(net: Net, threads: int) -> list[Setting]:
-    kernels = ["torch", *(["fused", "winograd"] if compiler() else [])]
+    compiled = ["fused", *(["winograd"] if net.family == "cnn" else [])]
+    kernels = ["torch", *(compiled if compiler() else [])]
     return [{"kernels": name, "threads": threads} for name in kernels]
 
 
