@@ -18,7 +18,8 @@ from modiste.data.preprocess import Scaling, fit
 from modiste.data.types import ImageSet
 from modiste.errors import SpecError
 from modiste.kernels import build
-from modiste.kernels.ops import NARROW, BlockShape, Kept, Kernels
+from modiste.kernels.blocks import BlockShape, Kept
+from modiste.kernels.ops import NARROW, Kernels
 from modiste.train.noise import ByteNoise
 
 pytestmark = pytest.mark.compiler

@@ -252,7 +252,7 @@ std::vector<double> backward(T* values, const T* gradient, const T* chosen, cons
         });
 }
 
-// What a call is told; the same structure as in ops.py. Pointers to T are void here.
+// What a call is told; the same structure as in blocks.py. Pointers to T are void here.
 struct Call {
     void* values;
     const float *bias, *scale, *shift;

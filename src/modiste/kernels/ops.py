@@ -10,19 +10,18 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from modiste.kernels import build
+from modiste.kernels.blocks import WORDS, BlockShape, BlockStep, Call, Kept
+from modiste.kernels.convolutions import Conv1, Conv3
 
 # Channels that winograd.cpp takes together.
 PANEL = 16
 # Up to so many outputs of a dense layer narrow.cpp is faster than libraries.
 NARROW = 16
-WORDS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
-
 
 # What those functions return and take that are called with plain numbers: with it said once, a
 # call costs a fifth of what it costs else.
@@ -33,19 +32,6 @@ _TAKEN = {
     "narrow_float32_weights": (None, [_P, _P, _P, _P, _N, _N, _N, _T]),
     "narrow_float32_values": (None, [_P, _P, _P, _P, ctypes.c_float, _N, _N, _N, _T]),
 }
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What dropout keeps.
-
-    Attributes:
-        mask: 1 or 0 for each value, uint8, in the order that the values lie in memory.
-        scale: What is kept is multiplied by it.
-    """
-
-    mask: Tensor
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -62,26 +48,6 @@ class Drawn:
     words: Sequence[int]
     threshold: int
     scale: float
-
-
-@dataclass(frozen=True)
-class BlockShape:
-    """What a block does, once it is known which net it is part of.
-
-    Attributes:
-        is_act_first: relu, with a bias inside it, before the norm.
-        is_pooled: Max pooling 2 x 2, stride 2, rounding up.
-        epsilon: Added to the variance.
-        is_relu_after: relu after the norm.
-        may_overwrite: Whether gradients may be written over the values that came in: only where
-            nobody else keeps them, as a convolution does not and tanh does.
-    """
-
-    is_act_first: bool
-    is_pooled: bool
-    epsilon: float
-    is_relu_after: bool = False
-    may_overwrite: bool = False
 
 
 class Kernels:
@@ -126,7 +92,7 @@ class Kernels:
             gradient.
         """
         given = torch.zeros_like(shift) if bias is None else bias
-        answer: tuple[Tensor, Tensor, Tensor] = _Block.apply(  # type: ignore[no-untyped-call]
+        answer: tuple[Tensor, Tensor, Tensor] = BlockStep.apply(  # type: ignore[no-untyped-call]
             values, given, scale, shift, self._library, shape, kept
         )
         return answer
@@ -145,7 +111,7 @@ class Kernels:
         given = torch.zeros_like(shift) if bias is None else bias
         tensors = {"values": values, "bias": given, "scale": scale, "shift": shift}
         tensors |= {"mean": mean, "variance": variance}
-        return _Call(self._library, shape, None, tensors, is_training=False).forward()
+        return Call(self._library, shape, None, tensors, is_training=False).forward()
 
     def conv1(self, images: Tensor, kernel: Tensor) -> Tensor:
         """A convolution over one channel: stride 1, padding 'same', no bias.
@@ -154,7 +120,7 @@ class Kernels:
             images: N x 1 x H x W; no gradient flows to them.
             kernel: O x 1 x k x k, k odd and at most 7; of the same type, as is the output.
         """
-        answer: Tensor = _Conv1.apply(  # type: ignore[no-untyped-call]
+        answer: Tensor = Conv1.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
         )
         return answer
@@ -180,7 +146,7 @@ class Kernels:
                 f"on {images.device} and {tuple(kernel.shape)} of {kernel.dtype} on "
                 f"{kernel.device}."
             )
-        answer: Tensor = _Conv3.apply(  # type: ignore[no-untyped-call]
+        answer: Tensor = Conv3.apply(  # type: ignore[no-untyped-call]
             images, kernel, self._library
         )
         return answer
@@ -313,7 +279,7 @@ def _flat(tensor: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_int64]:
     """Where its numbers begin, and how many there are."""
     assert tensor.dtype == torch.float32
     assert tensor.is_contiguous()
-    return _pointer(tensor), ctypes.c_int64(tensor.numel())
+    return ctypes.c_void_p(tensor.data_ptr()), ctypes.c_int64(tensor.numel())
 
 
 def _address(tensor: Tensor) -> int:
@@ -321,212 +287,3 @@ def _address(tensor: Tensor) -> int:
     assert tensor.dtype == torch.float32
     assert tensor.is_contiguous()
     return tensor.data_ptr()
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-class _Told(ctypes.Structure):
-    """What a block is told; the same structure as `Call` in blocks.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("values", "bias", "scale", "shift", "kept")),
-        *((name, ctypes.c_void_p) for name in ("out", "chosen", "which", "mean", "variance")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "d_bias", "d_scale", "d_shift")),
-        *((name, ctypes.c_int64) for name in ("count", "height", "width", "channels")),
-        *((name, ctypes.c_float) for name in ("epsilon", "kept_scale")),
-        *((name, ctypes.c_int32) for name in ("is_relu_after", "is_training", "threads")),
-    ]
-
-
-class _Call:
-    """A block on its way: forward first, then perhaps backward, on the same tensors.
-
-    Attributes:
-        tensors: By their names in `_Told`; held as long as their addresses may be used.
-    """
-
-    def __init__(
-        self,
-        library: ctypes.CDLL,
-        shape: BlockShape,
-        kept: Kept | None,
-        tensors: dict[str, Tensor],
-        *,
-        is_training: bool,
-    ) -> None:
-        values = tensors["values"].contiguous(memory_format=torch.channels_last)
-        count, channels, height, width = values.shape
-        sizes = {"count": count, "channels": channels, "height": height, "width": width}
-        if shape.is_pooled:
-            height, width = (height + 1) // 2, (width + 1) // 2
-        out = torch.empty(
-            (count, channels, height, width),
-            dtype=values.dtype,
-            memory_format=torch.channels_last,
-        )
-        self.tensors = {**tensors, "values": values, "out": out}
-        if shape.is_pooled:
-            self.tensors["chosen"] = torch.empty_like(out)
-            self.tensors["which"] = torch.empty(out.numel(), dtype=torch.uint8)
-        if kept is not None:
-            assert kept.mask.numel() == out.numel()
-            self.tensors["kept"] = kept.mask
-        order = "first" if shape.is_act_first else "after"
-        pooled = "pool" if shape.is_pooled else "plain"
-        self._name = f"{order}_{pooled}_{WORDS[values.dtype]}"
-        self._library = library
-        self._may_overwrite = shape.may_overwrite
-        self._told = _Told(
-            **sizes,
-            epsilon=shape.epsilon,
-            kept_scale=1.0 if kept is None else kept.scale,
-            is_relu_after=shape.is_relu_after,
-            is_training=is_training,
-            threads=torch.get_num_threads(),
-        )
-
-    def forward(self) -> Tensor:
-        self._run("forward")
-        return self.tensors.pop("out")  # which would hold this call, and this call it
-
-    def backward(self, gradient: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of values, bias, scale and shift."""
-        values, shift = self.tensors["values"], self.tensors["shift"]
-        if not self._may_overwrite:
-            values = self.tensors["values"] = values.clone(memory_format=torch.preserve_format)
-        arrived = gradient.to(values.dtype).contiguous(memory_format=torch.channels_last)
-        own = {name: torch.empty_like(shift) for name in ("d_bias", "d_scale", "d_shift")}
-        self.tensors |= {"gradient": arrived, **own}
-        self._run("backward")
-        return values, *own.values()
-
-    def _run(self, way: str) -> None:
-        for name, tensor in self.tensors.items():
-            setattr(self._told, name, tensor.data_ptr())
-        getattr(self._library, f"{self._name}_{way}")(ctypes.byref(self._told))
-
-
-class _Block(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        values: Tensor,
-        bias: Tensor,
-        scale: Tensor,
-        shift: Tensor,
-        library: ctypes.CDLL,
-        shape: BlockShape,
-        kept: Kept | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        tensors = {"values": values, "bias": bias, "scale": scale, "shift": shift}
-        moments = {name: torch.empty_like(shift) for name in ("mean", "variance")}
-        ctx.call = _Call(library, shape, kept, {**tensors, **moments}, is_training=True)
-        ctx.mark_non_differentiable(*moments.values())
-        return ctx.call.forward(), moments["mean"], moments["variance"]
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Any, ...]:
-        found = ctx.call.backward(gradient)
-        del ctx.call  # its values may be gone: they hold the gradient now
-        return (*found, None, None, None)
-
-
-class _Conv1(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, kernel: Tensor, library: ctypes.CDLL) -> Tensor:
-        filters, _, side, _ = kernel.shape
-        count, _, height, width = images.shape
-        plain = images.float().contiguous()
-        taps = kernel.detach().float().permute(2, 3, 1, 0).contiguous()
-        shape = (count, filters, height, width)
-        out = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
-        sizes = [*map(ctypes.c_int64, (side, count, height, width, filters))]
-        ctx.sizes = [*sizes, ctypes.c_int32(torch.get_num_threads())]
-        getattr(library, f"conv1_{WORDS[images.dtype]}_forward")(
-            _pointer(plain), _pointer(taps), *ctx.sizes, _pointer(out)
-        )
-        ctx.save_for_backward(plain, kernel)
-        ctx.library, ctx.dtype = library, images.dtype
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        plain, kernel = ctx.saved_tensors
-        filters, _, side, _ = kernel.shape
-        arrived = gradient.to(ctx.dtype).contiguous(memory_format=torch.channels_last)
-        found = torch.empty((side, side, 1, filters), dtype=torch.float32)
-        getattr(ctx.library, f"conv1_{WORDS[ctx.dtype]}_backward")(
-            _pointer(plain), _pointer(arrived), *ctx.sizes, _pointer(found)
-        )
-        return None, found.permute(3, 2, 0, 1).to(kernel.dtype), None
-
-
-class _ToldConv3(ctypes.Structure):
-    """What a convolution 3 x 3 is told; the same structure as `Call` in winograd.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("images", "kernel", "out")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "d_images", "d_kernel")),
-        *((name, ctypes.c_int64) for name in ("count", "height", "width", "inputs", "outputs")),
-        ("threads", ctypes.c_int32),
-    ]
-
-
-class _Conv3(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, kernel: Tensor, library: ctypes.CDLL) -> Tensor:
-        count, _, height, width = images.shape
-        out = _channels_last((count, len(kernel), height, width), images.dtype)
-        given = {"images": _in_order(images), "kernel": _in_order(kernel.float())}
-        _run_conv3(library, "forward", {**given, "out": out})
-        ctx.save_for_backward(*given.values())
-        ctx.library, ctx.dtype = library, kernel.dtype
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        images, kernel = ctx.saved_tensors
-        found = {}
-        if ctx.needs_input_grad[0]:
-            found["d_images"] = _channels_last(images.shape, images.dtype)
-        if ctx.needs_input_grad[1]:
-            found["d_kernel"] = _channels_last(kernel.shape, torch.float32)
-        arrived = _in_order(gradient.to(images.dtype))
-        given = {"images": images, "kernel": kernel, "gradient": arrived}
-        _run_conv3(ctx.library, "backward", {**given, **found})
-        d_kernel = found.get("d_kernel")
-        return found.get("d_images"), None if d_kernel is None else d_kernel.to(ctx.dtype), None
-
-
-def _run_conv3(library: ctypes.CDLL, way: str, tensors: dict[str, Tensor]) -> None:
-    count, inputs, height, width = tensors["images"].shape
-    outputs = len(tensors["kernel"])
-    if not tensors["images"].numel():  # nothing comes out, and nothing is to be learnt
-        for name in tensors.keys() & {"d_images", "d_kernel"}:
-            tensors[name].zero_()
-        return
-    told = _ToldConv3(
-        **{name: tensor.data_ptr() for name, tensor in tensors.items()},
-        count=count,
-        height=height,
-        width=width,
-        inputs=inputs,
-        outputs=outputs,
-        threads=torch.get_num_threads(),
-    )
-    run = getattr(library, f"conv3_{WORDS[tensors['images'].dtype]}_{way}")
-    if run(ctypes.byref(told)):
-        raise MemoryError(f"no memory for a convolution of {count} x {height} x {width} pixels.")
-
-
-def _channels_last(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    return torch.empty(tuple(shape), dtype=dtype, memory_format=torch.channels_last)
-
-
-def _in_order(tensor: Tensor) -> Tensor:
-    return tensor.contiguous(memory_format=torch.channels_last)

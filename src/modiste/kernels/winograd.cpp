@@ -100,7 +100,7 @@ inline void multiply(const float* a, int64_t outer, int64_t many, int64_t inner,
 
 // --- tiles and where they lie --------------------------------------------------------------------
 
-// What Python tells; the same structure as in ops.py. Pointers to T are void here.
+// What Python tells; the same structure as in convolutions.py. Pointers to T are void here.
 struct Call {
     const void* images;
     const float* kernel;

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from modiste.kernels.ops import Drawn, Kept
+from modiste.kernels.blocks import Kept
+from modiste.kernels.ops import Drawn
 
 
 class Noise(Protocol):

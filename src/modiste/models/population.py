@@ -13,14 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modiste.errors import SpecError
-from modiste.models.build import (
-    ACTIVATIONS,
-    Network,
-    as_kernel,
-    convolution,
-    max_pool,
-    residual,
-)
+from modiste.models.build import Network, as_kernel
 from modiste.models.layers import (
     Activate,
     BatchNorm,
@@ -36,6 +29,7 @@ from modiste.models.layers import (
 )
 from modiste.models.noise import Noise
 from modiste.models.places import Place, every_place, inner_places, places_of
+from modiste.models.steps import ACTIVATIONS, convolution, max_pool, residual
 
 Noises = Sequence[Noise]
 Step = Callable[[Tensor, Noises | None], Tensor]

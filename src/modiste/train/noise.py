@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from modiste import seeds
-from modiste.kernels.ops import Drawn, Kept
+from modiste.kernels.blocks import Kept
+from modiste.kernels.ops import Drawn
 
 
 def kept_share(rate: float) -> float:
