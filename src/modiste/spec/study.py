@@ -75,7 +75,7 @@ class StageSpec(Spec):
         from_: Stages (key ``from``) whose winners' settings are taken over, in this order.
         confirm: In place of points of its own, the best of an earlier stage on fresh seeds. A
             profile that skips it lets the earlier stage hand on its own winner.
-        repeats: Seeds of each point: S, S + 1, ...
+        repeats: Seeds of each point: S, S + 1, ...; S is the study's, or the point's own `seed`.
         folds: Cross-validation: each point is trained once for each fold, with that fold held out
             from fitting, stopping and choosing, and judged on it; each repeat deals anew.
         assumed: Keys that the published study does not state; the report marks them.
@@ -291,6 +291,7 @@ def points(
     Raises:
         SpecError: If a point makes no sense; names the stage, the point and the key.
     """
+    fresh = seed + FIRST_FRESH_SEED
     changes = stage.profile(profile)
     shared = next((s for key, s in study.profiles.items() if key == profile), {})
     origin = study.confirmed_by(stage)
@@ -306,8 +307,8 @@ def points(
         rows = list(earlier[origin.name].best)
         own = layered(origin.profile(profile).set, changes.set)
         names = {"", origin.name, stage.name}
-        repeats, seed = changes.repeats or stage.confirm.seeds, seed + FIRST_FRESH_SEED
-    answer = []
+        repeats = changes.repeats or stage.confirm.seeds
+    answer: list[Point] = []
     check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
@@ -317,17 +318,44 @@ def points(
         for override in overrides:
             if override.stage in names:
                 values = assign(values, {override.key: override.value}, where)
+        first = values.get("seed", seed) if stage.confirm is None else fresh
         specs = tuple(
-            RunSpec.parse(repeat, where)
-            for r in range(repeats)
-            for repeat in _folded({"seed": seed + r, **values}, stage.folds, r)
+            RunSpec.parse(one, where)
+            for repeat, of_repeat in enumerate(_seeds(first, repeats))
+            for one in _folded({**values, "seed": of_repeat}, stage.folds, repeat)
         )
         is_chosen = stage.is_chosen(profile, {**settings, "label": text})
         if stage.confirm is None or holds(specs[0].to_dict(), stage.confirm.among):
             answer.append(Point(text, settings, specs, is_chosen))
-    if origin is None or stage.confirm is None:
-        return answer
-    return _best(origin, answer, stage.confirm.top)
+    if origin is not None and stage.confirm is not None:
+        return _best(origin, answer, stage.confirm.top)
+    _check_not_fresh(study, stage, answer, fresh)
+    return answer
+
+
+def _seeds(first: Any, count: int) -> list[Any]:
+    """So many seeds from a first one on; what is no number is left for the spec to refuse."""
+    return [first + more if type(first) is int else first for more in range(count)]
+
+
+def _check_not_fresh(
+    study: StudySpec, stage: StageSpec, found: Sequence[Point], fresh: int
+) -> None:
+    """What confirms a point may not be what chose it.
+
+    Raises:
+        SpecError: If the stage will be confirmed, and has one of the seeds from `fresh` on.
+    """
+    if not any(study.confirmed_by(other) is stage for other in study.stages):
+        return
+    for point in found:
+        last = max(spec.seed for spec in point.specs)
+        if last >= fresh:
+            raise SpecError(
+                f"stages[{stage.name}] point {point.label!r}: trained with seed {last}, but from "
+                f"{fresh} on seeds are for confirming it: the very training that chose it could "
+                "do that. Take lower seeds, or fewer repeats."
+            )
 
 
 def _best(origin: StageSpec, found: Sequence[Point], top: int) -> list[Point]:
@@ -370,11 +398,14 @@ def _base(study: StudySpec, stage: StageSpec) -> dict[str, Any]:
 def inherited(stage: StageSpec, earlier: Mapping[str, Found]) -> Settings:
     """What a stage takes over from the winners that it refers to; later ones go above.
 
+    The seed that a winner was found with is no part of it.
+
     Args:
         stage: Whose ``from`` is followed.
         earlier: What those stages have found.
     """
-    return layered(*(earlier[name].winner for name in stage.from_))
+    found = layered(*(earlier[name].winner for name in stage.from_))
+    return {key: value for key, value in found.items() if key != "seed"}
 
 
 def check(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from modiste.errors import SpecError
 from modiste.search.study import Study
 from modiste.spec.study import Override
 from tests import small
@@ -49,6 +50,39 @@ def test_their_seeds_move_with_that_of_the_study(tmp_path: Path, script: Script)
     made = make(tmp_path / "s", study(GRID, CONFIRM), seed=7)
     drive(made)
     assert [spec.seed for spec in made.stage("again").rows[0].specs] == [108, 109, 110]
+
+
+SEEDS: dict[str, Any] = {
+    "name": "grid",
+    "search": {
+        "method": "grid",
+        "compare": {"seed": [3, 4]},
+        "tune": {"model.params.hidden": [[3], [6]]},
+    },
+}
+
+
+def test_searches_with_seeds_of_their_own_are_confirmed_on_the_same_fresh_ones(
+    tmp_path: Path, script: Script
+) -> None:
+    again = {"name": "again", "confirm": {"top": 1, "seeds": 2}}
+    made = make(tmp_path / "s", study(SEEDS, again, LATER))
+    drive(made)
+    assert [row.specs[0].seed for row in made.stage("grid").rows] == [3, 3, 4, 4]
+    picked = made.stage("again").rows
+    assert [row.settings["seed"] for row in picked] == [3, 4]
+    assert [[spec.seed for spec in row.specs] for row in picked] == [[101, 102]] * 2
+    # Which seed a winner was found with is no part of what was found.
+    assert made.stage("later").rows[0].specs[0].seed == 0
+
+
+@pytest.mark.parametrize("grid", [{"points": [{"seed": 4}, {"seed": 101}]}, {"repeats": 102}])
+def test_a_seed_that_would_confirm_itself_is_refused_at_once(
+    tmp_path: Path, grid: dict[str, Any]
+) -> None:
+    stages = {"name": "grid", **grid}, {**CONFIRM, "confirm": {"top": 1, "seeds": 2}}
+    with pytest.raises(SpecError, match=r"stages\[grid\].*seed 101, but from 101 on.*lower seeds"):
+        make(tmp_path / "s", study(*stages))
 
 
 def test_the_mean_of_the_fresh_seeds_decides_what_is_handed_on(
