@@ -78,7 +78,7 @@ def _searched_so_far(stage: StageFacts) -> list[Inline]:
         was = "was" if whole == 1 else "were"
         words.append(f", {count(whole)} of which {was} trained to the end")
     if any(row.rank is not None and not row.broken for row in stage.rows):
-        words += [" (section ", Ref(f"search-{stage.name}"), ")"]
+        words += [" (", Ref(f"search-{stage.name}"), ")"]
     return [*words, "."]
 
 

@@ -61,11 +61,10 @@ class Axis:
     def ticks(self) -> list[tuple[float, str]]:
         """A few places with their values."""
         listed = self.domain.listed
+        values = [self.domain.at(i / (_TICKS - 1)) for i in range(_TICKS)]
         if listed is not None and len(listed) <= 2 * _TICKS:
-            return [(self._place_of(value), _short(value)) for value in listed]
-        ends = [i / (_TICKS - 1) for i in range(_TICKS)]
-        values = dict.fromkeys(self.domain.at(end) for end in ends)
-        return [(self._place_of(value), _short(value)) for value in values]
+            values = list(listed)
+        return list({self._place_of(value): _short(value) for value in values}.items())
 
     def _place_of(self, value: Any) -> float:
         return self.place({self.key: value}) or 0.0

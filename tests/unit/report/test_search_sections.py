@@ -173,6 +173,7 @@ def test_a_study_that_was_only_begun_can_be_read(tmp_path: Path, script: Script)
     ("value", "settings", "place"),
     [
         ([1, "x", [3]], "x", 0.5),
+        ([[8] * length for length in range(1, 31)], [8], 1 / 60),  # more than can be written
         ({"low": 0.0, "high": 4.0}, 1.0, 0.25),
         ({"low": 0.001, "high": 0.1, "log": True}, 0.01, 0.5),
         ({"low": 1, "high": 4, "integer": True}, 1, 0.125),
@@ -185,7 +186,9 @@ def test_a_place_along_a_key_is_as_likely_as_any_other(
     axis = Axis("a.b", domain(value, "a.b"))
     assert axis.place({"a.b": settings}) == pytest.approx(place)
     assert axis.place({}) is None
-    assert all(0 <= at <= 1 and text for at, text in axis.ticks())
+    ticks = axis.ticks()
+    assert all(0 <= at <= 1 and text for at, text in ticks)
+    assert len({at for at, _ in ticks}) == len(ticks) <= 10
 
 
 def test_trials_are_compared_when_all_were_trained_equally_long(written: Written) -> None:

@@ -149,13 +149,22 @@ def _seeds(context: Context) -> str:
     )
     repeats = max((stage.cut.repeats for stage in context.stages if stage.cut
                    and not stage.stage.spec.confirm), default=1)  # fmt: skip
+    first = str(seed)
+    if any(_has_own_seeds(stage) for stage in context.stages):
+        words += "; points that say a seed, with that"
+        first = "their first"
     if repeats > 1:
-        words += f"; points that are repeated, with up to {repeats} seeds from {seed} on"
+        words += f"; points that are repeated, with up to {repeats} seeds from {first} on"
     if confirming:
         words += (
             f"; points that are confirmed, with fresh seeds, {confirming[0]} to {confirming[-1]}"
         )
     return f"{words}."
+
+
+def _has_own_seeds(stage: StageFacts) -> bool:
+    """Whether points say a seed; those of a confirming stage have theirs from what is confirmed."""
+    return not stage.stage.spec.confirm and any("seed" in row.row.settings for row in stage.rows)
 
 
 def _stage_values(stage: StageFacts) -> dict[str, list[Any]]:
@@ -329,8 +338,9 @@ def _parts(values: Mapping[str, Any], said: set[str], stage: StageFacts) -> dict
     """What a point sets, as text by key; a part chosen by name is one entry, as in the file."""
     assumed = stage.stage.spec.assumed
     answer: dict[str, str] = {}
+    hidden = set(_HIDDEN) - ({"seed"} if _has_own_seeds(stage) else set())
     for key, value in values.items():
-        if key in _HIDDEN or not (key in said or _is_assumed(key, assumed)):
+        if key in hidden or not (key in said or _is_assumed(key, assumed)):
             continue
         mark = _MARK if _is_assumed(key, assumed) else ""
         part, _, last = key.rpartition(".")
