@@ -80,15 +80,13 @@ class Search:
     seed: int
     picked: str
     order: tuple[str, ...]
-    epochs: int
+    epochs: float
 
 
 def searches_of(study: Study) -> list[Search]:
     """Those of the stage `halved`, one for each seed that it compares."""
     groups: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for line in study.table("halved"):
-        if line["rank"] is None:
-            raise SystemExit(f"{study.folder}: the stage halved is not finished; go on with it.")
         groups[line["set.seed"]].append(line)
     return [
         Search(
@@ -107,8 +105,6 @@ def by_seed(study: Study, stage: str) -> dict[str, dict[int, float]]:
     """Validation accuracy of each point and seed of a stage."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for line in study.table(stage, each_seed=True):
-        if line["val_accuracy"] is None:
-            raise SystemExit(f"{study.folder}: the stage {stage} is not finished; go on with it.")
         found[point(line)][line["seed"]] = line["val_accuracy"]
     return found
 
@@ -200,6 +196,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     study = Study.open(options.folder)
+    for stage in study.stages():
+        if not stage.is_done:
+            raise SystemExit(f"{study.folder}: {stage.spec.name} is not finished; go on with it.")
     found = figures(study, searches_of(study))
     for line in told(found):
         print(line)

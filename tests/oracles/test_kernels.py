@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from modiste.kernels import build
 from modiste.kernels.blocks import BlockShape, Kept
 from modiste.kernels.ops import NARROW, Kernels
 from modiste.train.noise import ByteNoise
+from modiste.train.session import Session
+from tests import small
 
 pytestmark = pytest.mark.compiler
 
@@ -446,20 +449,67 @@ def test_a_narrow_layer_gives_the_same_bits_on_any_number_of_threads(kernels: Ke
 @pytest.mark.parametrize("scaling", ["unit", "standard", "raw"])
 @pytest.mark.parametrize("shape_CHW", [(1, 28, 28), (3, 7, 5)])
 def test_batches_are_cut_and_scaled_to_the_same_bits(
-    kernels: Kernels, shape_CHW: tuple[int, int, int], scaling: Scaling, threads: int
+    kernels: Kernels,
+    shape_CHW: tuple[int, int, int],
+    scaling: Scaling,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.set_num_threads(threads)
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (300, *shape_CHW), np.uint8)
     images = ImageSet(pixels, np.arange(300) % 2, ("a", "b"), np.arange(300), "train")
     which = torch.from_numpy(chance.permutation(300)[:130])
-    found = []
-    for given in (None, kernels):
-        batches = Batches(images, fit(pixels, scaling), kernels=given)
-        found.append(batches.take(which))
-    for theirs, ours in zip(*found, strict=True):
-        assert torch.equal(ours, theirs)
-        assert ours.dtype == theirs.dtype
+    calls = counted_takes(monkeypatch)
+    theirs = Batches(images, fit(pixels, scaling)).take(which)
+    assert not calls
+    found = Batches(images, fit(pixels, scaling), kernels=kernels).take(which)
+    assert len(calls) == 1
+    for ours, wanted in zip(found, theirs, strict=True):
+        assert torch.equal(ours, wanted)
+        assert ours.dtype == wanted.dtype
+
+
+def counted_takes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each call of a taker is asked for."""
+    calls: list[int] = []
+
+    def counting(self: Kernels, images: Tensor, factor: Tensor) -> Callable[[Tensor], Tensor]:
+        take = taker(self, images, factor)
+
+        def counted(which: Tensor) -> Tensor:
+            calls.append(len(which))
+            return take(which)
+
+        return counted
+
+    taker = Kernels.taker
+    monkeypatch.setattr(Kernels, "taker", counting)
+    return calls
+
+
+def test_what_they_are_not_for_is_cut_by_torch(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted_takes(monkeypatch)
+    images = small.images()
+    floats = images.images_NCHW.astype(np.float32)
+    of_floats = replace(images, images_NCHW=floats)
+    which = torch.arange(5)
+    mirror = small.run_spec({"train.augment": ["mirror"]}).train.augment
+    scaled = fit(images.images_NCHW, "unit")
+    Batches(of_floats, fit(floats, "raw"), kernels=kernels).take(which)
+    Batches(images, scaled, dtype=torch.float64, kernels=kernels).take(which)
+    Batches(images, scaled, kernels=kernels).take(which, mirror)
+    assert not calls
+
+
+@pytest.mark.parametrize("name", ["torch", "fused"])
+def test_a_training_cuts_its_batches_by_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted_takes(monkeypatch)
+    session = Session(small.run_spec({"kernels": name, "train.augment": []}), small.data())
+    next(session.advance())
+    assert bool(calls) == (name == "fused")
 
 
 @pytest.mark.parametrize("number", [-1, 3])

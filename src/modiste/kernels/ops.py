@@ -1,7 +1,8 @@
-"""The compiled kernels as operations that gradients flow through.
+"""The compiled kernels, called.
 
-Images lie as N x H x W x C in memory (torch's channels_last), in float32 or bfloat16; what
-belongs to a channel is float32.
+Blocks and convolutions are operations that gradients flow through: their images lie as N x H x W
+x C in memory (torch's channels_last), in float32 or bfloat16; what belongs to a channel is
+float32. Those for dense layers and for batches are plain functions of float32.
 """
 
 from __future__ import annotations
@@ -189,6 +190,8 @@ class Kernels:
             weight: O x I; O at most `NARROW`.
             bias: O.
         """
+        assert values.shape[1:] == weight.shape[1:]
+        assert len(bias) == len(weight) <= NARROW
         out = torch.empty((len(values), len(weight)))
         self._library.narrow_float32_forward(
             *map(_address, (values, weight, bias, out)),
@@ -209,6 +212,9 @@ class Kernels:
             d_weight: Where to, O x I.
             d_bias: Where to, O.
         """
+        assert (slope.shape[1], values.shape[1]) == d_weight.shape
+        assert len(slope) == len(values)
+        assert len(d_bias) == len(d_weight) <= NARROW
         self._library.narrow_float32_weights(
             *map(_address, (slope, values, d_weight, d_bias)),
             len(slope),
@@ -227,7 +233,9 @@ class Kernels:
             let_through: What came in, where relu and perhaps dropout had given it.
             scale: What dropout kept was multiplied by it; 1 without.
         """
+        assert slope.shape[1] == len(weight) <= NARROW
         out = torch.empty((len(slope), weight.shape[1]))
+        assert let_through is None or let_through.shape == out.shape
         self._library.narrow_float32_values(
             *map(_address, (slope, weight)),
             None if let_through is None else _address(let_through),

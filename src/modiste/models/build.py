@@ -186,7 +186,9 @@ class Network:
             logits_NK: What this net gave last, in training.
             slope_NK: The loss's gradient with respect to them.
         """
-        if self._dense is not None and self._dense.gave(logits_NK):
+        assert slope_NK.shape == logits_NK.shape
+        if self._dense is not None and not logits_NK.requires_grad:
+            assert self._dense.gave(logits_NK), "gradients are those of the last batch"
             self._dense.gradients(slope_NK)
             return self.grads
         found = torch.autograd.grad(logits_NK, self.parameters, slope_NK)

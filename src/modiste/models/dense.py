@@ -179,7 +179,7 @@ class ByKernels(ByTorch):
 
     That is a kernel of our own for few outputs, and oneDNN else, which is what torch takes for
     convolutions; for matrices it takes MKL, in its wheels for x86, which on an AMD EPYC 9004 is
-    the slower one at the sizes of an MLP's step (LOG.md).
+    the slower one at the sizes of an MLP's step but for the gradients of weights (LOG.md).
     """
 
     def __init__(self, kernels: Kernels) -> None:
@@ -242,16 +242,16 @@ class _Pass:
     """
 
     def __init__(self, tail: Tail, trained: Sequence[Trained], arithmetic: ByTorch) -> None:
-        self._tail, self._trained, self._arithmetic = tail, trained, arithmetic
+        self._tail, self.trained, self._arithmetic = tail, trained, arithmetic
         self._activated: list[Activated] = []
 
     def forward(self, values_NI: Tensor, noise: Noise | None) -> Tensor:
         """Logits, N x K."""
         self._came_in = values = values_NI
-        for hidden, layer in zip(self._tail.hidden, self._trained, strict=False):
+        for hidden, layer in zip(self._tail.hidden, self.trained, strict=False):
             values = self._arithmetic.forward(values, layer)
             self._activated.append(self._arithmetic.activate(values, hidden, noise))
-        return self._arithmetic.forward(values, self._trained[-1])
+        return self._arithmetic.forward(values, self.trained[-1])
 
     def backward(self, slope_NK: Tensor, *, is_more_asked: bool) -> Tensor | None:
         """Write the gradients of all weights and biases where they belong.
@@ -265,7 +265,7 @@ class _Pass:
         """
         slope = slope_NK
         for layer, before in zip(
-            reversed(self._trained), [*reversed(self._activated), None], strict=True
+            reversed(self.trained), [*reversed(self._activated), None], strict=True
         ):
             came_in = self._came_in if before is None else before.values
             self._arithmetic.learn(slope, came_in, layer)
@@ -278,7 +278,8 @@ class _Pass:
 class DenseNet:
     """A net that is a tail alone, as its one step after flattening.
 
-    In training its logits carry no graph; `gradients` goes the way back.
+    In training its logits carry no graph; `gradients` goes the way back. They carry one where
+    somebody asks for more than that: without noise, or for the gradient of images.
 
     Args:
         tail: Its layers.
@@ -334,7 +335,7 @@ def tail_step(
     def step(values: Tensor, noise: Noise | None) -> Tensor:
         once = _Pass(tail, trained, arithmetic)
         answer: Tensor = _Tail.apply(  # type: ignore[no-untyped-call]
-            values, noise, once, trained, *tensors
+            values, noise, once, *tensors
         )
         return answer
 
@@ -348,15 +349,14 @@ class _Tail(torch.autograd.Function):
         values_NI: Tensor,
         noise: Noise | None,
         once: _Pass,
-        trained: Sequence[Trained],
         *_: Tensor,
     ) -> Tensor:
-        ctx.once, ctx.trained = once, trained
+        ctx.once = once
         return once.forward(values_NI, noise)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope_NK: Tensor) -> tuple[Any, ...]:
         before = ctx.once.backward(slope_NK, is_more_asked=ctx.needs_input_grad[0])
-        found = [grad for layer in ctx.trained for grad in (layer.d_weight, layer.d_bias)]
-        return before, None, None, None, *found
+        found = [grad for layer in ctx.once.trained for grad in (layer.d_weight, layer.d_bias)]
+        return before, None, None, *found

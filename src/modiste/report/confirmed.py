@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from modiste.evaluate.contrast import Contrast
 from modiste.evaluate.curse import winners_curse
 from modiste.evaluate.study_finding import Chosen
 from modiste.report.blocks import Inline
 from modiste.report.context import Context
-from modiste.report.facts import StageFacts
+from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import plural, points, proportion, size
 from modiste.report.prose import stage_ref
 from modiste.report.ties import ends_of
@@ -35,8 +39,7 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
     ]
     if not rows:
         return []
-    now = [row.values(context.epoch, "val", "accuracy") for row in rows]
-    found = winners_curse([before[row.row.label] for row in rows], now, [row.seeds for row in rows])
+    found, num_points = _curse(context, rows, before)
     origin = context.study.spec.confirmed_by(stage.stage.spec)
     assert origin is not None
     name = "the winner’s curse" if found.difference > 0 else "no winner’s curse"
@@ -48,7 +51,7 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
             f". In the mean{part} these are {proportion(found.one)} in the search and "
             f"{proportion(found.two)} on fresh seeds: search less confirmed is "
             f"{points(found.difference)} points{ends_of(found)}, paired over "
-            f"{plural(len(rows), 'point')}, {name}. The images are the same, so this is the luck "
+            f"{plural(num_points, 'point')}, {name}. The images are the same, so this is the luck "
             "of the seeds alone; that of the images is in both figures. "
         ),
     ]
@@ -68,6 +71,26 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
         else "more than chance explains: the search was overtuned (M013)"
     )
     return [*words, f", {size(chosen.behind)} points behind {chosen.best}, {beyond}."]
+
+
+def _curse(
+    context: Context, rows: Sequence[RowFacts], before: Mapping[str, float]
+) -> tuple[Contrast, int]:
+    """The winner's curse, and over how many points.
+
+    Searches of several seeds may pick the same one: its fresh trainings are the same then, and
+    count once.
+    """
+    picked: dict[tuple[str, ...], list[RowFacts]] = {}
+    for row in rows:
+        picked.setdefault(tuple(run.fingerprint for run in row.runs), []).append(row)
+    firsts = [same[0] for same in picked.values()]
+    found = winners_curse(
+        [fmean(before[row.row.label] for row in same) for same in picked.values()],
+        [row.values(context.epoch, "val", "accuracy") for row in firsts],
+        [row.seeds for row in firsts],
+    )
+    return found, len(firsts)
 
 
 def overtuning(context: Context, stage: StageFacts) -> Chosen | None:

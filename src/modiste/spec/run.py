@@ -199,8 +199,9 @@ class RunSpec(Spec):
         threads: Of this one run; never measured, because it changes the last bits.
         device: ``cpu`` or ``cuda``.
         kernels: ``torch`` alone, or ``fused``: convolution blocks by kernels that the machine's
-            C++ compiler builds once, and dense layers by oneDNN in nets that hold no others; on
-            a CPU; same arithmetic, fewer passes over memory and faster products. ``winograd`` is
+            C++ compiler builds once, dense layers by oneDNN and one of them in nets that hold no
+            others, and batches cut in one pass; on a CPU; same arithmetic, fewer passes over
+            memory and faster products. ``winograd`` is
             that, and convolutions of 3 x 3 taps over 16, 32, 48 ... channels with a quarter to a
             third of the multiplications: the same function, its last digits rounded otherwise.
     """

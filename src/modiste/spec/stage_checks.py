@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from modiste.errors import SpecError, did_you_mean
 from modiste.spec.settings import OF_RUNS, Settings, matches
 
 if TYPE_CHECKING:
-    from modiste.spec.study import Point, StageProfile, StageSpec
+    from modiste.spec.study import Override, Point, StageProfile, StageSpec
 
 
 def check_stages(stages: Sequence[StageSpec]) -> None:
@@ -88,6 +88,45 @@ def check_among(stage: StageSpec, found: Sequence[Point]) -> None:
             f"stages[{stage.name}].confirm.among: {stage.confirm.among} agrees with no point of "
             "the stage that is confirmed. Give full keys, such as model.params.filters."
         )
+
+
+def check_fresh(
+    stage: StageSpec,
+    profile: str,
+    found: Sequence[Point],
+    chosen: Sequence[Point],
+    overrides: Iterable[Override],
+) -> None:
+    """What confirms a point may not be what chose it.
+
+    Args:
+        stage: It confirms another one.
+        profile: ``quick`` or ``full``.
+        found: Its points in that profile.
+        chosen: Those of the stage that it confirms.
+        overrides: Of the command line.
+
+    Raises:
+        SpecError: If both would train with the same seed, or the stage is told a seed.
+    """
+    where = f"stages[{stage.name}].confirm"
+    is_told = any(one.key == "seed" and one.stage == stage.name for one in overrides)
+    if is_told or "seed" in stage.profile(profile).set:
+        raise SpecError(
+            f"{where}: its seeds are fresh ones, so none can be set for this stage. Take `seed` "
+            "out; the seed of the study moves them all."
+        )
+    both = _seeds(found) & _seeds(chosen)
+    if both:
+        raise SpecError(
+            f"{where}: its fresh seeds are {min(_seeds(found))} to {max(_seeds(found))}, and with "
+            f"{min(both)} of them points are trained that it chooses among: a point could be "
+            "confirmed by the very training that chose it. Give those points other seeds."
+        )
+
+
+def _seeds(points: Sequence[Point]) -> set[int]:
+    return {spec.seed for point in points for spec in point.specs}
 
 
 def _check_search(stage: StageSpec) -> None:

@@ -17,7 +17,7 @@ from modiste.spec.match import holds
 from modiste.spec.run import RunSpec, parts_written_out, written_out
 from modiste.spec.search import SearchSpec
 from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, matches, merge
-from modiste.spec.stage_checks import check_among, check_only, check_stages
+from modiste.spec.stage_checks import check_among, check_fresh, check_only, check_stages
 
 Profile = Literal["quick", "full"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -72,7 +72,8 @@ class StageSpec(Spec):
         grid: Keys and the values each takes; every combination is a point, the last key fastest.
         points: Settings of single points, each with an optional `label`; after those of the grid.
         search: In place of both, points that are chosen one by one; see `SearchSpec`.
-        from_: Stages (key ``from``) whose winners' settings are taken over, in this order.
+        from_: Stages (key ``from``) whose winners' settings are taken over, in this order, all but
+            the seed.
         confirm: In place of points of its own, the best of an earlier stage on fresh seeds. A
             profile that skips it lets the earlier stage hand on its own winner.
         repeats: Seeds of each point: S, S + 1, ...; S is the study's, or the point's own `seed`.
@@ -283,7 +284,7 @@ def points(
         study: The stages' common ground.
         stage: One of its stages.
         profile: ``quick`` or ``full``.
-        seed: Of the first repeat of each point; confirming runs have 101 more.
+        seed: Of the first repeat of each point that says none; confirming runs have 101 more.
         earlier: What every stage that this one needs has found.
         overrides: Applied last.
         found: Points that a search has chosen; some that it could choose, if not given.
@@ -291,7 +292,6 @@ def points(
     Raises:
         SpecError: If a point makes no sense; names the stage, the point and the key.
     """
-    fresh = seed + FIRST_FRESH_SEED
     changes = stage.profile(profile)
     shared = next((s for key, s in study.profiles.items() if key == profile), {})
     origin = study.confirmed_by(stage)
@@ -318,57 +318,41 @@ def points(
         for override in overrides:
             if override.stage in names:
                 values = assign(values, {override.key: override.value}, where)
-        first = values.get("seed", seed) if stage.confirm is None else fresh
+        own_seed = _seed({"seed": seed, **values}, where)
+        first = own_seed if stage.confirm is None else seed + FIRST_FRESH_SEED
         specs = tuple(
             RunSpec.parse(one, where)
-            for repeat, of_repeat in enumerate(_seeds(first, repeats))
-            for one in _folded({**values, "seed": of_repeat}, stage.folds, repeat)
+            for repeat in range(repeats)
+            for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat)
         )
         is_chosen = stage.is_chosen(profile, {**settings, "label": text})
-        if stage.confirm is None or holds(specs[0].to_dict(), stage.confirm.among):
+        as_chosen = {**specs[0].to_dict(), "seed": own_seed}
+        if stage.confirm is None or holds(as_chosen, stage.confirm.among):
             answer.append(Point(text, settings, specs, is_chosen))
-    if origin is not None and stage.confirm is not None:
-        return _best(origin, answer, stage.confirm.top)
-    _check_not_fresh(study, stage, answer, fresh)
-    return answer
+    if origin is None or stage.confirm is None:
+        return answer
+    return _best(origin, answer, stage.confirm.top)
 
 
-def _seeds(first: Any, count: int) -> list[Any]:
-    """So many seeds from a first one on; what is no number is left for the spec to refuse."""
-    return [first + more if type(first) is int else first for more in range(count)]
-
-
-def _check_not_fresh(
-    study: StudySpec, stage: StageSpec, found: Sequence[Point], fresh: int
-) -> None:
-    """What confirms a point may not be what chose it.
-
-    Raises:
-        SpecError: If the stage will be confirmed, and has one of the seeds from `fresh` on.
-    """
-    if not any(study.confirmed_by(other) is stage for other in study.stages):
-        return
-    for point in found:
-        last = max(spec.seed for spec in point.specs)
-        if last >= fresh:
-            raise SpecError(
-                f"stages[{stage.name}] point {point.label!r}: trained with seed {last}, but from "
-                f"{fresh} on seeds are for confirming it: the very training that chose it could "
-                "do that. Take lower seeds, or fewer repeats."
-            )
+def _seed(values: Mapping[str, Any], where: str) -> int:
+    """A point's seed, however it is written."""
+    seed = values["seed"]
+    return seed if type(seed) is int else RunSpec.parse(values, where).seed
 
 
 def _best(origin: StageSpec, found: Sequence[Point], top: int) -> list[Point]:
-    """The first few of some points; of every compared value, where their stage compares some."""
+    """The first few of some points; of every compared value, where their stage compares some.
+
+    Points that differ in the seed alone that chose them are one point here.
+    """
     keys = list(origin.search.compare) if origin.search else []
-    ranks: dict[str, int] = {}
-    rows = []
+    taken: dict[str, list[Point]] = {}
     for point in found:
-        group = repr([point.settings.get(key) for key in keys])
-        ranks[group] = ranks.get(group, 0) + 1
-        if ranks[group] <= top:
-            rows.append(point)
-    return rows
+        group = taken.setdefault(repr([point.settings.get(key) for key in keys]), [])
+        if len(group) < top and all(point.specs != other.specs for other in group):
+            group.append(point)
+    kept = [id(point) for group in taken.values() for point in group]
+    return [point for point in found if id(point) in kept]
 
 
 def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict[str, Any]]:
@@ -428,11 +412,16 @@ def check(
     answer: list[Point] = []
     for profile in profiles:
         firsts: dict[str, Found] = {}
+        tried: dict[str, Sequence[Point]] = {}
         idle: set[str] = set()
         no_nets: dict[str, str] = {}
         for stage in study.stages:
             found = points(study, stage, profile, study.seed, firsts, overrides)
             check_among(stage, found)
+            tried[stage.name] = found
+            origin = study.confirmed_by(stage)
+            if origin is not None:
+                check_fresh(stage, profile, found, tried[origin.name], overrides)
             chosen = [point for point in found if point.is_chosen]
             waits = [name for name in study.needs(stage) if name in idle]
             if chosen and waits:
@@ -442,8 +431,7 @@ def check(
                     f"{profile}, so it has no winner there. Give this stage a `skip` in that "
                     "profile, too, or let the other one run."
                 )
-            confirmed = study.confirmed_by(stage)
-            if not chosen and (confirmed is None or confirmed.name in idle):
+            if not chosen and (origin is None or origin.name in idle):
                 idle.add(stage.name)
             answer += chosen
             models = [point.specs[0].model for point in chosen]

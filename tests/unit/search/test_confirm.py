@@ -76,13 +76,43 @@ def test_searches_with_seeds_of_their_own_are_confirmed_on_the_same_fresh_ones(
     assert made.stage("later").rows[0].specs[0].seed == 0
 
 
-@pytest.mark.parametrize("grid", [{"points": [{"seed": 4}, {"seed": 101}]}, {"repeats": 102}])
+@pytest.mark.parametrize("grid", [{"points": [{"seed": 4}, {"seed": 102}]}, {"repeats": 103}])
 def test_a_seed_that_would_confirm_itself_is_refused_at_once(
     tmp_path: Path, grid: dict[str, Any]
 ) -> None:
     stages = {"name": "grid", **grid}, {**CONFIRM, "confirm": {"top": 1, "seeds": 2}}
-    with pytest.raises(SpecError, match=r"stages\[grid\].*seed 101, but from 101 on.*lower seeds"):
+    with pytest.raises(
+        SpecError, match=r"\[again\].*are 101 to 102, and with 10[12] .*other seeds"
+    ):
         make(tmp_path / "s", study(*stages))
+    stages[1]["confirm"]["seeds"] = 1  # 101 alone
+    if "points" in grid:
+        make(tmp_path / "t", study(*stages))
+
+
+def test_a_confirming_stage_is_told_no_seed(tmp_path: Path) -> None:
+    message = r"\[again\].*none can be set.*seed of the study"
+    with pytest.raises(SpecError, match=message):
+        make(tmp_path / "s", study(GRID, {**CONFIRM, "profiles": {"full": {"set": {"seed": 5}}}}))
+    with pytest.raises(SpecError, match=message):
+        make(tmp_path / "s", study(GRID, CONFIRM), overrides=[Override("again", "seed", 5)])
+
+
+def test_points_that_differ_in_their_seed_alone_are_confirmed_once(
+    tmp_path: Path, script: Script
+) -> None:
+    grid = {"name": "grid", "grid": {"seed": [1, 2, 3], "model.params.hidden": [[3], [6]]}}
+    made = make(tmp_path / "s", study(grid, {**CONFIRM, "confirm": {"top": 2, "seeds": 2}}))
+    drive(made)
+    shapes = [row.specs[0].model.params.to_dict()["hidden"] for row in made.stage("again").rows]
+    assert sorted(shapes) == [[3], [6]]
+
+
+def test_some_can_be_confirmed_by_the_seed_that_chose_them(tmp_path: Path, script: Script) -> None:
+    confirm = {**CONFIRM, "confirm": {"top": 1, "seeds": 1, "among": {"seed": 4}}}
+    made = make(tmp_path / "s", study(SEEDS, confirm))
+    drive(made)
+    assert [row.settings["seed"] for row in made.stage("again").rows] == [4]
 
 
 def test_the_mean_of_the_fresh_seeds_decides_what_is_handed_on(

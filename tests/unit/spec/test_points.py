@@ -37,9 +37,9 @@ def with_stage(**stage: Any) -> dict[str, Any]:
 
 
 def test_a_points_own_seed_is_that_of_its_first_repeat() -> None:
-    values = with_stage(points=[{"seed": 5}, {"seed": 7}, {}], repeats=3)
+    values = with_stage(points=[{"seed": 5}, {"seed": "7"}, {"seed": 9.0}, {}], repeats=3)
     seeds = [[spec.seed for spec in point.specs] for point in found(values, seed=1)]
-    assert seeds == [[5, 6, 7], [7, 8, 9], [1, 2, 3]]
+    assert seeds == [[5, 6, 7], [7, 8, 9], [9, 10, 11], [1, 2, 3]]
     with pytest.raises(SpecError, match=r"point 'seed=x'.*seed"):
         found(with_stage(points=[{"seed": "x"}], repeats=2))
 

@@ -133,9 +133,18 @@ def _words(context: Context) -> list[Inline]:
 
 def _seeds(context: Context) -> str:
     """Which seeds there are; points of the same seed meet the same images in the same order."""
-    seed = context.study.seed
+    rows = [
+        row.row
+        for stage in context.stages
+        if not stage.stage.spec.confirm
+        for row in stage.rows
+        if row.row.is_chosen
+    ]
+    firsts = sorted({row.specs[0].seed for row in rows}) or [context.study.seed]
+    one = f"seed {firsts[0]}, so that rows are paired"
+    many = f"seeds that they say, {firsts[0]} to {firsts[-1]}, and rows of one seed are paired"
     words = (
-        f"Points are trained with seed {seed}, so that rows are paired: the same images in the "
+        f"Points are trained with {one if len(firsts) == 1 else many}: the same images in the "
         "same order meet different models"
     )
     confirming = sorted(
@@ -149,10 +158,7 @@ def _seeds(context: Context) -> str:
     )
     repeats = max((stage.cut.repeats for stage in context.stages if stage.cut
                    and not stage.stage.spec.confirm), default=1)  # fmt: skip
-    first = str(seed)
-    if any(_has_own_seeds(stage) for stage in context.stages):
-        words += "; points that say a seed, with that"
-        first = "their first"
+    first = str(firsts[0]) if len(firsts) == 1 else "their first"
     if repeats > 1:
         words += f"; points that are repeated, with up to {repeats} seeds from {first} on"
     if confirming:
