@@ -185,10 +185,14 @@ def test_bad_input_is_refused_before_anything_is_looked_at(
     assert not (tmp_path / ".home" / "ledger").exists()
 
 
-def test_an_unknown_data_set_is_named_with_those_there_are(cli: Cli) -> None:
+def test_an_unknown_data_set_is_named_with_those_there_are_and_leaves_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     answer = cli("audit", "fashion-mnis")
     assert answer.status == 2
     assert "Did you mean 'fashion-mnist'?" in answer.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_study_keeps_its_own_division_and_its_own_images(

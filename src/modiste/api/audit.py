@@ -87,10 +87,10 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     folder = Path(out) if out is not None else Path("runs") / f"audit-{Path(name).stem}"
     if keeper is not None:
         folder = keeper.folder / kept_audit.FOLDER
-    need_writable(folder)
     answered = [] if study is None else _answered(Path(study))
     opened = open_data(name, data_folder, **_division(answered, num_val, split_seed))
     _need_same_images(opened.images, answered, str(study))
+    need_writable(folder)
     spec, source, data = opened.spec, opened.source, opened.divided()
     found = examine(*_pool(data), closeness, note=note)
     models, notes = _measured(found, answered, spec)
