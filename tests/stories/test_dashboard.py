@@ -64,6 +64,19 @@ def page(place: Place, port: int) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C, up to three times.
+
+    A signal that comes while a database's callback runs is lost there, presumably: Python prints
+    what a callback raises, and goes on.
+    """
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+            return
+
+
 @pytest.mark.slow  # child processes
 def test_a_reader_at_twenty_polls_a_second_changes_nothing(tmp_path: Path) -> None:
     places = [new_place(tmp_path / name) for name in ("alone", "watched")]
@@ -103,13 +116,7 @@ def test_a_reader_at_twenty_polls_a_second_changes_nothing(tmp_path: Path) -> No
             finally:
                 ended.set()
                 reader.join()
-            # A signal that comes while a database's callback runs is lost there: Python prints
-            # what a callback raises, and goes on. Whoever presses Ctrl-C does it again.
-            for _ in range(3):
-                process.send_signal(signal.SIGINT)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=20)
-                    break
+            interrupt(process)
             assert process.returncode == 0
     assert num_answers > 0
     assert len(shown) == 12
