@@ -15,6 +15,8 @@ from modiste.search.study import Study
 from modiste.search.work_folder import Lock
 
 HOST = "127.0.0.1"
+# The end is noticed within so long, where nobody asks for anything.
+_NOTICED_SECONDS = 0.5
 
 
 def dashboard(
@@ -50,16 +52,24 @@ def dashboard(
         keeper = Keeper(study_folder, url)
         keeper.look()
         server = _server(port, wsgi(open_storage(url)))
-        thread = threading.Thread(target=_look_on, args=(keeper, ended), daemon=True)
-        thread.start()
+        for work, tool in ((_answer_on, server), (_look_on, keeper)):
+            threading.Thread(target=work, args=(tool, ended), daemon=True).start()
         started()
         try:
-            server.serve_forever()
+            # Ctrl-C comes to this thread, so requests belong to another: wsgiref would take it for
+            # an error of the one that is being answered, and serve on.
+            ended.wait()
         except KeyboardInterrupt:
             return
         finally:
             ended.set()
-            server.server_close()
+
+
+def _answer_on(server: WSGIServer, ended: threading.Event) -> None:
+    server.timeout = _NOTICED_SECONDS
+    with server:
+        while not ended.is_set():
+            server.handle_request()
 
 
 def _look_on(keeper: Keeper, ended: threading.Event) -> None:
