@@ -22,7 +22,7 @@ class Conv1(torch.autograd.Function):
         plain = images.float().contiguous()
         taps = kernel.detach().float().permute(2, 3, 1, 0).contiguous()
         shape = (count, filters, height, width)
-        out = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
+        out = _channels_last(shape, images.dtype)
         sizes = [*map(ctypes.c_int64, (side, count, height, width, filters))]
         ctx.sizes = [*sizes, ctypes.c_int32(torch.get_num_threads())]
         getattr(library, f"conv1_{WORDS[images.dtype]}_forward")(
@@ -37,7 +37,7 @@ class Conv1(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         plain, kernel = ctx.saved_tensors
         filters, _, side, _ = kernel.shape
-        arrived = gradient.to(ctx.dtype).contiguous(memory_format=torch.channels_last)
+        arrived = _in_order(gradient.to(ctx.dtype))
         found = torch.empty((side, side, 1, filters), dtype=torch.float32)
         getattr(ctx.library, f"conv1_{WORDS[ctx.dtype]}_backward")(
             _pointer(plain), _pointer(arrived), *ctx.sizes, _pointer(found)

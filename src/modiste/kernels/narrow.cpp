@@ -17,7 +17,7 @@ namespace {
 
 // Rows, outputs and vectors that are worked on together: what the sums of a tile need is 20 of the
 // processor's vectors, the rest is for what goes into them.
-constexpr int64_t kRows = 4, kOutputs = 5, kVectors = 4;
+constexpr int64_t kRows = 4, kOutputs = 5, kVectors = 4, kWide = kVectors * kLanes;
 // Below this a second thread costs more than it does.
 constexpr int64_t kWorthThreads = 1 << 18;
 
@@ -76,46 +76,52 @@ void forward_tile(const float* values, const float* weight, const float* bias, f
             out[(n + r) * shape.outputs + o + c] = sum(sums[r][c]) + bias[o + c];
 }
 
-// d_weight[o][i] for C outputs from `o` on and V vectors from `i` on, the last of `some` numbers.
+// d_weight[o][i] for C outputs from `o` on and V vectors from `i` on; one vector
+// alone has `some` numbers.
 template <int64_t V, int64_t C>
 void weight_tile(const float* slope, const float* values, float* d_weight, Shape shape, int64_t i,
                  int64_t some, int64_t o) {
+    const int64_t size = V > 1 ? kLanes : some;
     Lanes sums[C][V]{};
     for (int64_t n = 0; n < shape.count; ++n) {
         const float* row = values + n * shape.inputs + i;
         const float* of_row = slope + n * shape.outputs + o;
         Lanes taken[V];
-        for (int64_t v = 0; v < V; ++v)
-            taken[v] = load_some(row + v * kLanes, v + 1 < V ? kLanes : some);
+        for (int64_t v = 0; v < V; ++v) taken[v] = load_some(row + v * kLanes, size);
         for (int64_t c = 0; c < C; ++c)
             for (int64_t v = 0; v < V; ++v) sums[c][v] += taken[v] * of_row[c];
     }
     for (int64_t c = 0; c < C; ++c)
         for (int64_t v = 0; v < V; ++v)
-            store_some(d_weight + (o + c) * shape.inputs + i + v * kLanes, sums[c][v],
-                       v + 1 < V ? kLanes : some);
+            store_some(d_weight + (o + c) * shape.inputs + i + v * kLanes, sums[c][v], size);
 }
 
-// d_values[n][i] for R rows from `n` on and `some` numbers from `i` on.
-template <int64_t R>
+// d_values[n][i] for R rows from `n` on and V vectors from `i` on; one vector
+// alone has `some` numbers.
+template <int64_t R, int64_t V>
 void values_tile(const float* slope, const float* weight, const float* let_through, float scale,
                  float* d_values, Shape shape, int64_t n, int64_t i, int64_t some) {
-    Lanes sums[R]{};
+    const int64_t size = V > 1 ? kLanes : some;
+    Lanes sums[R][V]{};
     const float* of_rows = slope + n * shape.outputs;
     for (int64_t o = 0; o < shape.outputs; ++o) {
-        const Lanes taps = load_some(weight + o * shape.inputs + i, some);
-        for (int64_t r = 0; r < R; ++r) sums[r] += taps * of_rows[r * shape.outputs + o];
+        Lanes taps[V];
+        for (int64_t v = 0; v < V; ++v)
+            taps[v] = load_some(weight + o * shape.inputs + i + v * kLanes, size);
+        for (int64_t r = 0; r < R; ++r)
+            for (int64_t v = 0; v < V; ++v) sums[r][v] += taps[v] * of_rows[r * shape.outputs + o];
     }
-    for (int64_t r = 0; r < R; ++r) {
-        const int64_t place = (n + r) * shape.inputs + i;
-        Lanes found = sums[r] * scale;
-        if (let_through != nullptr) {
-            const Words passed =
-                reinterpret_cast<Words>(load_some(let_through + place, some) > 0.0f);
-            found = reinterpret_cast<Lanes>(reinterpret_cast<Words>(found) & passed);
+    for (int64_t r = 0; r < R; ++r)
+        for (int64_t v = 0; v < V; ++v) {
+            const int64_t place = (n + r) * shape.inputs + i + v * kLanes;
+            Lanes found = sums[r][v] * scale;
+            if (let_through != nullptr) {
+                const Words passed =
+                    reinterpret_cast<Words>(load_some(let_through + place, size) > 0.0f);
+                found = reinterpret_cast<Lanes>(reinterpret_cast<Words>(found) & passed);
+            }
+            store_some(d_values + place, found, size);
         }
-        store_some(d_values + place, found, some);
-    }
 }
 
 // Calls `work` with a number from 1 to kOutputs that the compiler knows.
@@ -168,7 +174,6 @@ void narrow_float32_weights(const float* slope, const float* values, float* d_we
                             float* d_bias, int64_t count, int64_t inputs, int64_t outputs,
                             int32_t threads) {
     const Shape shape{count, inputs, outputs};
-    constexpr int64_t kWide = kVectors * kLanes;
     const int64_t blocks = (inputs + kWide - 1) / kWide;
 #pragma omp parallel for num_threads(threads) if (shape.is_worth_threads())
     for (int64_t block = 0; block < blocks; ++block)
@@ -192,19 +197,23 @@ void narrow_float32_values(const float* slope, const float* weight, const float*
                            int64_t outputs, int32_t threads) {
     const Shape shape{count, inputs, outputs};
     const int64_t blocks = (count + kRows - 1) / kRows;
-    const auto tile = [&](auto rows, int64_t n, int64_t i) {
-        values_tile<rows()>(slope, weight, let_through, scale, d_values, shape, n, i,
-                            std::min(kLanes, inputs - i));
+    const auto row_of_tiles = [&](auto rows, int64_t n) {
+        int64_t i = 0;
+        for (; i + kWide <= inputs; i += kWide)
+            values_tile<rows(), kVectors>(slope, weight, let_through, scale, d_values, shape, n, i,
+                                          kLanes);
+        for (; i < inputs; i += kLanes)
+            values_tile<rows(), 1>(slope, weight, let_through, scale, d_values, shape, n, i,
+                                   std::min(kLanes, inputs - i));
     };
 #pragma omp parallel for num_threads(threads) if (shape.is_worth_threads())
     for (int64_t block = 0; block < blocks; ++block) {
         const int64_t n = block * kRows, rows = std::min(kRows, count - n);
-        for (int64_t i = 0; i < inputs; i += kLanes)
-            if (rows == kRows)
-                tile(std::integral_constant<int64_t, kRows>(), n, i);
-            else
-                for (int64_t r = 0; r < rows; ++r)
-                    tile(std::integral_constant<int64_t, 1>(), n + r, i);
+        if (rows == kRows)
+            row_of_tiles(std::integral_constant<int64_t, kRows>(), n);
+        else
+            for (int64_t r = 0; r < rows; ++r)
+                row_of_tiles(std::integral_constant<int64_t, 1>(), n + r);
     }
 }
 

@@ -24,14 +24,16 @@ PANEL = 16
 # Up to so many outputs of a dense layer narrow.cpp is faster than libraries.
 NARROW = 16
 
-# What those functions return and take that are called with plain numbers: with it said once, a
-# call costs a fifth of what it costs else.
-_P, _N, _T = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+# What the plain functions return and take. Said once, a call costs less: converting each operand
+# at each call took 5 % of the smallest net's step.
+_P, _N, _T, _F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_float
 _TAKEN = {
-    "take_float32": (ctypes.c_int32, [_P, _P, _P, _P, _N, _N, _N, _N, _T]),
+    "take_float32": (_T, [_P, _P, _P, _P, _N, _N, _N, _N, _T]),
     "narrow_float32_forward": (None, [_P, _P, _P, _P, _N, _N, _N, _T]),
     "narrow_float32_weights": (None, [_P, _P, _P, _P, _N, _N, _N, _T]),
-    "narrow_float32_values": (None, [_P, _P, _P, _P, ctypes.c_float, _N, _N, _N, _T]),
+    "narrow_float32_values": (None, [_P, _P, _P, _P, _F, _N, _N, _N, _T]),
+    "relu_dropout_float32_forward": (None, [_P, _N, _P, _N, _T, _F, _T]),
+    "relu_dropout_float32_backward": (None, [_P, _P, _N, _F, _T]),
 }
 
 
@@ -258,12 +260,13 @@ class Kernels:
             (drawn.words, drawn.threshold, drawn.scale) if drawn else ((), 0, 1)
         )
         self._library.relu_dropout_float32_forward(
-            *_flat(values),
+            _address(values),
+            values.numel(),
             (ctypes.c_uint32 * len(words))(*words),
-            ctypes.c_int64(len(words)),
-            ctypes.c_int32(threshold),
-            ctypes.c_float(scale),
-            ctypes.c_int32(torch.get_num_threads()),
+            len(words),
+            threshold,
+            scale,
+            torch.get_num_threads(),
         )
 
     def relu_dropout_backward(self, gradient: Tensor, values: Tensor, scale: float) -> None:
@@ -276,22 +279,12 @@ class Kernels:
         """
         assert gradient.numel() == values.numel()
         self._library.relu_dropout_float32_backward(
-            _flat(gradient)[0],
-            *_flat(values),
-            ctypes.c_float(scale),
-            ctypes.c_int32(torch.get_num_threads()),
+            _address(gradient), _address(values), values.numel(), scale, torch.get_num_threads()
         )
 
 
-def _flat(tensor: Tensor) -> tuple[ctypes.c_void_p, ctypes.c_int64]:
-    """Where its numbers begin, and how many there are."""
-    assert tensor.dtype == torch.float32
-    assert tensor.is_contiguous()
-    return ctypes.c_void_p(tensor.data_ptr()), ctypes.c_int64(tensor.numel())
-
-
 def _address(tensor: Tensor) -> int:
-    """Where its numbers begin, for a function that says what it takes."""
+    """Where its numbers begin; they are what the plain functions take."""
     assert tensor.dtype == torch.float32
     assert tensor.is_contiguous()
     return tensor.data_ptr()

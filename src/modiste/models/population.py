@@ -29,7 +29,7 @@ from modiste.models.layers import (
 )
 from modiste.models.noise import Noise
 from modiste.models.places import Place, every_place, inner_places, places_of
-from modiste.models.steps import ACTIVATIONS, convolution, max_pool, residual
+from modiste.models.steps import ACTIVATIONS, alone, convolution, max_pool, residual
 
 Noises = Sequence[Noise]
 Step = Callable[[Tensor, Noises | None], Tensor]
@@ -222,11 +222,9 @@ def _without_weights(layer: Layer, members: int) -> Step:
             return lambda values, noises: (
                 _members_of(values, members).permute(1, 0, 3, 4, 2).flatten(2)
             )
-        case Activate("relu"):  # not in place: what comes in may be added to what goes out
-            return lambda values, noises: torch.relu(values)
         case Activate(activation):
-            alone = ACTIVATIONS[activation]
-            return lambda values, noises: alone(values)
+            activate = alone(activation)
+            return lambda values, noises: activate(values)
         case GlobalPool("max"):
             return lambda values, noises: _apart(values.amax((2, 3)), members)
         case GlobalPool():

@@ -72,6 +72,11 @@ def _flatten(values: Tensor, noise: Noise | None) -> Tensor:
     return values.permute(0, 2, 3, 1).flatten(1)
 
 
+def alone(activation: str) -> Callable[[Tensor], Tensor]:
+    """An activation that is a layer: not in place, what comes in may be added to what goes out."""
+    return torch.relu if activation == "relu" else ACTIVATIONS[activation]
+
+
 def without_weights(layer: Layer, index: int) -> Step:
     """A layer that has none; of that number, by which dropout draws."""
     match layer:
@@ -79,11 +84,9 @@ def without_weights(layer: Layer, index: int) -> Step:
             return _flatten
         case Dropout(rate):
             return lambda x, noise: x * noise.multiplier(index, x, rate) if noise is not None else x
-        case Activate("relu"):  # not in place: what comes in may be added to what goes out
-            return lambda x, noise: torch.relu(x)
         case Activate(activation):
-            alone = ACTIVATIONS[activation]
-            return lambda x, noise: alone(x)
+            activate = alone(activation)
+            return lambda x, noise: activate(x)
         case GlobalPool("max"):
             return lambda x, noise: x.amax((2, 3))
         case GlobalPool():
