@@ -326,8 +326,9 @@ def points(
             for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat)
         )
         is_chosen = stage.is_chosen(profile, {**settings, "label": text})
-        as_chosen = {**specs[0].to_dict(), "seed": own_seed}
-        if stage.confirm is None or holds(as_chosen, stage.confirm.among):
+        if stage.confirm is None or holds(
+            {**specs[0].to_dict(), "seed": own_seed}, stage.confirm.among
+        ):
             answer.append(Point(text, settings, specs, is_chosen))
     if origin is None or stage.confirm is None:
         return answer
