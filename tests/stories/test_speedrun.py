@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 
 from modiste.recipes import laps
 from modiste.recipes.files import open_recipe
+from modiste.recipes.kept import KeptLaps
+from modiste.runs.environment import environment
 from modiste.spec.run import RunSpec
 from tests import small
 from tests.command_line import Cli
@@ -112,6 +115,56 @@ def test_a_recipe_is_looked_at_once_however_it_is_asked_for(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_look_that_was_interrupted_trains_what_was_left_and_nothing_twice(
+    cli: Cli, file: Path, synthetic_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        *("speedrun", file, "--runs", "3", "--final", "--reason", "is it so?"),
+        *("--data", synthetic_folder, "--no-keras", "--json"),
+    ]
+    seeds, one_lap = open_recipe(str(file)).seeds(3), laps._lap
+    trained: list[int] = []
+    ends_before: list[int] = [seeds[2]]
+
+    def _watched(spec: RunSpec, *rest: Any) -> laps.Lap:
+        if spec.seed in ends_before:
+            raise KeyboardInterrupt
+        trained.append(spec.seed)
+        return one_lap(spec, *rest)
+
+    monkeypatch.setattr(laps, "_lap", _watched)
+    assert cli(*words).status != 0
+    assert trained == seeds[:2]
+
+    trained.clear()
+    ends_before.clear()
+    found = cli(*words).json
+    assert trained == seeds[2:]
+    assert found["looks"] == 1
+    assert [run["seed"] for run in found["runs"]] == seeds
+    kept = [json.loads(path.read_text())["seconds"] for path in Path("runs").rglob("laps/*.json")]
+    assert sorted(kept) == sorted(run["seconds"] for run in found["runs"])
+
+
+def test_laps_of_another_machine_are_run_again(
+    tmp_path: Path, synthetic_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RunSpec.parse(small.RUN)
+    (lap,) = laps.run_laps([spec], small.images())
+    keep = KeptLaps(tmp_path)
+    keep.put(lap)
+    found = keep.get(spec, lap.run.fingerprint)
+    assert found is not None
+    assert (found.seconds, found.num_right, found.num_val) == (
+        lap.seconds,
+        lap.num_right,
+        lap.num_val,
+    )
+    other = {**environment(), "cpu": "another"}
+    monkeypatch.setattr("modiste.recipes.kept.environment", lambda: other)
+    assert keep.get(spec, lap.run.fingerprint) is None
+
+
 @pytest.mark.parametrize("option", ["--out", "--log"])
 def test_what_belongs_to_a_look_is_refused_without_one(
     cli: Cli, file: Path, option: str, tmp_path: Path
@@ -140,7 +193,7 @@ def test_the_answers_are_those_of_the_weights_that_count(synthetic_folder: Path)
     images = small.images()
     spec = RunSpec.parse(values)
     (lap,) = laps.run_laps([spec], images)
-    last = lap.record.metrics["last"]["val"]
+    last = lap.run.metrics["last"]["val"]
     assert (lap.num_right, lap.num_val) == (last["correct"], last["total"])
 
 

@@ -17,13 +17,14 @@ from modiste.errors import SealError, SpecError
 from modiste.evaluate.intervals import mean_interval, seed_spread
 from modiste.final.look import Candidate, stored
 from modiste.recipes.files import RecipeFile, open_recipe
+from modiste.recipes.kept import KeptLaps
 from modiste.recipes.keras_epoch import keras_epoch_seconds
 from modiste.recipes.laps import Lap, run_laps
 from modiste.runs import files
 from modiste.runs.environment import environment
-from modiste.runs.run import Run, write_run
 from modiste.search.stopwatch import seconds_for_one
 from modiste.spec.run import RunSpec
+from modiste.train.loop import Tick
 from modiste.train.machine import put_back
 
 NUM_SPLITS = 3
@@ -66,8 +67,9 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
     Without `final` every figure is of validation images: run i has seed i, and the divisions of
     three split seeds take turns. With it the seeds follow from the recipe's file, nearly all
-    images are trained on, and the test set is opened once for all runs together. A recipe that
-    was looked at is neither looked at nor timed again: what was found is the answer.
+    images are trained on, and the test set is opened once for all runs together. Each of its runs
+    is kept as it finishes: interrupted, the same words go on with the next. A recipe that was
+    looked at is neither looked at nor timed again: what was found is the answer.
 
     Args:
         name: Of a recipe that comes with modiste, or the path of one.
@@ -104,15 +106,16 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         for index, seed in enumerate(seeds)
     ]
     if not final:
-        return _race(recipe, specs, images, tell, with_keras=with_keras)[0]
+        return _race(recipe, specs, images, tell, None, with_keras=with_keras)[0]
     folder = Path(out) if out else Path("runs/speedruns") / f"{recipe.name}-{recipe.sha256[:12]}"
     kept = folder / KEPT
     if kept.is_file():
         found = files.read_json(kept)
     else:
         _need_first(recipe, {spec.fingerprint(images.digest) for spec in specs}, folder, log)
-        found, laps = _race(recipe, specs, images, tell, with_keras=with_keras)
-        found |= _look(recipe, laps, reason, folder, place)
+        keep = KeptLaps(folder)
+        found, laps = _race(recipe, specs, images, tell, keep, with_keras=with_keras)
+        found |= _look(recipe, laps, keep, reason, folder, place)
         files.write_json(kept, found)
     if log is not None:
         _write_line(Path(log), found)
@@ -157,6 +160,7 @@ def _race(
     specs: Sequence[RunSpec],
     images: ImageSet,
     tell: Tell,
+    kept: KeptLaps | None,
     *,
     with_keras: bool,
 ) -> tuple[dict[str, Any], list[Lap]]:
@@ -164,17 +168,32 @@ def _race(
     threads, num = recipe.recipe.run.threads, len(specs)
     epochs = [_keras(threads, tell, num)] if with_keras else []
     with put_back():
-        laps = list(
-            run_laps(
-                specs,
-                images,
-                lambda lap, tick: tell(lap, num, f"{tick.phase} {tick.done} of {tick.total}"),
-            )
-        )
+        laps = _laps(specs, images, tell, kept)
         if with_keras and epochs[0] is not None:
             epochs.append(_keras(threads, tell, num))
         found = _summary(recipe, laps, [epoch for epoch in epochs if epoch is not None])
     return found, laps
+
+
+def _laps(
+    specs: Sequence[RunSpec], images: ImageSet, tell: Tell, kept: KeptLaps | None
+) -> list[Lap]:
+    """In the order of the specs; those that are kept already are not run."""
+    done: dict[int, Lap] = {}
+    if kept is not None:
+        found = [kept.get(spec, spec.fingerprint(images.digest)) for spec in specs]
+        done = {index: lap for index, lap in enumerate(found) if lap is not None}
+    left = [index for index in range(len(specs)) if index not in done]
+
+    def say(lap: int, tick: Tick) -> None:
+        tell(left[lap], len(specs), f"{tick.phase} {tick.done} of {tick.total}")
+
+    laps = run_laps([specs[index] for index in left], images, say)
+    for index, lap in zip(left, laps, strict=True):
+        done[index] = lap
+        if kept is not None:
+            kept.put(lap)
+    return [done[index] for index in range(len(specs))]
 
 
 def _keras(threads: int, tell: Tell, runs: int) -> float | None:
@@ -183,7 +202,7 @@ def _keras(threads: int, tell: Tell, runs: int) -> float | None:
 
 
 def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -> dict[str, Any]:
-    first = laps[0].record
+    first = laps[0].run
     seconds = [lap.seconds for lap in laps]
     median = statistics.median(seconds)
     return {
@@ -237,21 +256,17 @@ def _accuracy(figures: Sequence[float], goal: float) -> dict[str, Any]:
 def _look(
     recipe: RecipeFile,
     laps: Sequence[Lap],
+    kept: KeptLaps,
     reason: str,
     folder: Path,
     place: Path | None,
 ) -> dict[str, Any]:
     """Open the test set once for all laps; what it said replaces what validation images did."""
-    candidates = []
-    for lap in laps:
-        run = folder / "runs" / lap.record.fingerprint[:16]
-        if not (run / "manifest.json").is_file():
-            write_run(lap.record, run)
-        candidates.append(Candidate(recipe.name, f"seed {lap.spec.seed}", Run(run)))
+    candidates = [Candidate(recipe.name, f"seed {lap.spec.seed}", kept.run(lap)) for lap in laps]
     found = look_at_runs(candidates, reason, folder / "final", place)
     look = stored(found.parent)[found]
     said = {row["fingerprint"]: row["last"] for row in look["runs"]}
-    rows = [said[lap.record.fingerprint] for lap in laps]
+    rows = [said[lap.run.fingerprint] for lap in laps]
     return {
         "part": "test",
         "looks": look["looks"],

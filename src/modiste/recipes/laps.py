@@ -13,7 +13,7 @@ import numpy as np
 from modiste.data.load import divide
 from modiste.data.types import ImageSet
 from modiste.errors import DataError
-from modiste.runs.run import RunRecord
+from modiste.runs.run import Run, RunRecord
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, to_end
 from modiste.train.session import Session
@@ -32,14 +32,14 @@ class Lap:
             net, batches, every update, what an epoch measures on validation images, and the logits
             of `NUM_ANSWERED` images.
         num_right: Of the validation images, by the weights that count.
-        record: The run, to be written where somebody wants to keep it.
+        run: What it left behind: in memory, or in a folder where it was kept.
     """
 
     spec: RunSpec
     seconds: float
     num_right: int
     num_val: int
-    record: RunRecord
+    run: RunRecord | Run
 
     @property
     def accuracy(self) -> float:
@@ -58,7 +58,7 @@ def run_laps(
     process (kernels that are compiled, memory that is claimed) is in no lap's time.
 
     Args:
-        specs: The laps.
+        specs: The laps; of none, nothing is run.
         images: All that may be trained on.
         tell: Told after every update of which lap.
 
@@ -66,6 +66,8 @@ def run_laps(
         DataError: If a lap diverges.
         SpecError: If a spec does not fit the images.
     """
+    if not specs:
+        return
     for _ in islice(Session(specs[0], divide(images, specs[0].data)).advance(), WARM_UP_UPDATES):
         pass
     digest = images.digest  # names the data; no part of any lap
