@@ -52,9 +52,11 @@ def row(look: Mapping[str, Any]) -> Sequence[str]:
     if look["keras_epochs"] is not None:
         keras = f"{look['keras_epochs']:.3f} (of {fmean(look['keras_epoch_seconds']):.0f} s)"
     reached = "reached" if look["reached"] else "missed"
+    most = look.get("max_parameters")  # older looks know none
+    size = f" with at most {most:,} parameters" if most else ""
     return (
         f"[{look['recipe']}](src/modiste/recipes/{look['recipe']}.yaml) `{look['sha256'][:8]}`",
-        f"{look['goal']:.4f}, {reached}",
+        f"{look['goal']:.4f}{size}, {reached}",
         f"{accuracy['mean']:.4f} ({accuracy['low']:.4f} to {accuracy['high']:.4f})",
         str(len(look["runs"])),
         f"{look['seconds']['median']:.1f}" + ("*" if "amended" in look else ""),

@@ -197,6 +197,20 @@ def test_the_answers_are_those_of_the_weights_that_count(synthetic_folder: Path)
     assert (lap.num_right, lap.num_val) == (last["correct"], last["total"])
 
 
+def test_a_net_larger_than_promised_is_refused_before_training(
+    cli: Cli, file: Path, synthetic_folder: Path
+) -> None:
+    words = ["speedrun", file, "--runs", "1", "--data", synthetic_folder, "--no-keras", "--json"]
+    exact = cli(*words).json["parameters"]
+    file.write_text(yaml.safe_dump({**RECIPE, "max_parameters": exact}))
+    found = cli(*words).json
+    assert (found["parameters"], found["max_parameters"]) == (exact, exact)
+    file.write_text(yaml.safe_dump({**RECIPE, "max_parameters": exact - 1}))
+    refused = cli(*words)
+    assert refused.status == 2
+    assert f"max_parameters: its net has {exact:,} parameters" in refused.err
+
+
 def test_what_diverges_is_no_lap(cli: Cli, file: Path, synthetic_folder: Path) -> None:
     bad = yaml.safe_load(file.read_text())
     bad["run"]["train"]["optimizer"] = {"name": "sgd", "learning_rate": 1e30}

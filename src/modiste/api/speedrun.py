@@ -16,6 +16,7 @@ from modiste.data.types import ImageSet
 from modiste.errors import SealError, SpecError
 from modiste.evaluate.intervals import mean_interval, seed_spread
 from modiste.final.look import Candidate, stored
+from modiste.models.layers import describe
 from modiste.recipes.files import RecipeFile, open_recipe
 from modiste.recipes.kept import KeptLaps
 from modiste.recipes.keras_epoch import keras_epoch_seconds
@@ -86,12 +87,13 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     Returns:
         ``data``, ``parameters``, ``flops`` (forward, of one image), ``latency`` (seconds for one
         image on one thread), ``part``, ``accuracy`` (mean over the runs, standard deviation, 95 %
-        interval), ``seconds`` (median, least, most), ``runs``, ``goal`` and whether it was
-        ``reached``; ``keras_epoch_seconds`` (each measurement; empty without Keras) and
-        ``keras_epochs``, the median of the seconds as a multiple of their mean.
+        interval), ``seconds`` (median, least, most), ``runs``, ``goal``, ``max_parameters``, and
+        whether the goal was ``reached``; ``keras_epoch_seconds`` (each measurement; empty without
+        Keras) and ``keras_epochs``, the median of the seconds as a multiple of their mean.
 
     Raises:
-        SpecError: If there is no such recipe, or something in it makes no sense.
+        SpecError: If there is no such recipe, something in it makes no sense, or its net is larger
+            than it promises.
         SealError: For the test set without a reason, or if the recipe was looked at with other
             runs.
         DataError: If a run diverges, or the images cannot be had.
@@ -100,6 +102,7 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     recipe = open_recipe(name)
     place = Path(data_folder) if data_folder is not None else None
     images = open_source(recipe.recipe.run.data, place).load_train()
+    _check_size(recipe, images)
     seeds = recipe.seeds(runs) if final else list(range(runs))
     specs = [
         recipe.recipe.lap(seed, 0 if final else index % NUM_SPLITS, is_final=final)
@@ -134,6 +137,17 @@ def _check_words(
             raise SpecError(f"{option} belongs to --final: without it nothing is kept.")
     if runs < 1:
         raise SpecError(f"--runs {runs}: expected at least one.")
+
+
+def _check_size(recipe: RecipeFile, images: ImageSet) -> None:
+    most, net = recipe.recipe.max_parameters, recipe.recipe.run.model.net
+    found = describe(net, images.shape_CHW, images.num_classes)["parameters"]["total"]
+    if most is not None and found > most:
+        raise SpecError(
+            f"{recipe.path}: max_parameters: its net has {found:,} parameters, batch norm's moving "
+            f"statistics counted, and at most {most:,} were promised: a narrower net, or another "
+            "promise."
+        )
 
 
 def _need_first(
@@ -212,6 +226,7 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
         "sha256": recipe.sha256,
         "data": first.metrics["data_name"],
         "goal": recipe.recipe.goal,
+        "max_parameters": recipe.recipe.max_parameters,
         "part": "validation",
         "num_train": first.metrics["num_train"],
         "parameters": first.layers["parameters"]["total"],

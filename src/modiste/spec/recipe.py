@@ -20,6 +20,7 @@ class Recipe(Spec):
         title: What it is for, in a line.
         about: What was tried, and why it is so.
         goal: Test accuracy that its runs are to reach, as a mean.
+        max_parameters: Of its net, batch norm's moving statistics counted; any number if not given.
         run: One training; seed and division are those of a lap, see `lap`. The weights that count
             are those after its last epoch, averaged where it averages.
         final_num_val: Images kept for validation before the counted look at the test set; one of
@@ -29,6 +30,7 @@ class Recipe(Spec):
     title: str = Field(min_length=1)
     about: str = ""
     goal: float = Field(gt=0, lt=1)
+    max_parameters: int | None = Field(None, ge=1)
     run: RunSpec
     final_num_val: int = Field(10, ge=1)
 

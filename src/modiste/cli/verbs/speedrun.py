@@ -118,7 +118,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         )
     yield text
     reached = "reached" if found["reached"] else "not reached"
-    yield f"goal {found['goal']:.4f}: {reached} on {part} images"
+    size = f" with at most {most:,} parameters" if (most := found["max_parameters"]) else ""
+    yield f"goal {found['goal']:.4f}{size}: {reached} on {part} images"
     yield (
         f"{seconds['median']:.1f} s, median of {seconds['least']:.1f} to {seconds['most']:.1f}, "
         "from arrays in memory to the logits of 10,000 images"
