@@ -180,17 +180,12 @@ def gather(study: Study, tally: Tally = NOT_ASKED) -> Context:
     """
     published = publication.read(study.published)
     stages = study.stages()
-    earlier = {}
-    for stage in stages:
-        found = study.hands_on(stage)
-        if found is not None:
-            earlier[stage.spec.name] = found
     looks = final.read(study.folder / "final")
     epoch = study.spec.rank_epoch
     spreads = seed_spreads(stages, epoch)
 
     def facts(stage: Stage) -> StageFacts:
-        cut = None if stage.waits_for else cut_of(study, stage, earlier)
+        cut = None if stage.waits_for else cut_of(study, stage)
 
         def find(row: Row) -> PublishedRow | None:
             return publication.find(published, stage.spec.name, row.specs[0])

@@ -9,7 +9,7 @@ from typing import Any
 from modiste.report.numbers import count, listing, plural
 from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
-from modiste.spec.study import Found, Point, points
+from modiste.spec.study import Point, points
 
 # These make no run smaller, and do not keep it from being compared.
 _NEUTRAL = ("seed", "threads", "device")
@@ -62,10 +62,10 @@ class Cut:
         return f"{', '.join(phrases[:-1])}, and {phrases[-1]}"
 
 
-def cut_of(study: Study, stage: Stage, earlier: Mapping[str, Found]) -> Cut:
+def cut_of(study: Study, stage: Stage) -> Cut:
     """What was cut of a stage that waits for nothing."""
-    given = None if stage.spec.search is None else [row.settings for row in stage.rows]
-    full = points(study.spec, stage.spec, "full", study.seed, earlier, found=given)
+    found = None if stage.spec.search is None else [row.settings for row in stage.rows]
+    full = points(study.spec, stage.spec, "full", study.seed, stage.given, found=found)
     changed: dict[str, tuple[list[str], list[str]]] = {}
     for point, row in zip(full, stage.rows, strict=True):
         if not row.is_chosen:

@@ -71,7 +71,8 @@ class Stage:
             the winner of another. Of a search, those it has chosen, as far as they were let up.
         skipped: Why this profile runs nothing of it; empty if it does.
         waits_for: Stages whose winners it needs and that are not finished.
-        inherited: What it took over from those winners.
+        given: What those that it needs have handed on, by name; empty while it waits.
+        inherited: What it took over from their winners.
         stands_aside_for: The stage that it would confirm, did the profile not skip it or a budget
             close it: where it has no winner itself, that one's is handed on in its place.
         trials: Of a search, a trial for each row.
@@ -84,6 +85,7 @@ class Stage:
     rows: tuple[Row, ...]
     skipped: str = ""
     waits_for: tuple[str, ...] = ()
+    given: Mapping[str, Found] = field(default_factory=dict)
     inherited: Settings = field(default_factory=dict)
     stands_aside_for: Stage | None = None
     trials: tuple[Trial, ...] = ()
@@ -424,7 +426,7 @@ class Study:
         stage = Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside, is_closed=is_closed)
         if waits:
             return stage
-        stage = replace(stage, inherited=inherited(spec, found))
+        stage = replace(stage, given=found, inherited=inherited(spec, found))
         if spec.search is not None:
             return self._searched(spec, found, stage)
         return replace(stage, rows=self.rows(spec, found))

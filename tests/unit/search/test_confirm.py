@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modiste.errors import SpecError
+from modiste.report.context import gather
 from modiste.search.study import Study
 from modiste.spec.study import Override
 from tests import small
@@ -145,6 +146,8 @@ def test_a_part_of_a_grid_is_confirmed_while_the_rest_was_never_run(
     assert row.is_done
     assert row.specs[0].model.params.to_dict()["dropout"] == 0.2
     assert made.stage("later").is_done
+    # A report knows what was handed on as well, though the grid as a whole has no winner.
+    assert all(facts.cut is not None for facts in gather(made).stages)
 
 
 def test_settings_and_profiles_of_the_stage_it_confirms_hold_here_too(
