@@ -27,6 +27,9 @@ History = Sequence[Mapping[str, float]]
 
 # An answer "different" is wrong in one of a hundred trainings that differ by chance alone.
 LEVEL = 0.99
+# A spread of fewer degrees of freedom is hardly known: two seeds with equal counts have none at
+# all, and two others one that puts any two trainings within noise.
+LEAST_DEGREES = 3
 
 # What an environment says, by where it stands in `environment.json`, and what kind of thing it is.
 _FACTORS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
@@ -314,8 +317,9 @@ def compare_accuracies(
 ) -> AccuracyAgreement:
     """Compare two accuracies whose answers were not kept, or are of different images.
 
-    With a spread between seeds, that is the noise. Without one, it is the error of two independent
-    samples of images: on the same images, more than there is.
+    With a spread between seeds that is known well enough (`LEAST_DEGREES`), that is the noise.
+    Without one, it is the error of two independent samples of images: on the same images, more than
+    there is.
 
     Args:
         epoch: For the answer.
@@ -325,7 +329,7 @@ def compare_accuracies(
         seeds: From `contrast.pooled`, over trainings on the same images; none if not known.
         num_seeds: Behind it.
     """
-    if seeds is not None:
+    if seeds is not None and seeds.variance and seeds.degrees >= LEAST_DEGREES:
         found = contrast([[here]], [[recorded]], seeds, level=LEVEL)
         assert found.low is not None
         assert found.high is not None

@@ -118,12 +118,13 @@ def contrast(
     image_differences_N: npt.NDArray[np.float64] | None = None,
     level: float = 0.95,
     weights: Sequence[float] | None = None,
+    image_shares: Sequence[npt.NDArray[np.float64]] = (),
 ) -> Contrast:
     """Compare two groups of points.
 
     Each group's mean is over its points, each point counting once however many seeds it has. Two
-    doubts are added as independent: that of seeds, and that of images, paired, because all
-    answered the same ones. The interval is Student's, with Satterthwaite's degrees of freedom. The
+    doubts are added as independent: that of seeds, and that of images, paired where all answered
+    the same ones. The interval is Student's, with Satterthwaite's degrees of freedom. The
     points themselves are taken as they are: nothing is said of points that were not run.
 
     Args:
@@ -137,9 +138,12 @@ def contrast(
         level: Confidence, as a proportion.
         weights: Of each point within its group, those of `one` first; equal if not given. Those
             of a group add up to 1.
+        image_shares: For an accuracy on other images in each group: for each image of the first,
+            that group's share of right answers, and the same of the second; taken as independent.
 
     Raises:
-        SpecError: If a group is empty, or there are more or fewer spreads or weights than points.
+        SpecError: If a group is empty, there are more or fewer spreads or weights than points, or
+            images are both paired and not.
 
     Source:
         F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114, doi:10.2307/3002019.
@@ -163,11 +167,9 @@ def contrast(
     first, second = math.fsum(means[: len(one)]), math.fsum(means[len(one) :])
     parts = _seed_parts(points, each, weights)
     seed_error = None if parts is None else math.sqrt(sum(variance for variance, _ in parts))
-    parts, image_error = parts or [], None
-    if image_differences_N is not None:
-        num_images = len(image_differences_N)
-        parts.append((float(image_differences_N.var(ddof=1)) / num_images, num_images - 1))
-        image_error = math.sqrt(parts[-1][0])
+    by_image = _image_parts(image_differences_N, image_shares)
+    image_error = math.sqrt(sum(variance for variance, _ in by_image)) if by_image else None
+    parts = [*(parts or []), *by_image]
     if not parts:
         return Contrast(first, second, None, None, None, None)
     total = sum(variance for variance, _ in parts)
@@ -187,6 +189,21 @@ def _seed_parts(
             return None
         shares[seeds] = shares.get(seeds, 0.0) + weight**2 / len(values)
     return [(seeds.variance * share, seeds.degrees) for seeds, share in shares.items()]
+
+
+def _image_parts(
+    differences_N: npt.NDArray[np.float64] | None, shares: Sequence[npt.NDArray[np.float64]]
+) -> list[tuple[float, int]]:
+    """Variance and degrees of freedom that the choice of images adds."""
+    if differences_N is None:
+        samples = list(shares)
+    elif not shares:
+        samples = [differences_N]
+    else:
+        raise SpecError("images are the same for both groups, or others; not both.")
+    return [
+        (float(sample_N.var(ddof=1)) / len(sample_N), len(sample_N) - 1) for sample_N in samples
+    ]
 
 
 def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from modiste.evaluate.contrast import Contrast, Seeds, contrast
 from modiste.evaluate.rank_agreement import RankAgreement, rank_agreement
 from modiste.runs.run import Epoch
+from modiste.search.answers import Answers
 from modiste.search.row import Row
 from modiste.search.standing import SeedSpreads, is_right, seed_spreads, seeds_of
 from modiste.search.study import Stage, Study
@@ -153,24 +155,24 @@ def _pair(
     if same == len(rows[0].fingerprints) == len(rows[1].fingerprints):
         found = contrast([figures[0]], [figures[1]], None)
     else:
-        found = contrast([figures[0]], [figures[1]], seeds, _by_image(one, two, rows, epochs))
+        answers = [
+            [study.answers(run, epoch) for run in row.runs]
+            for study, row, epoch in zip((one, two), rows, epochs, strict=True)
+        ]
+        (ids_N, first_N), (others_N, second_N) = map(_shares, answers)
+        if one.data_digest == two.data_digest and np.array_equal(ids_N, others_N):
+            found = contrast([figures[0]], [figures[1]], seeds, first_N - second_N)
+        else:  # images that are in both make the difference surer than this says
+            found = contrast([figures[0]], [figures[1]], seeds, image_shares=(first_N, second_N))
     return Pair(rows[0].label, same, found)
 
 
-def _by_image(
-    one: Study, two: Study, rows: Sequence[Row], epochs: Sequence[Epoch]
-) -> np.ndarray | None:
-    """For each validation image the share of seeds that got it right, less the other's.
-
-    None where they did not answer the same images.
-    """
-    found = [
-        [study.answers(run, epoch) for run in row.runs]
-        for study, row, epoch in zip((one, two), rows, epochs, strict=True)
-    ]
-    ids = [answers.image_ids_N for side in found for answers in side]
-    if one.data_digest != two.data_digest or any(not np.array_equal(ids[0], i) for i in ids):
-        return None
-    first, second = (is_right(side).mean(axis=0) for side in found)
-    difference: np.ndarray = first - second
-    return difference
+def _shares(
+    side: Sequence[Answers],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Ids of images, and for each the share of seeds that got it right; folds one after another."""
+    ids = [answers.image_ids_N for answers in side]
+    if all(np.array_equal(ids[0], each_N) for each_N in ids):
+        return ids[0], is_right(side).mean(axis=0)
+    right = [is_right([answers])[0].astype(np.float64) for answers in side]
+    return np.concatenate(ids), np.concatenate(right)

@@ -170,6 +170,17 @@ def test_without_answers_seeds_that_are_known_are_the_noise() -> None:
     assert not found.is_within
 
 
+@pytest.mark.parametrize(
+    "figures", [[0.8, 0.8], [0.8, 0.7], [0.8, 0.7, 0.9], [0.8, 0.8, 0.8, 0.8, 0.8]]
+)
+def test_a_spread_that_is_hardly_known_decides_nothing(figures: list[float]) -> None:
+    """Two seeds with equal counts would make one image a difference, two others nothing one."""
+    near = compare_accuracies("epoch 2", 0.8, 0.801, (1_000, 1_000), pooled([figures]), 2)
+    far = compare_accuracies("epoch 2", 0.8, 0.9, (1_000, 1_000), pooled([figures]), 2)
+    assert near.is_within
+    assert not far.is_within
+
+
 def test_answers_to_other_images_are_not_paired() -> None:
     with pytest.raises(DataError, match="cannot be paired"):
         compare_answers("last", answers(5, 10), answers(5, 11))

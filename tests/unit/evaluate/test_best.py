@@ -168,3 +168,35 @@ def test_the_interval_covers_what_another_seed_and_other_images_would_say(num_se
         low, high = accuracy_interval(hard_N < drawn, pooled(others))
         hits += low <= skill <= high
     assert hits / num_trials == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / num_trials) ** 0.5)
+
+
+@pytest.mark.parametrize(("accuracy", "num_images"), [(0.99, 100), (0.97, 100), (0.997, 359)])
+def test_the_interval_of_a_model_that_is_hardly_ever_wrong_covers_as_well(
+    accuracy: float, num_images: int
+) -> None:
+    """Where no answer of any seed is wrong, images would be in no doubt at all by their variance.
+
+    Counts are whole, so coverage moves in steps: Wilson's own is 0.92 to 0.98 at these.
+    """
+    chance = np.random.default_rng(10)
+    num_trials, hits = 1_000, 0
+    for _ in range(num_trials):
+        easy_N = chance.beta(accuracy / 20, (1 - accuracy) / 20, num_images)
+        right_SN = chance.random((3, num_images)) < easy_N
+        low, high = accuracy_interval(right_SN, pooled([right_SN.mean(axis=1).tolist()]))
+        hits += low <= accuracy <= high
+    assert hits / num_trials > 0.92 - 5 * (0.92 * 0.08 / num_trials) ** 0.5
+
+
+def test_several_seeds_that_are_always_right_have_no_narrower_interval_than_one() -> None:
+    all_right_SN = np.ones((3, 50), bool)
+    low, high = accuracy_interval(all_right_SN, Pooled(0.0, 2))
+    assert high == 1.0
+    assert low == pytest.approx(wilson(50, 50).low, abs=0.005)  # Student's, not normal
+    assert low < wilson(50, 50).low
+
+
+def test_seeds_that_answer_alike_say_no_more_of_images_than_one() -> None:
+    right_N = np.random.default_rng(11).random(5_000) < 0.9
+    found = accuracy_interval(np.stack([right_N] * 4))
+    assert found == pytest.approx(wilson(int(right_N.sum()), 5_000), abs=5e-5)

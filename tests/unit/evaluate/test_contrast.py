@@ -38,6 +38,21 @@ def test_one_seed_each_on_many_images_is_the_paired_difference() -> None:
     assert (found.low, found.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-12)
 
 
+def test_other_images_on_either_side_are_two_independent_samples() -> None:
+    chance = np.random.default_rng(2)
+    first_N, second_N = chance.random(1_000) < 0.9, chance.random(500) < 0.92
+    shares = first_N.astype(float), second_N.astype(float)
+    found = contrast([[first_N.mean()]], [[second_N.mean()]], None, image_shares=shares)
+    wanted = stats.ttest_ind(*shares, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    assert found.image_error is not None
+    # Seeds that hardly move anything do not make images certain.
+    still = contrast([[first_N.mean()]], [[second_N.mean()]], Pooled(1e-12, 9), image_shares=shares)
+    assert (still.low, still.high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
+    with pytest.raises(SpecError, match="not both"):
+        contrast([[1.0]], [[1.0]], None, shares[0], image_shares=shares)
+
+
 def test_each_point_counts_once_however_many_seeds_it_has() -> None:
     found = contrast([[1.0], [3.0, 3.0, 3.0]], [[0.0]], Pooled(1.0, 10))
     assert found.difference == 2.0

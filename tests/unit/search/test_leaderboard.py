@@ -19,6 +19,7 @@ from modiste.evaluate.rank_agreement import rank_agreement
 from modiste.search.study import Study
 from modiste.search.table import Table
 from modiste.search.timeline import Timeline, lanes, read
+from modiste.search.versus import versus
 from tests import small
 from tests.driving import Script, drive, make
 
@@ -197,6 +198,21 @@ def test_two_studies_are_put_side_by_side(study: Study, tmp_path: Path) -> None:
             assert point["low"] <= point["difference"] <= point["high"]
             assert point["same_runs"] == 0
     assert found["stages"][2]["points"] == []
+
+
+def test_other_images_put_a_difference_in_doubt_though_seeds_are_known(
+    study: Study, tmp_path: Path
+) -> None:
+    other = make(tmp_path / "other", {**VALUES, "data": {**VALUES["data"], "split_seed": 9}})
+    assert drive(other, slice_seconds=math.inf)
+    (again,) = [stage for stage in versus(study, other).stages if stage.name == "again"]
+    assert again.pairs
+    for found in (pair.contrast for pair in again.pairs):
+        assert found.seed_error is not None
+        assert found.image_error is not None
+        # Of one run with 30 images on either side; several that hang together are surer.
+        most = [p * (1 - p) / 29 for p in (found.one, found.two)]
+        assert 0.3 * sum(most) <= found.image_error**2 <= sum(most) + 1e-12
 
 
 def test_a_study_beside_itself_is_the_same(study: Study) -> None:

@@ -65,8 +65,18 @@ def _row(point: Mapping[str, Any]) -> tuple[str, ...]:
         *(proportion(value) for value in point["val_accuracy"]),
         points(point["difference"]),
         NONE if low is None else f"{points(low)} to {points(high)}",
-        "the same runs" if point["same_runs"] else "",
+        _shared(point),
     )
+
+
+def _shared(point: Mapping[str, Any]) -> str:
+    from modiste.report.numbers import plural
+
+    if not point["same_runs"]:
+        return ""
+    if point["low"] is None:  # all of them, so nothing is in doubt
+        return "the same runs"
+    return f"{plural(point['same_runs'], 'run')} in both"
 
 
 def _stage(stage: Mapping[str, Any]) -> Iterator[str]:
