@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modiste.evaluate.intervals import difference_interval, wilson
-from modiste.report import looks, prose
+from modiste.report import looks, prose, ties
 from modiste.report.blocks import Inline, Strong
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, mean
@@ -33,7 +33,7 @@ def best(context: Context) -> list[Inline]:
         Strong(_label(stage, first)),
         ", with an accuracy of ",
         Strong(proportion(_accuracy(context, first))),
-        f" (standard error {size(first.standard_error(context.epoch) or 0)} points)",
+        f" ({_doubt(first)})",
     ]
     for is_net in (True, False) if first.is_net else (True,):
         for other_stage, other in [pair for pair in ordered[1:] if pair[1].is_net == is_net][:1]:
@@ -205,9 +205,17 @@ def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
     words = f", {size(gap.mean)} points behind"
     if gap.standard_error == 0:
         return words
-    low, high = (100 * end for end in difference_interval(gap))
-    between = f"{low:.2f} to {high:.2f}".replace("-", "−")
-    return f"{words} (95\u00a0% interval {between}, images only)"
+    found = ties.between(context, first, other)
+    ends, covered = tuple(difference_interval(gap)), ", images only"
+    if found and found.seed_error is not None and found.low is not None and found.high is not None:
+        ends, covered = (found.low, found.high), ""
+    between = " to ".join(f"{100 * end:.2f}" for end in ends).replace("-", "−")
+    return f"{words} (95\u00a0% interval {between}{covered})"
+
+
+def _doubt(row: RowFacts) -> str:
+    alone = ", images only" if row.interval is not None and row.seeds is None else ""
+    return f"{prose.interval(row)}{alone}"
 
 
 def _accuracy(context: Context, row: RowFacts) -> float:

@@ -199,7 +199,7 @@ def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
     spread = deviation(accuracies["last"])
     mean = row.mean("last", "val", "accuracy")
     error = row.standard_error("last")
-    doubts = [] if error is None else [f"standard error {size(error)} points"]
+    doubts = [] if error is None else [f"standard error {size(error)} points, images only"]
     if spread is not None:
         doubts.append(f"{row.trainings}, standard deviation {size(spread)} points")
     doubt = "; ".join(doubts)

@@ -36,17 +36,27 @@ def test_points_models_and_runs_are_told_apart_and_add_up(full: Written) -> None
     assert f"{len(runs)} runs" in full.markdown.split("## In short")[0]
 
 
-def test_a_lead_over_the_best_of_another_kind_has_an_interval_and_says_what_it_covers(
+LEAD = re.compile(r"points behind \(95 % interval (\S+) to ([^\s),]+)(, images only)?\)")
+
+
+def test_a_lead_over_the_best_of_another_kind_counts_seeds_where_they_are_known(
     full: Written,
 ) -> None:
     text = lead_of(full)
-    (low, high) = re.search(
-        r"points behind \(95 % interval (\S+) to (\S+), images only\)",
-        text,
-    ).groups()  # type: ignore[union-attr]
+    found = LEAD.search(text)
+    assert found is not None
+    low, high, images_only = found.groups()
     assert float(low) < float(high)
-    assert "standard errors of the difference" not in text
+    assert images_only is None
+    assert re.search(r"with an accuracy of \*\*0\.\d+\*\* \(95 % interval \S+ to \S+\)", text)
     assert "picked, each as the best of its kind, by the very images they are scored on" in text
+
+
+def test_a_lead_covers_images_only_where_no_seed_was_repeated_and_says_so(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_val=200, stages=["no-network", "mlp-capacity"])
+    found = LEAD.search(lead_of(Written.of(study)))
+    assert found is not None
+    assert found[3] == ", images only"
 
 
 def test_a_validation_accuracy_has_the_same_interval_wherever_it_stands(full: Written) -> None:
