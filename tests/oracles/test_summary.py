@@ -13,6 +13,7 @@ from modiste.evaluate.calibration import (
     temperature,
     tempered,
 )
+from modiste.evaluate.intervals import wilson
 from modiste.evaluate.metrics import briers, confusion, f1, in_top, losses, probabilities
 from modiste.evaluate.summary import summarise
 
@@ -131,3 +132,10 @@ def test_risk_falls_with_coverage_as_counted_by_hand() -> None:
         assert found.risks[number - 1] == wrong[surest[:number]].mean()
     assert found.coverages[-1] == 1.0
     assert found.risks[149] < found.risks[-1]
+
+
+def test_where_no_answer_is_wrong_macro_f1_is_no_surer_than_the_accuracy() -> None:
+    labels_N = np.arange(50) % 3
+    found = summarise(np.eye(3)[labels_N] * 5.0, labels_N, num_resamples=50)
+    assert found.macro_f1.value == 1.0
+    assert found.macro_f1.interval == found.accuracy.interval == wilson(50, 50)

@@ -39,7 +39,7 @@ class Summary:
     Attributes:
         accuracy: Share of right answers; Wilson's interval.
         top_two: Share where the right class is among the two highest; Wilson's interval.
-        macro_f1: Mean of the classes' F1.
+        macro_f1: Mean of the classes' F1; where no answer is wrong, with the accuracy's interval.
         loss: Mean cross-entropy, nats.
         brier: Mean Brier score, 0 to 2.
         calibration_error: ECE, bins of equal width; its interval is that of the error that
@@ -85,11 +85,14 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
         return Figure(value, bootstrap(features_NM, work_out, num_resamples=num_resamples))
 
     is_right_N = shares_NK.argmax(axis=1) == labels_N
+    accuracy, macro_f1 = _share(is_right_N), figure(parts_NM, macro)
+    if is_right_N.all():  # samples of right answers alone say nothing of wrong ones
+        macro_f1 = Figure(macro_f1.value, accuracy.interval)
     calibrated = calibration(shares_NK.max(axis=1), is_right_N)
     return Summary(
-        accuracy=_share(is_right_N),
+        accuracy=accuracy,
         top_two=_share(in_top(logits_NK, labels_N)),
-        macro_f1=figure(parts_NM, macro),
+        macro_f1=macro_f1,
         loss=figure(losses(logits_NK, labels_N)[:, np.newaxis], mean),
         brier=figure(briers(shares_NK, labels_N)[:, np.newaxis], mean),
         calibration_error=Figure(calibrated.error, calibrated.interval),
