@@ -139,3 +139,10 @@ def test_where_no_answer_is_wrong_macro_f1_is_no_surer_than_the_accuracy() -> No
     found = summarise(np.eye(3)[labels_N] * 5.0, labels_N, num_resamples=50)
     assert found.macro_f1.value == 1.0
     assert found.macro_f1.interval == found.accuracy.interval == wilson(50, 50)
+
+
+def test_a_half_without_a_mistake_leaves_the_other_as_it_is() -> None:
+    """What a model carries is 1 there, too: whatever makes it surer would look better."""
+    labels_N = np.arange(60) % 3
+    logits_NK = np.eye(3)[labels_N] * 2.0
+    assert tempered(logits_NK, labels_N) == pytest.approx(probabilities(logits_NK))

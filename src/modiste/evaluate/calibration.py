@@ -126,7 +126,7 @@ def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArr
     halves = np.array_split(order_N, 2)
     answer = np.empty(logits_NK.shape, np.float64)
     for own, other in (halves, halves[::-1]):
-        fitted = temperature(logits_NK[other], labels_N[other]) if len(other) else 1.0
+        fitted = settled_temperature(logits_NK[other], labels_N[other])
         answer[own] = probabilities(logits_NK[own] / fitted)
     return answer
 

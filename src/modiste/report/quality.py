@@ -14,7 +14,7 @@ from modiste.evaluate.calibration import (
     Reliability,
     reliability,
     risk_coverage,
-    temperature,
+    settled_temperature,
     tempered,
 )
 from modiste.evaluate.crossval import slices
@@ -96,7 +96,7 @@ def quality(answered: Answered) -> list[Block]:
 def _cooled(answered: Answered) -> tuple[npt.NDArray[np.float64] | None, str]:
     """Probabilities after temperature, and how it was fitted."""
     if answered.part == "validation":
-        fitted = temperature(answered.logits_NK, answered.labels_N)
+        fitted = settled_temperature(answered.logits_NK, answered.labels_N)
         how = (
             "each half of the validation images by the temperature of the other half; all of them "
             f"together give {fitted:.3f}"
@@ -104,7 +104,7 @@ def _cooled(answered: Answered) -> tuple[npt.NDArray[np.float64] | None, str]:
         return tempered(answered.logits_NK, answered.labels_N), how
     if answered.val_logits_NK is None:
         return None, ""
-    fitted = temperature(answered.val_logits_NK, answered.val_labels_N)
+    fitted = settled_temperature(answered.val_logits_NK, answered.val_labels_N)
     return (
         probabilities(np.asarray(answered.logits_NK, np.float64) / fitted),
         f"by {fitted:.3f}, fitted on validation images",
