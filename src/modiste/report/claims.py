@@ -34,8 +34,17 @@ class Side:
         return sum(len(row.runs) for row in self.rows)
 
     @property
+    def has_broken(self) -> bool:
+        """Whether any of its runs diverged or ran out of memory."""
+        return any(row.broken for row in self.rows)
+
+    @property
     def is_whole(self) -> bool:
-        return bool(self.rows) and all(row.row.is_done and row.runs for row in self.rows)
+        """Whether every run of it came to a good end.
+
+        Half a group may be the better half, and the runs that survived of a point its lucky ones.
+        """
+        return bool(self.rows) and all(row.row.is_done and not row.broken for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -104,8 +113,7 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     ]
     images_N = _images(context, one, two) if test.figure == "val_accuracy" else None
     found = contrast(first, second, seeds, images_N)
-    # Where nobody repeated a comparable point, nobody knows what another seed would have said; and
-    # half a group may be the better half.
+    # Where nobody repeated a comparable point, nobody knows what another seed would have said.
     can_decide = found.seed_error is not None and one.is_whole and two.is_whole
     verdict = judge(found, test.expect, test.margin) if can_decide else "undecided"
     return TestAnswer(test, one, two, found, published, verdict)

@@ -14,8 +14,10 @@ from modiste.report.claims import TestAnswer as Answer
 from modiste.report.context import Context, gather
 from modiste.report.html import Head
 from modiste.report.sections.claims import build
+from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
-from tests.report_fixture import make_study
+from tests import report_fixture
+from tests.report_fixture import Invented, make_study
 
 WIDTHS = [[16], [64], [128], [512]]
 STAGES: list[dict[str, Any]] = [
@@ -117,6 +119,38 @@ def test_on_images_only_nothing_is_decided(folder: Path) -> None:
     _, known = answered(folder, published)
     assert known.covers_seeds
     assert known.verdict == "holds"
+
+
+def test_what_survived_of_a_point_whose_seeds_diverged_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = report_fixture.invent
+
+    def invent(spec: RunSpec, *, is_diverging: bool = False) -> Invented:
+        is_wide = spec.to_dict()["model"]["params"]["hidden"] == [512]
+        return plain(spec, is_diverging=is_diverging or (is_wide and spec.seed in broken))
+
+    monkeypatch.setattr(report_fixture, "invent", invent)
+    stages = [{"name": "grid", "grid": {"model.params.hidden": [[16], [512]]}, "repeats": 3}]
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
+    broken: set[int] = set()
+    context, found = answered(tmp_path / "whole", published, stages)
+    assert found.verdict == "holds"
+    assert "¶" not in printed(context)
+    broken = {1, 2}
+    context, found = answered(tmp_path / "survivor", published, stages)
+    assert found.found is not None
+    assert found.found.low is not None
+    assert found.found.low > 0  # the survivor alone would have it
+    assert (found.one.num_runs, found.one.is_whole) == (1, False)
+    assert found.verdict == "undecided"
+    text = printed(context)
+    assert "| 1 v 3¶ |" in text
+    assert "¶ Some runs diverged or ran out of memory; what survived of a point decides" in text
+    broken = {0, 1, 2}
+    context, found = answered(tmp_path / "none", published, stages)
+    assert found.verdict == "undecided"
+    assert "| 0 v 3¶ | no run ended well |" in printed(context)
 
 
 def test_published_rows_that_are_others_than_ours_are_counted(folder: Path) -> None:

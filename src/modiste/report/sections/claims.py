@@ -73,8 +73,8 @@ def _reading() -> Words:
             "else of the family on the same data) and, for validation accuracy, images. Where "
             "no comparable point was repeated, the spread over seeds is not known, and nothing is "
             "decided on images only. A test holds or fails only if its interval lies wholly on "
-            "one side, and once all its points have run; a claim holds if all the tests that "
-            "decide it hold, and fails if one fails. "
+            "one side, and once all its points have run, every run to a good end; a claim holds if "
+            "all the tests that decide it hold, and fails if one fails. "
             "The mean of a group is known better than any of its points, so a claim about groups "
             "can hold although no two single points can be told apart. "
             "No allowance is made for their number: among twenty tests of nothing, one would "
@@ -134,6 +134,10 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
     shown = [test for found in answers for test in found.tests]
     if any(test.found is not None and not test.covers_seeds for test in shown):
         notes.append(["‖ Images only; the spread over seeds is not known, so nothing is decided."])
+    if any(side.has_broken for test in shown for side in (test.one, test.two)):
+        notes.append(
+            ["¶ Some runs diverged or ran out of memory; what survived of a point decides nothing."]
+        )
     if any(test.found is not None and not test.is_of_one_stage for test in shown):
         notes.append(["§ The groups stand in two stages: they name none that they have in common."])
     return Table(
@@ -153,11 +157,16 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
         Cell(claim),
         Cell(_expected(test), mark="" if test.decides else "*"),
         Cell(f"{_points(answer.one)} v {_points(answer.two)}", mark=apart),
-        Cell(f"{answer.one.num_runs} v {answer.two.num_runs}"),
+        Cell(
+            f"{answer.one.num_runs} v {answer.two.num_runs}",
+            mark="¶" if answer.one.has_broken or answer.two.has_broken else "",
+        ),
     ]
     published = _published(answer)
     if found is None:
-        return [*cells, Cell("not run yet", span=4), published, Cell("undecided")]
+        has_failed = any(side.has_broken and not side.done for side in (answer.one, answer.two))
+        why = "no run ended well" if has_failed else "not run yet"
+        return [*cells, Cell(why, span=4), published, Cell("undecided")]
     interval = Cell("seeds unknown")
     if found.low is not None and found.high is not None:
         ends = f"{_end(test, found.low)} to {_end(test, found.high)}"
