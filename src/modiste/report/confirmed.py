@@ -11,7 +11,7 @@ from modiste.evaluate.study_finding import Chosen
 from modiste.report.blocks import Inline
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import plural, points, proportion, size
+from modiste.report.numbers import count, plural, points, proportion, size
 from modiste.report.prose import stage_ref
 from modiste.report.ties import ends_of
 
@@ -42,8 +42,11 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
     found, num_points = _curse(context, rows, before)
     origin = context.study.spec.confirmed_by(stage.stage.spec)
     assert origin is not None
-    name = "the winner’s curse" if found.difference > 0 else "no winner’s curse"
-    part = "" if stage.stage.is_done else f" of the {plural(len(rows), 'point')} finished so far"
+    part = ""
+    if not stage.stage.is_done:
+        part = f" of the {plural(len(rows), 'point')} finished so far"
+    elif any(row.broken for row in stage.rows):
+        part = f" of the {plural(len(rows), 'point')} that ended well"
     words: list[Inline] = [
         "The points were chosen for their figures in ",
         stage_ref(context, origin.name),
@@ -51,13 +54,13 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
             f". In the mean{part} these are {proportion(found.one)} in the search and "
             f"{proportion(found.two)} on fresh seeds: search less confirmed is "
             f"{points(found.difference)} points{ends_of(found)}, paired over "
-            f"{plural(num_points, 'point')}, {name}. The images are the same, so this is the luck "
-            "of the seeds alone; that of the images is in both figures. "
+            f"{plural(num_points, 'point')}{_called(found)}. The images are the same, so this is "
+            "the luck of the seeds alone; that of the images is in both figures. "
         ),
     ]
     chosen = overtuning(context, stage)
     if chosen is None:
-        return words
+        return [*words, *_broken_first(context, stage)]
     place = next(n for n, row in enumerate(rows, start=1) if row.label == chosen.label)
     words.append(
         f"The one that stood first in the search, {chosen.label}, is number {place} of "
@@ -71,6 +74,41 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
         else "more than chance explains: the search was overtuned (M013)"
     )
     return [*words, f", {size(chosen.behind)} points behind {chosen.best}, {beyond}."]
+
+
+def _called(found: Contrast) -> str:
+    """What a difference between search and fresh seeds is, as far as its interval shows it."""
+    if found.low is None or found.high is None:
+        return ", and whether that is the winner’s curse or chance is not known"
+    if found.low > 0:
+        return ", the winner’s curse"
+    if found.high < 0:
+        return ", no winner’s curse"
+    return ", no more than chance explains, so no winner’s curse is shown"
+
+
+def _broken_first(context: Context, stage: StageFacts) -> list[Inline]:
+    """Whether the search's first row came to no good end on fresh seeds; empty if it did."""
+    first = _first(context, stage)
+    if first is None or not first.broken or not stage.stage.is_done:
+        return []
+    num = len(first.row.specs)
+    did = "its run" if num == 1 else f"{count(len(first.broken))} of its {plural(num, 'run')}"
+    return [
+        (
+            f"The one that stood first in the search, {first.label}, came to no good end here: "
+            f"{did} broke off ({first.status}). So whether the search was overtuned is not known."
+        )
+    ]
+
+
+def _first(context: Context, stage: StageFacts) -> RowFacts | None:
+    """The row that the search put first; none where what it had there is not known.
+
+    Points come as the search handed them on, its first one first.
+    """
+    before = searched(context, stage)
+    return next((row for row in stage.rows[:1] if row.row.label in before), None)
 
 
 def _curse(
@@ -94,14 +132,16 @@ def _curse(
 
 
 def overtuning(context: Context, stage: StageFacts) -> Chosen | None:
-    """What became of the row that a search put first; none before all confirming runs are done."""
+    """What became of the row that a search put first.
+
+    None before all confirming runs are done, and where that row itself cannot be compared, such as
+    when it diverged on a fresh seed: another one is not what the search chose.
+    """
     before = searched(context, stage)
     ranked = [row for row in stage.ranked if row.standing is not None and row.row.label in before]
-    if not ranked or not stage.stage.is_done:
+    first = _first(context, stage)
+    if first is None or first.standing is None or not stage.stage.is_done:
         return None
-    # Points come as the search handed them on, its first one first.
-    first = next(row for row in stage.rows if row in ranked)
-    assert first.standing is not None
     return Chosen(
         first.label,
         before[first.row.label],
