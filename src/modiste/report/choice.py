@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +12,7 @@ from modiste.evaluate.study_finding import Entry, Opened, Space, StudyFacts, stu
 from modiste.report.blocks import Remark
 from modiste.report.confirmed import overtuning
 from modiste.report.context import Context
-from modiste.report.facts import StageFacts
+from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.folds import scored
 from modiste.report.numbers import listing
 from modiste.runs.run import Run
@@ -20,14 +21,15 @@ from modiste.spec.space import Choices
 
 def on_choice(context: Context, stage: StageFacts) -> list[Remark]:
     """What the checks of studies remark about the rows of one stage."""
+    competing = _competing(context, stage)
     about = StudyFacts(
-        _folded(context, stage) if stage.is_folded else _entries(context, stage),
+        _folded(context, stage) if stage.is_folded else _entries(context, competing),
         figure="held-out accuracy" if stage.is_folded else "validation accuracy",
         space=_space(stage),
         is_confirmed=_is_confirmed(context, stage),
         lead_covers="images and folds" if stage.is_folded else _covered(stage),
         chosen=overtuning(context, stage),
-        opened=_opened(context, stage),
+        opened=_opened(context, competing),
     )
     return [
         Remark(found.code, found.title, found.advice, 0, [("all rows", found.text)])
@@ -46,13 +48,19 @@ def calibration_of(context: Context, run: Run) -> Calibration | None:
     return calibration(confidences_N, answers.classes_N == answers.labels_N)
 
 
-def _entries(context: Context, stage: StageFacts) -> list[Entry]:
+def _competing(context: Context, stage: StageFacts) -> list[RowFacts]:
+    """Rows that were chosen between, best first; what halving cut was not, nor what broke."""
+    if stage.is_folded:
+        return [each.row for each in scored(stage, context.epoch)]
+    ranked = stage.ranked
+    return [row for row in ranked if not row.broken and row.row.until == ranked[0].row.until]
+
+
+def _entries(context: Context, competing: Sequence[RowFacts]) -> list[Entry]:
     entries = []
-    for row in stage.ranked:
+    for row in competing:
         accuracy = row.mean(context.epoch, "val", "accuracy")
-        # What halving cut was not compared with what went on.
-        if accuracy is None or row.broken or row.row.until != stage.ranked[0].row.until:
-            continue
+        assert accuracy is not None  # of runs that all ended well
         error = row.standing.standard_error if row.standing and row.rank != 1 else None
         # Another seed would change nothing of what is fitted in one go.
         seeds = len(row.runs) if row.is_net else None
@@ -104,7 +112,7 @@ def _is_confirmed(context: Context, stage: StageFacts) -> bool:
     )
 
 
-def _opened(context: Context, stage: StageFacts) -> Opened | None:
+def _opened(context: Context, competing: Sequence[RowFacts]) -> Opened | None:
     """Whether the test set had been opened before rows that compete here were trained."""
     if not context.looks:
         return None
@@ -113,7 +121,7 @@ def _opened(context: Context, stage: StageFacts) -> Opened | None:
     # Runs of an older version do not say when they ended; of those nothing is claimed.
     late = [
         row
-        for row in stage.ranked
+        for row in competing
         if any(_moment(run.environment.get("finished_at", "")) > at for run in row.runs)
     ]
     names = sorted({run.stage for run in first.runs if run.stage}) or ["a model of this study"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,44 @@ def test_rows_trained_after_a_look_at_the_test_set_are_said_to_be(
     if is_late:
         text = "3 of 3 rows were trained after the test set had been opened for again"
         assert found["M011"].startswith(text)
+
+
+def test_rows_that_halving_cut_are_not_counted_among_those_trained_after_a_look() -> None:
+    def row(number: int, until: int | None, broken: list[Any]) -> Any:
+        run = SimpleNamespace(
+            environment={"finished_at": "2026-02-01T00:00:00+00:00"}, metrics={"num_val": 1000}
+        )
+        return SimpleNamespace(
+            label=f"p{number}",
+            row=SimpleNamespace(label=f"p{number}", until=until, settings={}),
+            broken=broken,
+            standing=None,
+            rank=number,
+            is_net=True,
+            mean=lambda *_: 0.9,
+            runs=[run],
+        )
+
+    rows = [row(1, None, []), row(2, None, []), *(row(n, 3, []) for n in range(3, 28))]
+    rows.append(row(28, None, [SimpleNamespace()]))
+    stage: Any = SimpleNamespace(
+        name="search",
+        ranked=rows,
+        rows=rows,
+        is_folded=False,
+        covers_seeds=True,
+        has_nets=True,
+        stage=SimpleNamespace(spec=SimpleNamespace(search=None), is_done=True),
+    )
+    look = SimpleNamespace(
+        opened_at="2026-01-01T00:00:00+00:00", runs=[SimpleNamespace(stage="final")]
+    )
+    spec = SimpleNamespace(confirmed_by=lambda _: None)
+    context: Any = SimpleNamespace(
+        looks=[look], epoch="last", stages=[], study=SimpleNamespace(spec=spec)
+    )
+    (found,) = [each for each in on_choice(context, stage) if each.code == "M011"]
+    assert found.about[0][1].startswith("2 of 2 rows were trained after the test set had been")
 
 
 def test_a_planted_leak_is_found_and_said(tmp_path: Path) -> None:
