@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,8 @@ from modiste.evaluate.contrast import Pooled, Seeds
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
 LEVEL = 0.95
-# Standard errors that a true difference must be worth to be found at 5 %, two-sided, with a
-# chance of 80 %: 1.96 + 0.84.
-_DETECTED = 2.8016
+# How often what is said to be needed is to show a difference that is there.
+_POWER = 0.8
 # More than this is no advice.
 _TOO_MANY = 1_000_000
 
@@ -44,6 +44,8 @@ class Standing:
 @dataclass(frozen=True)
 class Needed:
     """What would separate two models, were the difference seen the true one.
+
+    Each number is above what there is already.
 
     Attributes:
         seeds: Of each model, on the images that there are; none if no number would do.
@@ -156,36 +158,60 @@ def _behind(
 
 
 def needed(
-    one_SN: BoolsSN, two_SN: BoolsSN, seeds: Pooled, two_seeds: Pooled | None = None
+    one_SN: BoolsSN,
+    two_SN: BoolsSN,
+    seeds: Pooled,
+    two_seeds: Pooled | None = None,
+    *,
+    others: int = 1,
+    level: float = LEVEL,
 ) -> Needed:
     """How many seeds, or images, would tell two models apart, if what was seen is the truth.
 
-    At 5 %, two-sided, with a chance of 80 %. One of the two is varied, the other kept.
+    By the test of `standings`, at the same level and among as many models, with a chance of 80 %.
+    One of the two is varied, the other kept. Seeds that are added also tell more of how far
+    seeds lie apart.
 
     Args:
         one_SN: Right or wrong, for each seed and image.
         two_SN: The same of the other model.
         seeds: Variance of an accuracy between seeds.
         two_seeds: That of the second model; the same, if not given.
+        others: Models that the first was compared with, this one among them.
+        level: As a proportion, of all those comparisons together.
 
     Example:
         >>> chance = np.random.default_rng(0)
-        >>> one, two = chance.random((1, 4000)) < 0.92, chance.random((1, 4000)) < 0.90
-        >>> needed(one, two, Pooled(1e-6, 10)).images > 1000
+        >>> one, two = chance.random((1, 4000)) < 0.91, chance.random((1, 4000)) < 0.90
+        >>> alone, among_50 = (needed(one, two, Pooled(1e-6, 10), others=n) for n in (1, 49))
+        >>> 4000 < alone.images < among_50.images
         True
     """
     by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
-    num_images = len(by_image_N)
-    allowed = (float(by_image_N.mean()) / _DETECTED) ** 2
+    difference, num_images = abs(float(by_image_N.mean())), len(by_image_N)
     per_image = float(by_image_N.var(ddof=1))
-    variances = seeds.variance, (two_seeds or seeds).variance
-    by_seeds = variances[0] / len(one_SN) + variances[1] / len(two_SN)
-    half = allowed / 2
-    both = _whole(sum(variances), half), _whole(per_image, half)
+    sides = (seeds, len(one_SN)), (two_seeds or seeds, len(two_SN))
+    by_seed = sum(own.variance for own, _ in sides)
+
+    def shows(num_seeds: int | None, images: int) -> bool:
+        known = [(own, had, num_seeds or had) for own, had in sides]
+        error, degrees = _error_of(per_image, images, known)
+        wanted = student.isf((1 - level) / others, degrees) + student.ppf(_POWER, degrees)
+        return difference > 0 and difference >= error * float(wanted)
+
+    def images_beside(num_seeds: int) -> int:
+        return max(num_images + 1, math.ceil(num_seeds * per_image / by_seed))
+
+    # With more of one model than of the other there is more even if that one gets none.
+    fewest = max(len(one_SN), len(two_SN), min(len(one_SN), len(two_SN)) + 1)
+    half = None
+    if by_seed:
+        half = _least(fewest, lambda number: shows(number, images_beside(number)))
+    both = None if half is None else (half, images_beside(half))
     return Needed(
-        seeds=_whole(sum(variances), allowed - per_image / num_images),
-        images=_whole(per_image, allowed - by_seeds),
-        both=None if both[0] is None or both[1] is None else (both[0], both[1]),
+        seeds=_least(fewest, lambda number: shows(number, num_images)),
+        images=_least(num_images + 1, lambda number: shows(None, number)),
+        both=None if both is None or both[1] > _TOO_MANY else both,
     )
 
 
@@ -242,10 +268,11 @@ def _middle(seen: float, doubt: float) -> float:
     return (seen + doubt / 2) / (1 + doubt)
 
 
-def _whole(variance: float, allowed: float) -> int | None:
-    if allowed <= 0 or variance / allowed > _TOO_MANY:
-        return None
-    return max(1, math.ceil(variance / allowed))
+def _least(fewest: int, is_enough: Callable[[int], bool]) -> int | None:
+    """The least number from `fewest` on that is enough, as all above it are; none if too many."""
+    numbers = range(fewest, _TOO_MANY + 1)
+    found = bisect_left(numbers, True, key=is_enough)
+    return numbers[found] if found < len(numbers) else None
 
 
 def _error(by_image_N: np.ndarray, known: Sequence[tuple[Pooled, int]]) -> tuple[float, float]:
@@ -253,12 +280,25 @@ def _error(by_image_N: np.ndarray, known: Sequence[tuple[Pooled, int]]) -> tuple
 
     `known` holds the spread between seeds, and how many there are, of each side.
     """
-    num_images = len(by_image_N)
-    parts = [(float(by_image_N.var(ddof=1)) / num_images, num_images - 1.0)]
+    there = [(seeds, num_seeds, num_seeds) for seeds, num_seeds in known]
+    return _error_of(float(by_image_N.var(ddof=1)), len(by_image_N), there)
+
+
+def _error_of(
+    per_image: float, num_images: int, known: Sequence[tuple[Pooled, int, int]]
+) -> tuple[float, float]:
+    """The same of so many images, each with that variance.
+
+    `known` holds, of each side, the spread between seeds, how many stood behind it, and how many
+    there are to be: each that is added is a degree of freedom more.
+    """
+    parts = [(per_image / num_images, num_images - 1.0)]
     shares: dict[Pooled, float] = {}
-    for seeds, num_seeds in known:
+    more: dict[Pooled, int] = {}
+    for seeds, had, num_seeds in known:
         shares[seeds] = shares.get(seeds, 0.0) + 1 / num_seeds
-    parts += [(seeds.variance * share, seeds.degrees) for seeds, share in shares.items()]
+        more[seeds] = more.get(seeds, seeds.degrees) + num_seeds - had
+    parts += [(seeds.variance * share, more[seeds]) for seeds, share in shares.items()]
     return math.sqrt(sum(variance for variance, _ in parts)), _degrees(parts)
 
 

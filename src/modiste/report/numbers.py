@@ -72,14 +72,16 @@ def bound(end: float) -> str:
 
 
 def rough(number: int) -> str:
-    """A number that is known to a tenth at best: two digits of it, the rest zeros.
+    """A number of what is needed, known to a tenth at best: two digits of it, the rest zeros.
+
+    It is rounded up, since what is there already may lie just below it.
 
     Example:
-        >>> rough(7), rough(123), rough(81_732)
-        ('7', '120', '82,000')
+        >>> rough(7), rough(121), rough(81_732)
+        ('7', '130', '82,000')
     """
     step = 10 ** max(0, len(str(number)) - 2)
-    return count(round(number / step) * step)
+    return count(-(-number // step) * step)
 
 
 def count(value: float | None) -> str:

@@ -47,7 +47,7 @@ def tie(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list
     return [
         words,
         *_cheapest(context, group),
-        *_to_separate(context, group),
+        *_to_separate(context, group, others=len(compared) - 1),
     ]
 
 
@@ -115,8 +115,11 @@ def ends_of(found: Contrast) -> str:
     )
 
 
-def _to_separate(context: Context, group: Sequence[RowFacts]) -> list[Inline]:
-    """What would tell the first and the next one apart, those with the same count aside."""
+def _to_separate(context: Context, group: Sequence[RowFacts], others: int) -> list[Inline]:
+    """What would tell the first and the next one apart, those with the same count aside.
+
+    By the test that could not, which allows for all the `others` that the first stands beside.
+    """
     first = group[0]
     level = [row for row in group[1:] if row.standing and row.standing.difference == 0]
     behind = [row for row in group[1:] if row.standing and row.standing.difference > 0]
@@ -135,12 +138,13 @@ def _to_separate(context: Context, group: Sequence[RowFacts]) -> list[Inline]:
         is_right([context.study.answers(run, context.epoch) for run in row.runs])
         for row in (first, second)
     )
-    wanted = needed(one, two, first.seeds, second.seeds)
+    wanted = needed(one, two, first.seeds, second.seeds, others=others)
     ways = []
     if wanted.seeds is not None:
         ways.append(f"{rough(wanted.seeds)} seeds of each")
     if wanted.images is not None:
         ways.append(f"{rough(wanted.images)} validation images")
+    allowed = ", all points allowed for" if others > 1 else ""
     gap = f" {second.label} follows {size(second.standing.difference)} points behind"
     if not ways and wanted.both is not None:
         num_seeds, num_images = wanted.both
@@ -151,7 +155,7 @@ def _to_separate(context: Context, group: Sequence[RowFacts]) -> list[Inline]:
         *words,
         (
             f"{gap}: were that the truth, it would take about {' or '.join(ways)} to show it "
-            "with a chance of 80\u00a0% (at 5\u00a0%, two-sided)."
+            f"with a chance of 80\u00a0% (one-sided, at 5\u00a0%{allowed})."
         ),
     ]
 

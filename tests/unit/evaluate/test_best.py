@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.best import accuracy_interval, mcnemar, needed, standings
+from modiste.evaluate.best import Needed, accuracy_interval, mcnemar, needed, standings
 from modiste.evaluate.contrast import Pooled, pooled
 from modiste.evaluate.intervals import wilson
 
@@ -122,26 +122,57 @@ def test_what_cannot_be_compared_is_refused(
         standings(models)
 
 
-def test_what_is_said_to_be_needed_separates_as_often_as_it_says() -> None:
+@pytest.mark.parametrize(("gap", "others"), [(0.002, 1), (0.003, 29)])
+def test_what_is_said_to_be_needed_separates_as_often_as_it_says(gap: float, others: int) -> None:
     chance = np.random.default_rng(6)
-    gap, spread = 0.004, 0.002
-    hard_N = chance.random(NUM_IMAGES)
-
-    def model(skill: float, num_seeds: int) -> np.ndarray:
-        return np.stack([hard_N < skill + spread * chance.standard_normal()
-                         for _ in range(num_seeds)])  # fmt: skip
-
+    skills, spread, num_images = (0.9, 0.9 - gap), 0.002, 30_000
+    even_N = (np.arange(num_images) + 0.5) / num_images
     seeds = Pooled(spread**2, 1_000)
-    advice = needed(model(0.9, 50), model(0.9 - gap, 50), seeds).seeds
+    one, two = ((even_N < skill)[np.newaxis] for skill in skills)  # seen is the true difference
+    advice = needed(one, two, seeds, others=others).seeds
     assert advice is not None
-    assert 3 <= advice <= 12
-    found = [
-        sum(item.difference / item.standard_error for item in
-            standings([model(0.9, advice), model(0.9 - gap, advice)], seeds)
-            if item.difference) > 1.96
-        for _ in range(200)
-    ]  # fmt: skip
-    assert np.mean(found) == pytest.approx(0.8, abs=0.2)
+    assert 10 <= advice <= 20
+    found = []
+    for _ in range(200):
+        hard_N = chance.random(num_images)  # other images, and as many other seeds as it says
+        models = [hard_N < skill + spread * chance.standard_normal((advice, 1)) for skill in skills]
+        # Of many, each is tested at its share of 5 %.
+        first, second = standings(models, seeds, level=1 - 0.05 / others)
+        found.append(first.difference == 0 and not second.may_be_best)
+    # The standard error of a share is 3 points; whole seeds, and images that several seeds answer
+    # more alike than one, add up to 5.
+    assert np.mean(found) == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("only_one", "only_two", "num_seeds", "seeds", "others"),
+    [
+        (129, 87, 1, Pooled(1e-10, 13), 29),
+        (135, 87, 1, Pooled(1e-9, 13), 99),
+        (190, 110, 3, Pooled(9e-6, 20), 29),
+        (130, 90, 1, Pooled(1e-6, 1), 1),
+        (300, 290, 1, Pooled(1e-5, 4), 1),
+    ],
+)
+def test_what_is_said_to_be_needed_is_more_than_what_could_not_tell_them_apart(
+    only_one: int, only_two: int, num_seeds: int, seeds: Pooled, others: int
+) -> None:
+    one, two = np.zeros((2, num_seeds, 12_000), bool)
+    one[:, :11_000], two[:, only_one : 11_000 + only_two] = True, True
+    first, second, *_ = standings([one] + [two] * others, seeds)
+    assert first.may_be_best
+    assert second.may_be_best
+    found = needed(one, two, seeds, others=others)
+    assert found != Needed(None, None, None)
+    assert found.seeds is None or found.seeds > num_seeds
+    assert found.images is None or found.images > 12_000
+    assert found.both is None or (found.both[0] > num_seeds and found.both[1] > 12_000)
+
+
+def test_of_two_models_with_unequal_seeds_neither_is_to_give_any_up() -> None:
+    one, two = np.zeros((3, 12_000), bool), np.zeros((1, 12_000), bool)
+    one[:, :11_000], two[:, :10_960] = True, True
+    assert needed(one, two, Pooled(1e-8, 20)).seeds == 3
 
 
 def test_where_images_alone_blur_the_difference_no_number_of_seeds_helps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,8 +188,22 @@ def test_rows_with_equal_counts_are_named_before_the_one_that_follows() -> None:
     text = said(rows)
     assert " two has exactly as many right answers as the first. three follows 0.75 points" in text
     assert (
-        "validation images to show it with a chance of 80\u00a0% (at 5\u00a0%, two-sided)." in text
-    )
+        "validation images to show it with a chance of 80\u00a0% (one-sided, at 5\u00a0%, all "
+        "points allowed for)."
+    ) in text
+    pair = said([rows[0], rows[2]])
+    assert "with a chance of 80\u00a0% (one-sided, at 5\u00a0%)." in pair
+
+
+def test_what_is_said_to_be_needed_is_more_than_what_has_just_failed() -> None:
+    seeds = Pooled(1e-9, 9)
+    second = facts("second", 10, 9 / NUM_IMAGES, 0.12, seeds=seeds)
+    others = [facts(f"other {rank}", rank, 0.1, 0.001, seeds=seeds) for rank in range(41, 139)]
+    rows = [facts("first", 1, 0.0, 1.0, seeds=seeds), second, *others]
+    text = said(rows)
+    assert "any of 2 of 100 points may be the best" in text
+    (number,) = re.findall(r"it would take about (\d+) validation images to show it", text)
+    assert int(number) > NUM_IMAGES
 
 
 def test_a_single_row_is_compared_with_nothing() -> None:
