@@ -50,6 +50,9 @@ def cross_validated(
             set aside.
         level: As a proportion.
 
+    Returns:
+        Proportions: what Student's law leaves beyond 0 and 1 is cut off.
+
     Raises:
         SpecError: For fewer than two trainings.
 
@@ -66,7 +69,7 @@ def cross_validated(
         raise SpecError("cross-validation needs the scores of two trainings at least.")
     error = math.sqrt(variance(accuracies) * (1 / count + share_held_out))
     half = error * float(student.ppf((1 + level) / 2, count - 1))
-    return Interval(fmean(accuracies) - half, fmean(accuracies) + half)
+    return Interval(max(0.0, fmean(accuracies) - half), min(1.0, fmean(accuracies) + half))
 
 
 def fold_standings(

@@ -14,7 +14,17 @@ from modiste.evaluate.intervals import Interval
 from modiste.report.blocks import Block, Cell, Column, Paragraph, Table, TableRow
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import NONE, bound, count, plural, points, proportion, size, spread
+from modiste.report.numbers import (
+    NONE,
+    bound,
+    count,
+    plural,
+    points,
+    proportion,
+    size,
+    spread,
+    times,
+)
 from modiste.runs.run import Epoch, Run
 
 
@@ -132,8 +142,8 @@ def nested(rows: Sequence[RowFacts], epoch: Epoch) -> Nested | None:
         scores.append(float(runs[best].metrics[epoch]["held"]["accuracy"]))
         chosen.append(rows[best].label)
     share = _share(rows[0].runs)
-    times = {label: chosen.count(label) for label in dict.fromkeys(chosen)}
-    return Nested(scores, cross_validated(scores, share), times)
+    how_often = {label: chosen.count(label) for label in dict.fromkeys(chosen)}
+    return Nested(scores, cross_validated(scores, share), how_often)
 
 
 def held(row: RowFacts, epoch: Epoch) -> list[float]:
@@ -173,7 +183,7 @@ def _share(runs: Sequence[Run]) -> float:
 
 def _words(first: RowFacts, found: Nested, epoch: Epoch) -> str:
     mean, chosen_by = fmean(found.accuracies), first.mean(epoch, "val", "accuracy") or 0.0
-    names = ", ".join(f"{label} {times} times" for label, times in found.chosen.items())
+    names = ", ".join(f"{label} {times(number)}" for label, number in found.chosen.items())
     return (
         "The whole procedure, choosing included (nested): the point that stands first on the "
         f"validation images of a fold’s training part reaches {proportion(mean)} on the fold "

@@ -10,8 +10,9 @@ from typing import Any
 
 from modiste.counts import Count
 from modiste.errors import StoreError
+from modiste.report import numbers
 from modiste.report.blocks import Code, Inline
-from modiste.report.numbers import count, plural
+from modiste.report.numbers import count
 from modiste.runs import files
 from modiste.runs.ledger import Tally
 from modiste.runs.run import Epoch
@@ -100,15 +101,8 @@ def number(found: Count) -> str:
 
 
 def times(found: Count) -> str:
-    """How often; one can go on with a comma or a full stop.
-
-    Example:
-        >>> times(1), times(2), times(5)
-        ('once', 'twice', '5 times')
-    """
-    if not isinstance(found, int):
-        return "an unknown number of times"
-    return {1: "once", 2: "twice"}.get(found, plural(found, "time"))
+    """How often, in words, if that is known."""
+    return numbers.times(found) if isinstance(found, int) else "an unknown number of times"
 
 
 def _entries(tally: Tally) -> str:

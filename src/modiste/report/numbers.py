@@ -106,6 +106,16 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
+def times(number: int) -> str:
+    """How often; one can go on with a comma or a full stop.
+
+    Example:
+        >>> times(1), times(2), times(5)
+        ('once', 'twice', '5 times')
+    """
+    return {1: "once", 2: "twice"}.get(number, plural(number, "time"))
+
+
 def rate(value: float | None) -> str:
     """A learning rate.
 

@@ -21,6 +21,12 @@ def test_without_shared_images_it_is_students_interval() -> None:
     assert found == pytest.approx((wanted.low, wanted.high))
 
 
+def test_no_accuracy_lies_beyond_0_or_1() -> None:
+    near = cross_validated([0.99, 1.0, 0.98], 0.5)
+    assert (near.low > 0.9, near.high) == (True, 1.0)
+    assert cross_validated([1.0, 0.9], 1.0) == (0.0, 1.0)
+
+
 def test_what_the_folds_share_widens_it_by_the_known_factor() -> None:
     scores = [0.9, 0.91, 0.93, 0.92, 0.9]
     plain, corrected = cross_validated(scores, 0.0), cross_validated(scores, 0.25)

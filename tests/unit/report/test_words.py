@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from modiste.report import markdown
+from modiste.evaluate.intervals import Interval
+from modiste.report import folds, markdown
 from modiste.report.blocks import Paragraph, Ref, Remark, Remarks, SectionText
 from modiste.report.context import gather
 from modiste.report.html import Head
@@ -34,6 +37,12 @@ def test_points_models_and_runs_are_told_apart_and_add_up(full: Written) -> None
     assert f"here are {len(runs)} runs" in text
     assert f"so {len(done)} whole points are {len(models)} models" in text
     assert f"{len(runs)} runs" in full.markdown.split("## In short")[0]
+
+
+def test_how_often_a_fold_chose_a_point_is_said_as_one_says_it() -> None:
+    row: Any = SimpleNamespace(mean=lambda *_: 0.9)
+    found = folds.Nested([0.9, 0.91, 0.9], Interval(0.85, 0.95), {"narrow": 1, "wide": 3})
+    assert folds._words(row, found, "last").endswith("Chosen: narrow once, wide 3 times.")
 
 
 LEAD = re.compile(r"points behind \(95 % interval (\S+) to ([^\s),]+)(, images only)?\)")
