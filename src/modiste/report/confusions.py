@@ -149,23 +149,33 @@ def _words(context: Context, row: RowFacts, answers: _Answers) -> list[Inline]:
     images = f"{count(int(counts.sum()))} {answers.part} images"
     if not wrong.any():
         return [f"{which} makes no error on {images}."]
-    recalls = recall(counts)
-    present = [k for k in range(len(names)) if counts[k].sum()]
-    hardest = min(present, key=lambda k: (recalls[k], k))
-    easiest = max(present, key=lambda k: (recalls[k], -k))
+    recalls = {k: float(found) for k, found in enumerate(recall(counts)) if counts[k].sum()}
     pairs = wrong + wrong.T
     one, two = divmod(int(np.triu(pairs).argmax()), len(names))
     share = pairs[one, two] / wrong.sum()
     return [
         (
             f"{which} gets {count(int(wrong.sum()))} of {images} wrong; all of this part is about "
-            f"that one run. {names[hardest]} is found least often "
-            f"({proportion(float(recalls[hardest]))} of its images), {names[easiest]} most often "
-            f"({proportion(float(recalls[easiest]))}). The commonest confusion is between "
+            f"that one run. {_found(names, recalls)} The commonest confusion is between "
             f"{names[one]} and {names[two]}: {count(int(pairs[one, two]))} errors, "
             f"{100 * share:.0f}\u00a0% of all."
         )
     ]
+
+
+def _found(names: Sequence[str], recalls: Mapping[int, float]) -> str:
+    """Which class is found least and which most often; not told apart where they print alike."""
+    hardest = min(recalls, key=lambda k: (recalls[k], k))
+    easiest = max(recalls, key=lambda k: (recalls[k], -k))
+    least, most = proportion(recalls[hardest]), proportion(recalls[easiest])
+    if len(recalls) == 1:
+        return f"{names[hardest]} is the only class there, and {least} of its images are found."
+    if least == most:
+        return f"Every class is found equally often ({least} of its images)."
+    return (
+        f"{names[hardest]} is found least often ({least} of its images), {names[easiest]} most "
+        f"often ({most})."
+    )
 
 
 def _confusions(stage: str, answers: _Answers) -> Block:

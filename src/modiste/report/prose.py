@@ -222,15 +222,26 @@ def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> li
     epoch = context.epoch
     first, last = ranked[0], ranked[-1]
     when = f" {by_best_epoch(epoch)}" if stage.has_nets else ""
-    words: list[Inline] = [
-        Strong(first.label),
-        f" has the highest validation accuracy{when}, ",
-        Strong(proportion(first.mean(epoch, "val", "accuracy"))),
-        f" ({interval(first)}), with {plural(first.parameters or 0, 'parameter')}",
-    ]
-    if len(ranked) > 2:
-        lowest = proportion(last.mean(epoch, "val", "accuracy"))
-        words.append(f"; {last.label} has the lowest, {lowest}")
+    top, lowest = (row.mean(epoch, "val", "accuracy") or 0.0 for row in (first, last))
+    doubt = f" ({interval(first)}), with {plural(first.parameters or 0, 'parameter')}"
+    if math.isclose(top, lowest, rel_tol=1e-12):  # the same count, but for rounding of the mean
+        all_of_them = "Both" if len(ranked) == 2 else f"All {count(len(ranked))}"
+        words: list[Inline] = [
+            f"{all_of_them} points have the same validation accuracy{when}, ",
+            Strong(proportion(top)),
+            "; ",
+            Strong(first.label),
+            f"{doubt}, stands first",
+        ]
+    else:
+        words = [
+            Strong(first.label),
+            f" has the highest validation accuracy{when}, ",
+            Strong(proportion(top)),
+            doubt,
+        ]
+        if len(ranked) > 2:
+            words.append(f"; {last.label} has the lowest, {_below(top, lowest)}")
     words.append(". ")
     words += tie(context, stage, ranked)
     leader = min(ranked, key=lambda row: row.mean("best", "val", "loss") or math.inf)
@@ -244,6 +255,12 @@ def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> li
             )
         ]
     return words
+
+
+def _below(top: float, lowest: float) -> str:
+    """The lowest accuracy, or how little it lies below where both print alike."""
+    text = proportion(lowest)
+    return text if text != proportion(top) else "less than 0.01 points below"
 
 
 def trainings(stage: StageFacts, seeds: int) -> str:

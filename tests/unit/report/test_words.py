@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from modiste.evaluate.intervals import Interval
-from modiste.report import folds, markdown
+from modiste.report import folds, markdown, prose
 from modiste.report.blocks import Paragraph, Ref, Remark, Remarks, SectionText
+from modiste.report.confusions import _found
 from modiste.report.context import gather
 from modiste.report.html import Head
 from modiste.report.write import _head
@@ -39,10 +40,58 @@ def test_points_models_and_runs_are_told_apart_and_add_up(full: Written) -> None
     assert f"{len(runs)} runs" in full.markdown.split("## In short")[0]
 
 
+def test_recalls_that_print_alike_are_called_equal() -> None:
+    names = ["cat", "dog", "cow"]
+    assert _found(names, {0: 0.9, 1: 0.9, 2: 0.9}) == (
+        "Every class is found equally often (0.9000 of its images)."
+    )
+    assert _found(names, {0: 0.8, 2: 0.9}) == (
+        "cat is found least often (0.8000 of its images), cow most often (0.9000)."
+    )
+    assert _found(names, {1: 0.9}) == (
+        "dog is the only class there, and 0.9000 of its images are found."
+    )
+
+
 def test_how_often_a_fold_chose_a_point_is_said_as_one_says_it() -> None:
     row: Any = SimpleNamespace(mean=lambda *_: 0.9)
     found = folds.Nested([0.9, 0.91, 0.9], Interval(0.85, 0.95), {"narrow": 1, "wide": 3})
     assert folds._words(row, found, "last").endswith("Chosen: narrow once, wide 3 times.")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "words"),
+    [
+        ([0.9167, 0.91, 0.9], "A has the highest {}, 0.9167{}; C has the lowest, 0.9000. "),
+        (
+            [0.91668, 0.91667, 0.91666],
+            "A has the highest {}, 0.9167{}; C has the lowest, less than 0.01 points below. ",
+        ),
+        ([0.9167] * 3, "All 3 points have the same {}, 0.9167; A{}, stands first. "),
+        ([0.9167] * 2, "Both points have the same {}, 0.9167; A{}, stands first. "),
+    ],
+)
+def test_rows_with_the_same_accuracy_have_no_highest_and_no_lowest(
+    accuracies: list[float], words: str
+) -> None:
+    def row(label: str, accuracy: float) -> Any:
+        return SimpleNamespace(
+            label=label,
+            interval=None,
+            is_folded=False,
+            parameters=10,
+            standing=None,
+            mean=lambda epoch, part, figure: accuracy if figure == "accuracy" else 0.3,
+            values=lambda *_: [0.3],
+        )
+
+    rows = [row(label, accuracy) for label, accuracy in zip("ABC", accuracies, strict=False)]
+    context: Any = SimpleNamespace(epoch="last")
+    stage: Any = SimpleNamespace(has_nets=True, may_be_best=[])
+    found = prose._many(context, stage, rows)
+    assert "".join(getattr(part, "text", str(part)) for part in found) == words.format(
+        "validation accuracy at the last epoch", " (no interval), with 10 parameters"
+    )
 
 
 LEAD = re.compile(r"points behind \(95 % interval (\S+) to ([^\s),]+)(, images only)?\)")
