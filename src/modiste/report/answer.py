@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from modiste.evaluate.intervals import difference_interval, wilson
 from modiste.report import looks, prose, ties
 from modiste.report.blocks import Inline, Strong
@@ -9,6 +11,7 @@ from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.folds import scored
 from modiste.report.numbers import count, listing, plural, points, proportion, size
+from modiste.spec.run import RunSpec
 
 
 def best(context: Context) -> list[Inline]:
@@ -123,7 +126,8 @@ def _counts(context: Context) -> str:
     models, runs = plural(_num_models(context), "model"), plural(len(context.runs), "run")
     words = f"A run is one training of one model with one seed; here are {runs}"
     if len(done) > _num_models(context):
-        words += f"; some stages share a point, so {plural(len(done), 'whole point')} are {models}"
+        whole = plural(len(done), "whole point")
+        words += f"; some points have the same settings, seeds aside, so {whole} are {models}"
     if len(ended) > len(done):
         cut = len(ended) - len(done)
         are = "was cut and is no model" if cut == 1 else "were cut and are no models"
@@ -132,9 +136,17 @@ def _counts(context: Context) -> str:
 
 
 def _num_models(context: Context) -> int:
-    """Different points with all their seeds finished and none cut, each counted once."""
+    """Different points with all their seeds finished and none cut, each counted once.
+
+    A point that two stages share is one model, however many seeds it has in either.
+    """
     rows = (row for stage in context.stages for row in stage.stage.chosen)
-    return len({row.fingerprints for row in rows if row.is_done and row.until is None})
+    whole = [row for row in rows if row.is_done and row.until is None]
+    return len({_without_seed(row.specs[0]) for row in whole})
+
+
+def _without_seed(spec: RunSpec) -> str:
+    return json.dumps({**spec.to_dict(), "seed": None}, sort_keys=True)
 
 
 def limits(context: Context) -> str:

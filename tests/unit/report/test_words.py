@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from modiste.evaluate.intervals import Interval
-from modiste.report import folds, markdown, prose
+from modiste.report import answer, folds, markdown, prose
 from modiste.report.blocks import Paragraph, Ref, Remark, Remarks, SectionText
 from modiste.report.confusions import _found
 from modiste.report.context import gather
@@ -18,6 +19,7 @@ from modiste.report.html import Head
 from modiste.report.write import _head
 from modiste.runs import files
 from modiste.search.study import Study
+from modiste.spec.study import StudySpec
 from tests.report_fixture import make_study
 from tests.unit.report.conftest import Written
 
@@ -29,7 +31,7 @@ def lead_of(written: Written) -> str:
 def test_points_models_and_runs_are_told_apart_and_add_up(full: Written) -> None:
     context = gather(full.study)
     done = [row for stage in context.stages for row in stage.stage.chosen if row.is_done]
-    models = {row.fingerprints for row in done}
+    models = {json.dumps({**row.specs[0].to_dict(), "seed": 0}) for row in done}
     runs = {name for row in done for name in row.fingerprints}
     assert len(done) > len(models) < len(runs)  # or this says nothing
     text = lead_of(full)
@@ -38,6 +40,27 @@ def test_points_models_and_runs_are_told_apart_and_add_up(full: Written) -> None
     assert f"here are {len(runs)} runs" in text
     assert f"so {len(done)} whole points are {len(models)} models" in text
     assert f"{len(runs)} runs" in full.markdown.split("## In short")[0]
+
+
+def test_a_point_with_more_seeds_in_another_stage_is_no_other_model(tmp_path: Path) -> None:
+    spec = StudySpec.parse(
+        {
+            "name": "shared",
+            "data": {"num_val": 200},
+            "model": {"family": "mlp"},
+            "stages": [
+                {"name": "grid", "grid": {"model.params.hidden": [[16], [64]]}},
+                {"name": "thrice", "model": {"params": {"hidden": [16]}}, "repeats": 3},
+                {"name": "fresh", "confirm": {"stage": "grid", "top": 1, "seeds": 2}},
+            ],
+        }
+    )
+    context = gather(make_study(tmp_path, spec=spec, num_val=200))
+    (text,) = answer.caveats(context)
+    assert text.endswith(
+        "here are 6 runs; some points have the same settings, seeds aside, so 4 whole points are "
+        "2 models."
+    )
 
 
 def test_recalls_that_print_alike_are_called_equal() -> None:
