@@ -100,11 +100,13 @@ class Opened:
         at: When it was first opened.
         stages: For the models of which stages, in words.
         num_after: Rows of this table that were trained after that.
+        num_undated: Rows of which nobody knows, because a record does not say when it ended.
     """
 
     at: str
     stages: str
     num_after: int
+    num_undated: int = 0
 
 
 @dataclass(frozen=True)

@@ -118,14 +118,19 @@ def _opened(context: Context, competing: Sequence[RowFacts]) -> Opened | None:
         return None
     first = min(context.looks, key=lambda look: _moment(look.opened_at))
     at = _moment(first.opened_at)
-    # Runs of an older version do not say when they ended; of those nothing is claimed.
-    late = [
-        row
-        for row in competing
-        if any(_moment(run.environment.get("finished_at", "")) > at for run in row.runs)
-    ]
+    seen = {run.fingerprint for run in first.runs}
+    late, undated = 0, 0
+    for row in competing:
+        ended = [run.environment.get("finished_at", "") for run in row.runs]
+        if any(_moment(text) > at for text in ended):
+            late += 1
+        # What was looked at had ended by then, whether it says so or not.
+        elif not all(ended) and not seen.issuperset(run.fingerprint for run in row.runs):
+            undated += 1
     names = sorted({run.stage for run in first.runs if run.stage}) or ["a model of this study"]
-    return Opened(first.opened_at, listing(names), len(late)) if late else None
+    if not late and not undated:
+        return None
+    return Opened(first.opened_at, listing(names), late, undated)
 
 
 def _moment(text: str) -> datetime:

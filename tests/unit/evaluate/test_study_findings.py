@@ -173,6 +173,20 @@ def test_rows_that_were_trained_after_a_look_at_the_test_set_are_counted() -> No
     assert texts(rows[:1], opened=opened) == {}  # nothing to choose between
 
 
+@pytest.mark.parametrize(
+    ("num_after", "begins"),
+    [(0, "some rows may have been trained after"), (1, "1 of 2 rows were trained after")],
+)
+def test_rows_whose_records_have_no_date_are_not_taken_for_early_ones(
+    num_after: int, begins: str
+) -> None:
+    rows = [entry("a", 0.93), entry("b", 0.90)]
+    opened = Opened("2026-01-02T03:04:05+00:00", "mlp-final", num_after, 1)
+    found = texts(rows, opened=opened)["M011"]
+    assert found.startswith(begins)
+    assert found.endswith("of 1 the record does not say when it ended")
+
+
 def test_a_choice_that_fresh_seeds_put_behind_another_is_overtuned_only_beyond_chance() -> None:
     behind = Chosen("a", 0.92, 0.91, "b", 0.004, may_be_best=False)
     assert texts([], chosen=behind) == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from modiste.evaluate.study_finding import STUDY_FINDINGS, StudyCheck, StudyFacts
+from modiste.evaluate.study_finding import STUDY_FINDINGS, Opened, StudyCheck, StudyFacts
 
 _TEST = re.compile(r"(^|[^a-z])test([^a-z]|$)", re.IGNORECASE)
 
@@ -19,12 +19,20 @@ def _look(study: StudyFacts) -> str:
     if beside:
         return f"{num} rows carry {' and '.join(beside)}, so the test set was asked before a choice"
     if study.opened is not None and num > 1:
-        return (
-            f"{study.opened.num_after} of {num} rows were trained after the test set had been "
-            f"opened for {study.opened.stages} ({study.opened.at}), so its figures were known when "
-            "these rows were chosen between"
-        )
+        return _late(study.opened, num)
     return ""
+
+
+def _late(opened: Opened, num: int) -> str:
+    look = f"the test set had been opened for {opened.stages} ({opened.at})"
+    others = f"of {opened.num_undated} the record does not say when it ended"
+    if not opened.num_after:
+        return f"some rows may have been trained after {look}: {others}"
+    words = (
+        f"{opened.num_after} of {num} rows were trained after {look}, so its figures were known "
+        "when these rows were chosen between"
+    )
+    return f"{words}; {others}" if opened.num_undated else words
 
 
 STUDY_FINDINGS.add(
@@ -35,7 +43,8 @@ STUDY_FINDINGS.add(
         "The figure that ranks the rows was measured on test images, because its name says so or "
         "whoever imported it does; or a figure of test images stands beside every row; or, in a "
         "study of ours, the test set was opened for other models before rows that were chosen "
-        "between had been trained.",
+        "between had been trained, or may have been: runs of older versions do not say when they "
+        "ended.",
         "Images that chose a model cannot tell how good it is on new ones: the figure of the "
         "winner is too high, and nothing is left to say by how much. Of a test set that was opened "
         "early one can only hope that nobody let its figures guide what was tried next.",
