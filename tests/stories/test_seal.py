@@ -183,6 +183,26 @@ def test_the_ledger_of_collected_results_is_held_to_the_same(
     assert_unknown(place / "results", cli)
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_look_that_was_killed_while_it_was_stored_spoils_nothing(
+    is_whole: bool, place: Path, look: Callable[..., dict[str, Any]], cli: Cli
+) -> None:
+    study = place / "study"
+    (folder,) = (study / "final").iterdir()
+    before = json.loads((folder / "look.json").read_bytes())
+    left = folder.rename(folder.with_name(f".{folder.name}.k1ll3d"))
+    if not is_whole:
+        (left / "manifest.json").unlink()
+    assert cli("report", study).status == 0
+    assert cli("evaluate", study, "--json").json["stored"] == []
+    answer = look(study)
+    # What was written whole is put in its place; else the images are looked at, and that counts.
+    assert answer["looks"] == (1 if is_whole else 2)
+    after = json.loads((folder / "look.json").read_bytes())
+    assert (after == before) is is_whole
+    assert [run["last"] for run in after["runs"]] == [run["last"] for run in before["runs"]]
+
+
 def test_a_study_that_never_looked_goes_on_missing_the_ledger_its_cards_speak_of(
     study: Path, cli: Cli
 ) -> None:

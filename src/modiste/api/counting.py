@@ -128,7 +128,7 @@ def heads_in(results: Path) -> list[str]:
     A model is written again with the ledger of the day; heads that it lacked then are kept.
     """
     heads = known_heads(results / "final")
-    for path in sorted(results.glob("models/*/config.json")):
+    for path in sorted(results.glob("models/[!.]*/config.json")):
         try:
             tally = Tally.of(files.read_json(path).get("test") or {})
         except StoreError:  # whoever loads it says so, and running its study writes it anew

@@ -128,7 +128,7 @@ def _validation(member: Candidate) -> Arrays:
 def _shown(run: Run) -> Arrays | None:
     """The test logits that a look has stored of a run; none if no look was for it."""
     name = f"predictions-{run.fingerprint[:16]}.npz"
-    for look in sorted((run.folder.absolute().parent.parent / "final").glob("*/")):
+    for look in sorted((run.folder.absolute().parent.parent / "final").glob("[!.]*/")):
         if (look / name).is_file():
             return files.read_npz(files.read_checked(look, name))
     return None

@@ -79,7 +79,8 @@ def look(
     """Open the seal once, measure every candidate, and store what was seen.
 
     Best and last weights of all runs together are one look. A list that was looked at before is
-    not looked at again: what was stored then is the answer.
+    not looked at again: what was stored then is the answer, also if a kill came between writing
+    it and putting it in its place.
 
     Args:
         source: Whose test set.
@@ -99,7 +100,7 @@ def look(
         DataError: If the test images cannot be had.
     """
     target = folder_of(candidates, folder)
-    if is_stored(target):
+    if is_stored(target) or files.finish_folder(target):
         return target
     # Everything that can fail is done before the seal opens.
     models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
@@ -175,7 +176,7 @@ def stored(folder: Path) -> dict[Path, dict[str, Any]]:
     """
     return {
         path.parent: json.loads(files.read_checked(path.parent, path.name))
-        for path in sorted(folder.glob("*/look.json"))
+        for path in sorted(folder.glob("[!.]*/look.json"))
     }
 
 

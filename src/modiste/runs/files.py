@@ -152,6 +152,29 @@ def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | Non
         raise cannot_write(folder, error) from error
 
 
+def finish_folder(folder: Path) -> bool:
+    """Put a folder in its place that was written whole and never renamed, as a kill leaves it.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        StoreError: If it cannot be renamed.
+    """
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        try:
+            check_folder(left)
+        except StoreError:  # killed before it was whole
+            continue
+        try:
+            left.rename(folder)
+            sync(folder.parent)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        return True
+    return False
+
+
 def entries(files: Mapping[str, bytes]) -> dict[str, Any]:
     """What a manifest says of files: SHA-256 and size of each, by name."""
     return {
