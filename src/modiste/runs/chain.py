@@ -156,7 +156,8 @@ class Chain:
 
 def to_line(entry: Mapping[str, Any]) -> bytes:
     """An entry as it is written, without its line break."""
-    return json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="backslashreplace")  # what is no text, as JSON escapes it
 
 
 def _entry(line: bytes) -> Entry | None:

@@ -52,7 +52,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Readable JSON, keys in the order given."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
-    return f"{text}\n".encode()
+    # Names of files need not be text; what is none is written as JSON escapes it, and read again.
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -480,7 +480,7 @@ def need_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another start may have been quicker
     except OSError as error:
         raise files.cannot_write(folder, error) from None
     if not folder.is_dir():

@@ -19,6 +19,10 @@ from modiste.spec.study import Override, StudySpec, check
 LIMIT_BYTES = 1 << 20
 
 
+# What the library raises for such as `!!timestamp foo`, `!!bool foo` and `!!int ''`.
+_NO_SUCH_VALUE = (AttributeError, KeyError, IndexError)
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses what would surprise: a key twice, or an alias."""
 
@@ -69,6 +73,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}{line}: {error.problem or 'no valid YAML'}.") from None
     except (yaml.YAMLError, ValueError) as error:  # such as a date in the 13th month
         raise SpecError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from None
+    except _NO_SUCH_VALUE:
+        raise SpecError(f"{path}: a value is none of the kind that its tag (!!...) says.") from None
     except RecursionError:
         raise SpecError(f"{path}: brackets are nested too deeply.") from None
     if not isinstance(values, dict):
@@ -105,11 +111,20 @@ def write_study(values: Mapping[str, Any], path: Path) -> None:
         SpecError: If anything in it makes no sense.
         OSError: If it cannot be written.
     """
-    study = StudySpec.parse(unfold(values, path.stem))
+    study = StudySpec.parse(unfold(_plain(values), path.stem))
     check(study)
     plain = _said(study)
     plain["stages"] = [_said(stage) for stage in study.stages]
     write_whole(path, yaml.safe_dump(plain, sort_keys=False, width=100).encode())
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy as Python has them."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):  # of Talos, they mean different things
+        return type(value)(map(_plain, value))
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _said(spec: Spec) -> dict[str, Any]:
@@ -139,7 +154,7 @@ def parse_override(text: str, option: str = "--set") -> Override:
         raise SpecError(f"{option} {text}: expected [STAGE:]KEY=VALUE, such as train.epochs=5.")
     try:
         value = yaml.load(right, _Loader)  # noqa: S506 (derives from SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, RecursionError, *_NO_SUCH_VALUE):
         raise SpecError(f"{option} {text}: the value {right!r} is no valid YAML.") from None
     if isinstance(value, str):
         with contextlib.suppress(ValueError):  # YAML reads 1e-3 as a word

@@ -19,6 +19,8 @@ from modiste.spec.settings import Settings
 # Numbers that are drawn have so many digits: enough for any hyperparameter, few enough that the
 # last bit of a library's logarithm moves no point, and none with it the leaderboard.
 DIGITS = 4
+# More values than this are no list.
+MOST_LISTED = 100_000
 Value = Any
 
 
@@ -35,6 +37,14 @@ class Choices(Spec):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
+        for value in self.values:
+            try:
+                identity({"": value})
+            except (TypeError, ValueError):
+                raise SpecError(
+                    f"values: {value!r} is no number, word, list or mapping; what looks like a "
+                    "date to YAML is a word in quotes."
+                ) from None
         names = [identity({"": value}) for value in self.values]
         twice = [v for n, v in zip(names, self.values, strict=True) if names.count(n) > 1]
         if twice:
@@ -80,7 +90,7 @@ class Range(Spec):
     log: bool = False
     integer: bool = False
     step: float | None = Field(None, gt=0)
-    num: int | None = Field(None, ge=2)
+    num: int | None = Field(None, ge=2, le=MOST_LISTED)
     when: Settings = {}
 
     @model_validator(mode="after")
@@ -94,6 +104,11 @@ class Range(Spec):
             raise SpecError(f"step: goes with no `{other}`; `num` spaces values on either scale.")
         if self.integer and any(not float(n).is_integer() for n in self._bounds):
             raise SpecError("low: whole numbers are asked for, so low, high and step must be some.")
+        if self.step and (self.high - self.low) / self.step > MOST_LISTED:
+            raise SpecError(
+                f"step: {self.step:g} makes more than {MOST_LISTED:,} values; take a longer one, "
+                "or leave it out."
+            )
         return self
 
     @property
@@ -110,7 +125,9 @@ class Range(Spec):
             # 0.1 + 2 * 0.1 is 0.30000000000000004; nobody means that.
             values = (float(f"{self.low + i * self.step:.12g}") for i in range(count))
             return tuple(round(value) if self.integer else value for value in values)
-        return tuple(range(int(self.low), int(self.high) + 1)) if self.integer else None
+        if self.integer and self.high - self.low < MOST_LISTED:
+            return tuple(range(int(self.low), int(self.high) + 1))
+        return None
 
     @property
     def is_ordered(self) -> bool:
@@ -118,7 +135,9 @@ class Range(Spec):
 
     def at(self, share: float) -> Value:
         """The value at a share of the way, 0 to 1; equal shares are equally likely on the scale."""
-        if (self.integer and not self.log) or self.step or self.num:
+        if self.integer and not (self.log or self.step or self.num):
+            return int(self.low) + _place(share, int(self.high) - int(self.low) + 1)
+        if self.step or self.num:
             listed = self.listed
             assert listed is not None
             return listed[_place(share, len(listed))]

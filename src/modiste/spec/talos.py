@@ -18,7 +18,7 @@ _RANGE_LENGTH = 3
 
 
 def from_talos(
-    params: Mapping[str, Any], rename: Mapping[str, str] | None = None
+    params: Mapping[Any, Any], rename: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """What `search.tune` is to hold, from a dictionary that was written for `talos.Scan`.
 
@@ -39,6 +39,11 @@ def from_talos(
         raise SpecError(f"rename: talos has no {', '.join(stray)}. It has: {', '.join(params)}.")
     space: dict[str, Any] = {}
     for name, value in params.items():
+        if not isinstance(name, str) or value is None:
+            raise SpecError(
+                f"talos: {name!r} has no values. Between braces a tuple needs quotes, as in "
+                '`{lr: "(0.5, 1.5, 4)"}`; on a line of its own it needs none.'
+            )
         key = rename.get(name, name)
         if "." not in key:
             raise SpecError(

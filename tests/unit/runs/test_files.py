@@ -36,6 +36,12 @@ def listed(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_a_name_that_is_no_text_is_written_and_read_again(tmp_path: Path) -> None:
+    name = os.fsdecode(b"st\xfcdy.yaml")
+    files.write_json(tmp_path / "a.json", {"file": name, "dress": "👗"})
+    assert files.read_json(tmp_path / "a.json") == {"file": name, "dress": "👗"}
+
+
 # --- one file -------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -97,11 +98,22 @@ def test_values_that_can_be_listed_are(value: Any, listed: Any) -> None:
         ({"low": 1, "high": 2, "logg": True}, r"tune\.a\.logg: no such key\. Did you mean 'log'"),
         ({"low": "1e-3x", "high": 1}, r"tune\.a\.low: .* needs a point: 1\.0e-3"),
         ({"low": True, "high": 2}, "truth values"),
+        ([date(2026, 1, 1)], r"tune\.a\.values: .* a word in quotes"),
+        ({"low": 0, "high": 1, "step": 1e-9}, "makes more than 100,000 values"),
     ],
 )
 def test_a_domain_that_makes_no_sense_is_named(value: Any, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         domain(value, "tune.a")
+
+
+def test_a_range_of_very_many_whole_numbers_is_drawn_from_and_never_listed() -> None:
+    found = Range(low=0, high=2**40, integer=True)
+    assert found.listed is None
+    assert (found.at(0.0), found.at(1.0)) == (0, 2**40)
+    assert abs(found.at(0.5) - 2**39) <= 1
+    few = Range(low=3, high=6, integer=True)
+    assert {few.at(share / 100) for share in range(101)} == set(few.listed or ())
 
 
 # --- conditions -----------------------------------------------------------------------------------
@@ -265,6 +277,8 @@ def test_a_dictionary_of_talos_is_a_space_beside_our_own_keys() -> None:
     ("params", "rename", "message"),
     [
         ({"lr": [1]}, {}, r"talos\.lr: which of our keys is that\?"),
+        # What YAML makes of {lr: (0.5, 1.5, 4)}.
+        ({"lr": "(0.5", 1.5: None, "4)": None}, {"lr": "a.b"}, "1.5 has no values.*needs quotes"),
         ({"lr": [1]}, {"lr": "a.b", "x": "c.d"}, "rename: talos has no x. It has: lr"),
         ({"a.b": (1, 2)}, {}, r"talos\.a\.b: expected \(low, high, steps\)"),
         ({"a.b": (2, 1, 3)}, {}, "low is below high"),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -281,8 +282,11 @@ def test_a_mistake_that_only_one_profile_makes_is_found(tmp_path: Path) -> None:
         ("? [1, 2]\n: 3\n", "mine.yaml:1"),
         ("a: " + "[" * 2_000, "nested too deeply"),
         ("1: 2\nname: a\nstages: [{name: b}]\n", "1"),
+        ("a: !!timestamp foo\n", "mine.yaml: a value is none of the kind that its tag"),
+        ("a: !!bool foo\n", "mine.yaml: a value is none of the kind that its tag"),
+        ("a: !!int ''\n", "mine.yaml: a value is none of the kind that its tag"),
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_yaml_that_would_surprise_is_refused_with_its_line(
     text: str, said: str, tmp_path: Path
@@ -318,6 +322,16 @@ def test_words_of_any_script_are_kept(tmp_path: Path) -> None:
     study, _ = read_study(path)
     assert study.title == "Größe – サイズ 👗"
     assert study.stages[0].settings()[0][0] == "größer ✔"
+
+
+def test_numbers_and_arrays_of_numpy_are_written_as_numbers_and_lists(tmp_path: Path) -> None:
+    grid = {"train.batch_size": list(np.arange(32, 65, 32)), "train.epochs": np.array([1, 2])}
+    path = tmp_path / "mine.yaml"
+    files.write_study(small.study(stages=[{"name": "one", "grid": grid}]), path)
+    study, _ = read_study(path)
+    found = [settings for _, settings in study.stages[0].settings()]
+    assert found[0] == {"train.batch_size": 32, "train.epochs": 1}
+    assert len(found) == 4
 
 
 def test_published_figures_that_are_missing_are_named(tmp_path: Path) -> None:
