@@ -48,9 +48,10 @@ class Row:
 def rank_key(row: Row, epoch: Epoch, position: int) -> tuple[float, int, int]:
     """What finished rows are sorted by, best first.
 
-    More right answers on validation images at that epoch, then fewer parameters, then the earlier
-    point. Rows with a run that broke come last.
+    More right answers among the validation images at that epoch, then fewer parameters, then the
+    earlier point. Rows with a run that broke come last. Means of accuracies would not do: of equal
+    counts one may be larger by its last bit.
     """
-    correct = row.mean(epoch, "val", "correct")
+    share = row.mean(epoch, "val", "correct") / row.mean(epoch, "val", "total")
     parameters = row.runs[0].layers["parameters"]["total"]
-    return (float("inf") if math.isnan(correct) else -correct, parameters, position)
+    return (float("inf") if math.isnan(share) else -share, parameters, position)

@@ -90,6 +90,21 @@ def check_among(stage: StageSpec, found: Sequence[Point]) -> None:
         )
 
 
+def check_images(stage: StageSpec, found: Sequence[Point]) -> None:
+    """The rows of a stage are compared on the same validation images.
+
+    Raises:
+        SpecError: If its points would keep other numbers of them.
+    """
+    numbers = sorted({spec.data.num_val for point in found for spec in point.specs})
+    if len(numbers) > 1:
+        raise SpecError(
+            f"stages[{stage.name}]: points with data.num_val {numbers[0]:,} and {numbers[-1]:,}: "
+            "rows of a stage are compared on the same validation images. Vary data.num_train, or "
+            "give each number a stage of its own."
+        )
+
+
 def check_fresh(
     stage: StageSpec,
     profile: str,

@@ -17,7 +17,13 @@ from modiste.spec.match import holds
 from modiste.spec.run import RunSpec, parts_written_out, written_out
 from modiste.spec.search import SearchSpec
 from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, matches, merge
-from modiste.spec.stage_checks import check_among, check_fresh, check_only, check_stages
+from modiste.spec.stage_checks import (
+    check_among,
+    check_fresh,
+    check_images,
+    check_only,
+    check_stages,
+)
 
 Profile = Literal["quick", "full"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -419,6 +425,7 @@ def check(
         for stage in study.stages:
             found = points(study, stage, profile, study.seed, firsts, overrides)
             check_among(stage, found)
+            check_images(stage, found)
             tried[stage.name] = found
             origin = study.confirmed_by(stage)
             if origin is not None:

@@ -256,6 +256,13 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     assert all(key in message for key in ("sed", "tilte", "stages[0].name"))
 
 
+def test_rows_with_other_numbers_of_validation_images_are_no_stage(tmp_path: Path) -> None:
+    stages = [{"name": "one", "points": [{"data.num_val": 20}, {"data.num_val": 60}]}]
+    message = wrong(tmp_path, small.study(stages=stages))
+    assert "stages[one]: points with data.num_val 20 and 60" in message
+    assert "Vary data.num_train" in message
+
+
 def test_a_mistake_that_only_one_profile_makes_is_found(tmp_path: Path) -> None:
     for profile in ("quick", "full"):
         assert "epochs" in wrong(tmp_path, small.study(profiles={profile: {"train.epochs": 0}}))
