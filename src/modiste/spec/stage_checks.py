@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from modiste.errors import SpecError, did_you_mean
+from modiste.spec.parts import Estimator
 from modiste.spec.settings import OF_RUNS, Settings, matches
 
 if TYPE_CHECKING:
@@ -102,6 +103,23 @@ def check_images(stage: StageSpec, found: Sequence[Point]) -> None:
             f"stages[{stage.name}]: points with data.num_val {numbers[0]:,} and {numbers[-1]:,}: "
             "rows of a stage are compared on the same validation images. Vary data.num_train, or "
             "give each number a stage of its own."
+        )
+
+
+def check_goals(stage: StageSpec, found: Sequence[Point]) -> None:
+    """What a search weighs has to be known of every point.
+
+    Raises:
+        SpecError: If some are models without FLOPs, and these, or a net's latency, are a goal.
+    """
+    goals = () if stage.search is None else stage.search.goals
+    asked = [goal for goal in goals if goal in ("flops", "latency")]
+    models = [spec.model for point in found for spec in point.specs]
+    without = [model.family for model in models if isinstance(model.params, Estimator)]
+    if asked and without:
+        raise SpecError(
+            f"stages[{stage.name}].search.goals: {without[0]!r} is fitted in one go and has no "
+            f"{asked[0]}. `parameters` is counted for every model."
         )
 
 

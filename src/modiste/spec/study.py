@@ -20,6 +20,7 @@ from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, mat
 from modiste.spec.stage_checks import (
     check_among,
     check_fresh,
+    check_goals,
     check_images,
     check_only,
     check_stages,
@@ -426,6 +427,7 @@ def check(
             found = points(study, stage, profile, study.seed, firsts, overrides)
             check_among(stage, found)
             check_images(stage, found)
+            check_goals(stage, found)
             tried[stage.name] = found
             origin = study.confirmed_by(stage)
             if origin is not None:

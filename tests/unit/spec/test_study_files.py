@@ -263,6 +263,17 @@ def test_rows_with_other_numbers_of_validation_images_are_no_stage(tmp_path: Pat
     assert "Vary data.num_train" in message
 
 
+@pytest.mark.parametrize("goal", ["flops", "latency"])
+def test_a_goal_that_a_model_cannot_have_is_refused_before_training(
+    tmp_path: Path, goal: str
+) -> None:
+    search = {"tune": {"model.params.neighbours": [1, 3]}, "goals": ["accuracy", goal]}
+    stage = {"name": "one", "model": {"family": "knn"}, "search": search}
+    message = wrong(tmp_path, small.study(stages=[stage]))
+    assert f"is fitted in one go and has no {goal}" in message
+    assert "stages[one].search.goals" in message
+
+
 def test_a_mistake_that_only_one_profile_makes_is_found(tmp_path: Path) -> None:
     for profile in ("quick", "full"):
         assert "epochs" in wrong(tmp_path, small.study(profiles={profile: {"train.epochs": 0}}))
