@@ -231,6 +231,21 @@ def test_a_place_that_cannot_be_written_is_found_out_first(
         assert_refused(cli(*show), "cannot be written")
 
 
+def test_a_gpu_that_is_not_there_is_found_out_before_anything_is_written(
+    tmp_path: Path, synthetic_folder: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    file = small.write_study(tmp_path / "tiny.yaml", small.STUDY)
+    words = [
+        *("study", file, "--out", tmp_path / "out", "--data", synthetic_folder),
+        *("--stages", "grid", "--workers", "here"),
+    ]
+    refused = cli(*words, "--set", "device=cuda")
+    assert_refused(refused, "device: cuda, but torch finds no such GPU here")
+    assert not (tmp_path / "out" / "study.json").exists()  # so the mended words are no other study
+    assert cli(*words).status == 0
+
+
 @pytest.mark.parametrize("verb", ["report", "evaluate"])
 def test_a_folder_that_is_no_study_is_named(verb: str, tmp_path: Path, cli: Cli) -> None:
     for folder in (tmp_path, tmp_path / "none"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.data import open_data
+from modiste.api.devices import need_devices
 from modiste.api.progress import FitBar
 from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES
@@ -107,6 +108,7 @@ def fit(
     fingerprint = spec.fingerprint(data.digest)
     place = Path(folder) / fingerprint[:16]
     if not (place / "manifest.json").is_file():
+        need_devices([spec.device])
         task = Task(spec, fingerprint, None, float("inf"))
         with put_back(), FitBar(spec.model.family, is_shown=verbose) as bar:
             outcome = Worker(lambda _: data).work(task, bar.tell)
@@ -183,6 +185,7 @@ def fit_many(
         if not (place / "manifest.json").is_file()
     }
     if todo:
+        need_devices(spec.device for spec in todo.values())
         with put_back():
             records = to_end(run_population(list(todo.values()), data))
         for place, record in zip(todo, records, strict=True):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modiste.api.devices import need_devices
 from modiste.api.study import look_at_runs
 from modiste.atomic import write_whole
 from modiste.data.source import open_source
@@ -100,6 +101,7 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """
     _check_words(final=final, reason=reason, runs=runs, out=out, log=log)
     recipe = open_recipe(name)
+    need_devices([recipe.recipe.run.device])
     place = Path(data_folder) if data_folder is not None else None
     images = open_source(recipe.recipe.run.data, place).load_train()
     _check_size(recipe, images)

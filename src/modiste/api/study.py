@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from modiste import report
 from modiste.api.counting import counted, ledger_of, measured, study_around
+from modiste.api.devices import need_devices
 from modiste.api.progress import StudyBar
 from modiste.cores import num_cores
 from modiste.data.load import divide
@@ -122,6 +123,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         settings=settings,
         only=only,
         data_folder=data_folder,
+        is_here=num_workers != "ray",
         tell=tell,
     )
     study, images = opened.study, opened.images
@@ -206,12 +208,13 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     only: Sequence[str],
     data_folder: str | Path | None,
     is_written: bool = True,
+    is_here: bool = True,
     tell: Tell = silent,
 ) -> Opened:
     """Read a study file and all that was said beside it, and load the data.
 
     Arguments and errors are those of `run_study`; unless `is_written`, the study's folder is
-    neither made nor changed.
+    neither made nor changed. Where runs are computed here (`is_here`), their device has to be.
     """
     spec, published = read_study(Path(file))
     if profile not in ("quick", "full"):
@@ -228,6 +231,8 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     chosen = check(spec, (profile,), overrides)
     if not chosen:
         raise SpecError(f"--profile {profile}: every stage is skipped; there is nothing to run.")
+    if is_here:
+        need_devices(run.device for point in chosen for run in point.specs)
     data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
