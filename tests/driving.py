@@ -20,10 +20,12 @@ class Script:
 
     Attributes:
         dies: Asked before each task; true if its worker shall die over it.
+        dies_at_start: The same; true if it shall die before it has taken the task.
         tasks: All that were submitted, in order.
     """
 
     dies: Callable[[Task], bool] = lambda _: False
+    dies_at_start: Callable[[Task], bool] = lambda _: False
     tasks: list[Task] = field(default_factory=list)
 
     @property

@@ -49,6 +49,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
 
         def events(self, timeout_seconds: float) -> Iterator[Event]:
             task = self._tasks.pop(0)
+            if script.dies_at_start(task):
+                yield Death(task.fingerprint, 1, had_begun=False)
+                return
             if script.dies(task):
                 yield Death(task.fingerprint, -9)
                 return

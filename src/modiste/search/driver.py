@@ -376,8 +376,10 @@ class Driver:
                 self._deaths.pop(item.fingerprint, None)
             return self._give_up_or_go_on(item, pool)
         if isinstance(event, Death):
-            deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
             self._watcher.note(f"{item.stage.spec.name}, {item.row.label}: {event}.")
+            if not event.had_begun:  # it says nothing of the run; the pool counts such ends
+                return self._give_up_or_go_on(item, pool)
+            deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
             if deaths < DEATHS_ALLOWED or self._is_stopping:
                 return self._give_up_or_go_on(item, pool)
             data = divide(self._images, item.spec.data, self._study.data_digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,10 +18,18 @@ from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import ModisteError, SpecError, first_sentence
+from modiste.errors import ModisteError, SpecError, StoreError, first_sentence
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.train.pace import Sample
 from modiste.train.work import Outcome, Progress, Task, Worker
+
+# Children in a row that end before they can take a task, until no more are started.
+STARTS_ALLOWED = 3
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The first word of a child: whatever ends it from now on, it could be started."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +39,27 @@ class Death:
     Attributes:
         exit_code: Of a child of this process.
         reason: Of one elsewhere.
+        had_begun: Whether it had taken the task. If not, its end says nothing of the task.
     """
 
     fingerprint: str
     exit_code: int | None
     reason: str = ""
+    had_begun: bool = True
 
     def __str__(self) -> str:
         if self.reason:
             return f"the worker was lost ({self.reason})"
-        code = self.exit_code
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
-            return f"the worker process was ended by {name}{hint}"
-        return f"the worker process ended with status {code}"
+        when = "" if self.had_begun else " at its start"
+        return f"the worker process {_ended(self.exit_code)}{when}"
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+    return f"ended with status {code}"
 
 
 @dataclass(frozen=True)
@@ -96,13 +111,21 @@ class Workers(Protocol):
         """
 
     def submit(self, task: Task) -> None:
-        """Hand a task to a worker; another one is started if none is idle."""
+        """Hand a task to a worker; another one is started if none is idle.
+
+        Raises:
+            StoreError: If none can be started.
+        """
 
     def stop(self) -> None:
         """Ask every worker to come back with a checkpoint at once."""
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
-        """What the workers have to say, waiting at most so long for the first word."""
+        """What the workers have to say, waiting at most so long for the first word.
+
+        Raises:
+            StoreError: If they are lost, and none can be started in their place.
+        """
 
 
 # Starts workers, given a folder written by `save_arrays` and the digest of its images.
@@ -111,6 +134,9 @@ Start = Callable[[Path, str], Workers]
 
 class Pool:
     """Child processes, each of which works on one task at a time.
+
+    One that ends at its start is no fault of its task, so that the task may be handed out again;
+    but where several in a row do, none can be started, and nothing is waited for.
 
     Args:
         arrays: A folder written by `save_arrays`; children map it, so images exist once.
@@ -127,6 +153,7 @@ class Pool:
         self._worker = worker
         self._idle: list[_Child] = []
         self._busy: dict[Connection, tuple[_Child, str]] = {}
+        self._failed_starts = 0  # since a child was ready the last time
 
     def __enter__(self) -> Self:
         return self
@@ -159,8 +186,9 @@ class Pool:
             child = self._idle.pop() if self._idle else self._start()
             try:
                 child.connection.send(task)
-            except OSError:  # it died while it had nothing to do
+            except OSError:  # it died while it had nothing to do, or at its start
                 child.process.join()
+                self._note_end(child)
                 continue
             self._busy[child.connection] = child, task.fingerprint
             return
@@ -182,16 +210,28 @@ class Pool:
             assert isinstance(ready, Connection)
             child, fingerprint = self._busy[ready]
             try:
-                event: Event = ready.recv()
+                event: Event | Ready = ready.recv()
             except (EOFError, OSError):
                 del self._busy[ready]
                 child.process.join(timeout=5)
-                yield Death(fingerprint, child.process.exitcode)
+                self._note_end(child)
+                yield Death(fingerprint, child.process.exitcode, had_begun=child.is_ready)
+                continue
+            if isinstance(event, Ready):
+                child.is_ready = True
+                self._failed_starts = 0
                 continue
             if not isinstance(event, Progress):
                 del self._busy[ready]
                 self._idle.append(child)
             yield event
+
+    def _note_end(self, child: _Child) -> None:
+        """Give up once several children in a row have ended at their start."""
+        self._failed_starts += not child.is_ready
+        if self._failed_starts >= STARTS_ALLOWED:
+            text = _cannot_start(self._failed_starts, child.process.exitcode)
+            raise StoreError(text) from None  # the pipe that broke tells nobody anything
 
     def _start(self) -> _Child:
         ours, theirs = self._context.Pipe()
@@ -234,10 +274,39 @@ def _later(*numbers: signal.Signals) -> Iterator[None]:
             signal.raise_signal(each)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Child:
     process: SpawnProcess
     connection: Connection
+    is_ready: bool = False
+
+
+def _cannot_start(count: int, exit_code: int | None) -> str:
+    """Why there are no children, and what to do."""
+    text = f"no worker process can be started: {count} in a row ended at their start. "
+    text += f"The last one {_ended(exit_code)}. Nothing is stored of it, and all else is saved. "
+    here = '`--workers here` (num_workers="here" in Python) needs no worker process.'
+    if (script := _script_without_guard()) is not None:
+        return (
+            f"{text}Each of them runs {script} again, up to this very call, because the script has "
+            f'no `if __name__ == "__main__":`. Put what it does below such a line. Or {here}'
+        )
+    if exit_code is not None and exit_code < 0:
+        return f"{text}Make room, ask for fewer --workers, or do without: {here}"
+    return f"{text}What it printed says why. Mend that, or do without: {here}"
+
+
+def _script_without_guard() -> Path | None:
+    """The script that a child would run again as a whole; none if it has a guard, or is none."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is None or getattr(main, "__spec__", None) is not None:
+        return None  # typed in, or a module that was named with -m
+    try:
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return None if "__main__" in text else Path(file)
 
 
 def _serve(
@@ -250,6 +319,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = make(loader(map_arrays(arrays), data_digest))
     try:
+        connection.send(Ready())
         while True:
             task = connection.recv()
             if isinstance(task, Task):

@@ -14,7 +14,7 @@ from modiste.data.load import save_arrays
 from modiste.data.types import ImageSet
 from modiste.search.kinds import Kind, Pace, in_order, pace_of
 from modiste.search.plan import paces_of_finished
-from modiste.search.pool import Event, Pool, Trouble, raise_trouble
+from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.survey import Survey
 from modiste.spec.run import RunSpec
 from modiste.train.pace import Prober, Sample, memory_bytes
@@ -128,12 +128,8 @@ def _measure(
     under_way: dict[str, Kind] = {}
     new: set[str] = set()
     while True:
-        left_seconds = until - time.monotonic()
         paces = {kind: _mean(samples) for kind, samples in found.items()}
-        if paces:
-            waiting = [kind for kind in waiting if _lasts(kind, paces) < left_seconds]
-        elif len(broken) >= DEATHS_ALLOWED:
-            waiting = []
+        waiting = _in_time(waiting, paces, len(broken), until - time.monotonic())
         while waiting or (again and new):
             kind = waiting[0] if waiting else again[0]
             used = sum(under_way[name].threads for name in pool.running)
@@ -149,12 +145,24 @@ def _measure(
             return found, broken
         for event in pool.events(WAIT_SECONDS):
             kind = under_way[event.fingerprint]
+            is_new = event.fingerprint in new
             new.discard(event.fingerprint)
-            if isinstance(event, Sample):
+            if isinstance(event, Death) and not event.had_begun:  # which says nothing of the kind
+                (waiting if is_new else again).insert(0, kind)
+            elif isinstance(event, Sample):
                 found[kind].append(event)
                 again.append(kind)
             else:
                 broken.append(f"{kind.family} of {kind.parameters:,} parameters: {_why(event)}")
+
+
+def _in_time(
+    waiting: list[Kind], paces: Mapping[Kind, Pace], num_broken: int, left_seconds: float
+) -> list[Kind]:
+    """Those that can still be measured; none where workers die over whatever is tried."""
+    if paces:
+        return [kind for kind in waiting if _lasts(kind, paces) < left_seconds]
+    return [] if num_broken >= DEATHS_ALLOWED else waiting
 
 
 def _lasts(kind: Kind, paces: Mapping[Kind, Pace]) -> float:

@@ -79,7 +79,7 @@ def test_a_child_that_is_killed_is_replaced_and_its_work_named(pool: Pool) -> No
     pool.submit(long)
     kill_all()
     event = answer(pool)
-    assert event == Death(long.fingerprint, -signal.SIGKILL)
+    assert event == Death(long.fingerprint, -signal.SIGKILL, had_begun=False)
     assert "ended by SIGKILL" in str(event)
     assert pool.running == []
     pool.submit(task())

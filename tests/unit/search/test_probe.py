@@ -71,6 +71,7 @@ class Invented:
     now = 0.0
     companies: list[list[int]] = []
     trouble: Trouble | None = None
+    failed_starts = 0
 
     def __init__(self, arrays: Path, data_digest: str, worker: Any) -> None:
         self._tasks: dict[str, tuple[float, Task]] = {}
@@ -100,6 +101,9 @@ class Invented:
         seconds = Invented.seconds[units_of(task.spec)]
         if seconds is None:
             yield Death(name, -9)
+        elif Invented.failed_starts:
+            Invented.failed_starts -= 1
+            yield Death(name, 1, had_begun=False)
         else:
             yield Invented.trouble or Sample(name, seconds / 3, seconds / 1000, 0.5, 10**8)
 
@@ -111,7 +115,7 @@ def units_of(spec: RunSpec) -> int:
 @pytest.fixture
 def invented(monkeypatch: pytest.MonkeyPatch) -> type[Invented]:
     Invented.seconds, Invented.companies, Invented.now = {}, [], 0.0
-    Invented.trouble = None
+    Invented.trouble, Invented.failed_starts = None, 0
     monkeypatch.setattr(probing, "Pool", Invented)
     monkeypatch.setattr(time, "monotonic", lambda: Invented.now)
     return Invented
@@ -161,6 +165,13 @@ def test_a_worker_that_dies_over_a_kind_is_told_and_the_others_are_measured(
     assert len(found.paces) == 2
     assert len(found.broken) == 1
     assert "SIGKILL (the kernel does so when memory runs out)" in found.broken[0]
+
+
+def test_a_worker_that_ends_at_its_start_blames_no_kind(invented: type[Invented]) -> None:
+    invented.seconds, invented.failed_starts = {1: 1.0, 2: 1.0}, 2
+    found = probe(kinds(1, 2), small.images(), num_workers=1)
+    assert len(found.paces) == 2
+    assert not found.broken
 
 
 def test_when_all_workers_die_no_more_are_started(invented: type[Invented]) -> None:
