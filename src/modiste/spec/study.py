@@ -316,7 +316,8 @@ def points(
         names = {"", origin.name, stage.name}
         repeats = changes.repeats or stage.confirm.seeds
     answer: list[Point] = []
-    check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
+    if found is None:  # what a search has chosen so far need not hold all that is named
+        check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
         values = base

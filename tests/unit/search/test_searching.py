@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modiste.errors import ResumeError, StoreError
+from modiste.errors import ResumeError, SpecError, StoreError
 from modiste.search import latency, trial_log
 from modiste.search.asked import asked_for
 from modiste.search.choosing import told_of
@@ -325,6 +325,27 @@ def test_a_latency_is_measured_once_and_kept(tmp_path: Path, script: Script) -> 
     assert drive(study, slice_seconds=math.inf)
     times = latency.read(study.folder)
     nets = {latency.net_of(row.runs[0]) for row in searched(study).rows}
+@pytest.mark.parametrize("kept", [[0.5], [0.3, 0.5]])
+def test_a_profile_may_run_some_of_the_compared_values(
+    kept: list[float], tmp_path: Path, script: Script
+) -> None:
+    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3, 0.5]})
+    only = [{"model.params.dropout": value} for value in kept]
+    given["stages"][0]["profiles"] = {"full": {"only": only}}
+    study = make(tmp_path / "study", given)
+    assert len(planned(study).todo) == len(kept)
+    assert drive(study, slice_seconds=math.inf)
+    rows = searched(study).ranked("last")
+    assert sorted(row.settings["model.params.dropout"] for row in rows) == kept
+
+
+def test_a_profile_may_run_no_compared_value_that_there_is_not(tmp_path: Path) -> None:
+    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3]})
+    given["stages"][0]["profiles"] = {"full": {"only": [{"model.params.dropout": 0.4}]}}
+    with pytest.raises(SpecError, match=r"only .*0\.4.* names no point"):
+        make(tmp_path / "study", given)
+
+
     assert set(times) == nets
     assert all(0 < seconds < 1 for seconds in times.values())
     before = (study.folder / latency.FILE).read_bytes()
