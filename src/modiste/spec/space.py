@@ -219,12 +219,15 @@ class Space:
         return [key for key, found in self.domains.items() if found.listed is None]
 
     def within(self, given: Settings) -> Space:
-        """The part of it that is left where some keys are given from outside."""
+        """The part of it that is left where some keys are given from outside.
+
+        A key whose condition speaks of one that is never set there is never set either.
+        """
         left: dict[str, Domain] = {}
         for key, found in self.domains.items():
             known = {name: value for name, value in found.when.items() if name in given}
-            if is_met(known, given):
-                when = {name: v for name, v in found.when.items() if name not in known}
+            when = {name: value for name, value in found.when.items() if name not in known}
+            if is_met(known, given) and all(name in left for name in when):
                 left[key] = found.model_copy(update={"when": when})
         return Space(left)
 

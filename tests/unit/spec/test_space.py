@@ -163,6 +163,22 @@ def test_compared_values_decide_what_is_tuned_beside_them() -> None:
     assert not sgd.is_conditional
 
 
+def test_what_a_compared_value_rules_out_rules_out_what_depends_on_it() -> None:
+    tune = {
+        "m": {"values": [0.0, 0.9], "when": {"o": "sgd"}},
+        "nesterov": {"values": [True, False], "when": {"m": 0.9}},
+        "deep": {"values": [1], "when": {"nesterov": True}},
+        "r": [1, 2],
+    }
+    search = SearchSpec.parse(
+        {"method": "random", "trials": 2, "compare": {"o": ["sgd", "adam"]}, "tune": tune}
+    )
+    sgd, adam = (search.space(group) for group in search.groups())
+    assert list(sgd.domains) == ["m", "nesterov", "deep", "r"]
+    assert list(adam.points()) == [{"r": 1}, {"r": 2}]
+    assert {"o": "sgd", "m": 0.9, "nesterov": True, "deep": 1, "r": 1} in search.samples()
+
+
 @pytest.mark.parametrize(
     ("tune", "message"),
     [
