@@ -44,12 +44,30 @@ def counted(stages: Sequence[str]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())
 
 
-def moved(study: Study, lost: Sequence[str]) -> str:
-    """What has changed of the searches that lost runs; such a change moves their points."""
-    keys = [
-        f"stages[{spec.name}].{key}"
-        for spec in study.spec.stages
-        if spec.name in lost
-        for key in trial_log.differences(study.folder, spec.name, spec.searched(study.profile))
-    ]
-    return f" Changed: {', '.join(keys)}." if keys else ""
+def moved(old: Study, new: Study, lost: Sequence[str]) -> str:
+    """What has changed of the searches that lost runs, and what puts these in their place again.
+
+    Other keys move the points of a search; another number of trials leaves points out, or where
+    some are cut has others go on.
+    """
+    keys, is_halved = [], False
+    before = {spec.name: spec.searched(old.profile) for spec in old.spec.stages}
+    for spec in new.spec.stages:
+        if spec.name not in lost:
+            continue
+        was, search = before[spec.name], spec.searched(new.profile)
+        where = f"stages[{spec.name}]"
+        keys += [f"{where}.{key}" for key in trial_log.differences(new.folder, spec.name, search)]
+        if was and search and was.trials_per_value != search.trials_per_value:
+            numbers = f"{was.trials_per_value} there, {search.trials_per_value} now"
+            keys.append(f"{where}.search.trials ({numbers})")
+            is_halved = is_halved or search.halving is not None
+    changed = f" Changed: {', '.join(keys)}." if keys else ""
+    if not is_halved:
+        return f"{changed} Put their points back, or keep them as they are:"
+    return (
+        f"{changed} With `halving`, how many trials compete decides how long each is trained, so "
+        "that trials can be added only to brackets that are full: a search that is to grow says "
+        "how large these are from the beginning (`halving: {name: successive, first_epochs: 3, "
+        "bracket: 9}`). Put `trials` back, or keep the runs as they are:"
+    )

@@ -248,8 +248,7 @@ class Study:
         if lost := old.runs_without_place(new):
             raise ResumeError(
                 f"{folder} holds finished runs that the study file has no place for any more: "
-                f"{counted(lost)}.{moved(new, lost)} Put their points back, or keep them as "
-                f"they are: {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
+                f"{counted(lost)}.{moved(old, new, lost)} {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
             )
 
     @classmethod

@@ -253,6 +253,30 @@ def test_another_space_is_refused_and_its_key_named(tmp_path: Path, script: Scri
     assert f"stages[s].search.tune.{RATE}.high" in str(error.value)
 
 
+def test_another_number_of_trials_is_named_where_it_moves_the_rungs(
+    tmp_path: Path, script: Script
+) -> None:
+    halving: dict[str, Any] = {"name": "successive", "first_epochs": 1, "factor": 2}
+    study = make(tmp_path / "study", values(trials=4, halving=halving))
+    assert drive(study, slice_seconds=math.inf)
+    with pytest.raises(ResumeError) as error:
+        make(tmp_path / "study", values(trials=8, halving=halving))
+    assert "Changed: stages[s].search.trials (4 there, 8 now). With `halving`" in str(error.value)
+    assert "bracket: " in str(error.value)
+    assert "Put `trials` back" in str(error.value)
+    # What it advises is so.
+    halving["bracket"] = 4
+    for trials in (4, 8):
+        study = make(tmp_path / "grows", values(trials=trials, halving=halving))
+        assert drive(study, slice_seconds=math.inf)
+
+
+def test_fewer_trials_than_have_ended_are_named(tmp_path: Path, script: Script) -> None:
+    assert drive(make(tmp_path / "study", values(trials=3)), slice_seconds=math.inf)
+    with pytest.raises(ResumeError, match=r"1 of s\. Changed: .*trials \(3 there, 2 now\)\. Put"):
+        make(tmp_path / "study", values(trials=2))
+
+
 def test_before_anything_has_ended_the_space_may_still_change(
     tmp_path: Path, script: Script
 ) -> None:
@@ -301,6 +325,27 @@ def test_every_compared_value_gets_the_same_budget_and_the_same_points(
     assert sorted(dropouts) == [0.0, 0.0, 0.5, 0.5]
 
 
+@pytest.mark.parametrize("kept", [[0.5], [0.3, 0.5]])
+def test_a_profile_may_run_some_of_the_compared_values(
+    kept: list[float], tmp_path: Path, script: Script
+) -> None:
+    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3, 0.5]})
+    only = [{"model.params.dropout": value} for value in kept]
+    given["stages"][0]["profiles"] = {"full": {"only": only}}
+    study = make(tmp_path / "study", given)
+    assert len(planned(study).todo) == len(kept)
+    assert drive(study, slice_seconds=math.inf)
+    rows = searched(study).ranked("last")
+    assert sorted(row.settings["model.params.dropout"] for row in rows) == kept
+
+
+def test_a_profile_may_run_no_compared_value_that_there_is_not(tmp_path: Path) -> None:
+    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3]})
+    given["stages"][0]["profiles"] = {"full": {"only": [{"model.params.dropout": 0.4}]}}
+    with pytest.raises(SpecError, match=r"only .*0\.4.* names no point"):
+        make(tmp_path / "study", given)
+
+
 def test_repeats_rank_by_the_mean_and_keep_every_seed(tmp_path: Path, script: Script) -> None:
     given = values(trials=3, halving={"name": "successive", "first_epochs": 1, "factor": 3})
     given["stages"][0]["repeats"] = 3
@@ -325,27 +370,6 @@ def test_a_latency_is_measured_once_and_kept(tmp_path: Path, script: Script) -> 
     assert drive(study, slice_seconds=math.inf)
     times = latency.read(study.folder)
     nets = {latency.net_of(row.runs[0]) for row in searched(study).rows}
-@pytest.mark.parametrize("kept", [[0.5], [0.3, 0.5]])
-def test_a_profile_may_run_some_of_the_compared_values(
-    kept: list[float], tmp_path: Path, script: Script
-) -> None:
-    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3, 0.5]})
-    only = [{"model.params.dropout": value} for value in kept]
-    given["stages"][0]["profiles"] = {"full": {"only": only}}
-    study = make(tmp_path / "study", given)
-    assert len(planned(study).todo) == len(kept)
-    assert drive(study, slice_seconds=math.inf)
-    rows = searched(study).ranked("last")
-    assert sorted(row.settings["model.params.dropout"] for row in rows) == kept
-
-
-def test_a_profile_may_run_no_compared_value_that_there_is_not(tmp_path: Path) -> None:
-    given = values(trials=1, compare={"model.params.dropout": [0.0, 0.3]})
-    given["stages"][0]["profiles"] = {"full": {"only": [{"model.params.dropout": 0.4}]}}
-    with pytest.raises(SpecError, match=r"only .*0\.4.* names no point"):
-        make(tmp_path / "study", given)
-
-
     assert set(times) == nets
     assert all(0 < seconds < 1 for seconds in times.values())
     before = (study.folder / latency.FILE).read_bytes()
