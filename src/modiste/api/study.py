@@ -13,6 +13,7 @@ from modiste import report
 from modiste.api.counting import counted, ledger_of, measured, study_around
 from modiste.api.devices import need_devices
 from modiste.api.progress import StudyBar
+from modiste.atomic import write_whole
 from modiste.cores import num_cores
 from modiste.data.load import divide
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
@@ -38,7 +39,7 @@ from modiste.search.pool import Start
 from modiste.search.ray_pool import RayPool, need_ray
 from modiste.search.study import DATA_FACTS, Stage, Study
 from modiste.spec.duration import seconds_in
-from modiste.spec.files import parse_override, read_study, write_study
+from modiste.spec.files import parse_override, read_study, study_text
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
 
@@ -115,7 +116,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             "of time can be kept. Give a number of workers, such as 1, or leave --budget out."
         )
     opened = open_study(
-        _file_of(file, profile, out) if isinstance(file, Mapping) else file,
+        file,
         profile=profile,
         out=out,
         seed=seed,
@@ -170,15 +171,6 @@ def _budget(text: str | float | None) -> Budget | None:
     return Budget.of(seconds)
 
 
-def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> Path:
-    """The study file of a dictionary, in the folder of its study."""
-    name = str(values.get("name", "study"))
-    folder = Path(out) if out is not None else Path("runs") / f"{name}-{profile}"
-    need_writable(folder)
-    write_study(values, folder / f"{name}.yaml")
-    return folder / f"{name}.yaml"
-
-
 @dataclass(frozen=True)
 class Opened:
     """A study as it was asked for: read, checked, with its data; nothing of it is run yet.
@@ -198,7 +190,7 @@ class Opened:
 
 
 def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    file: str | Path,
+    file: str | Path | Mapping[str, Any],
     *,
     profile: str,
     out: str | Path | None,
@@ -214,9 +206,14 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """Read a study file and all that was said beside it, and load the data.
 
     Arguments and errors are those of `run_study`; unless `is_written`, the study's folder is
-    neither made nor changed. Where runs are computed here (`is_here`), their device has to be.
+    neither made nor changed. Where runs are computed here (`is_here`), their device has to be. The
+    file of a dictionary is written once the study was accepted: until then the folder may hold that
+    of another one.
     """
-    spec, published = read_study(Path(file))
+    content = None
+    if isinstance(file, Mapping):
+        file, content = _file_of(file, profile, out)
+    spec, published = read_study(Path(file), content)
     if profile not in ("quick", "full"):
         raise SpecError(f"--profile {profile}: expected quick or full.")
     overrides = [parse_override(text) for text in settings]
@@ -227,8 +224,8 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     wanted = None if stages is None else list(stages)
     for name in wanted or ():
         spec.stage(name)
-    seed = spec.seed if seed is None else seed
-    chosen = check(spec, (profile,), overrides)
+    seed = _seed(spec, seed)
+    chosen = check(spec, (profile,), overrides, seed)
     if not chosen:
         raise SpecError(f"--profile {profile}: every stage is skipped; there is nothing to run.")
     if is_here:
@@ -252,7 +249,23 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         file=str(file),
         is_written=is_written,
     )
+    if is_written and content is not None:
+        write_whole(Path(file), content.encode())
     return Opened(study, source, images, data_specs[0], wanted, parts)
+
+
+def _seed(spec: StudySpec, seed: int | None) -> int:
+    """What was asked for, or what the file says."""
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise SpecError(f"--seed {seed}: expected a whole number from 0 up.")
+    return spec.seed if seed is None else seed
+
+
+def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> tuple[Path, str]:
+    """The study file of a dictionary, in the folder of its study, and what is to stand in it."""
+    name = str(values.get("name", "study"))
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{profile}"
+    return folder / f"{name}.yaml", study_text(values, name)
 
 
 def write_report(study: Study) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from modiste.atomic import write_whole
 from modiste.errors import SpecError
 from modiste.spec.base import Spec
 from modiste.spec.flat import unfold
@@ -65,6 +64,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: there is no such file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read ({error}).") from None
+    return _values(text, path)
+
+
+def _values(text: str, path: Path) -> dict[str, Any]:
+    """Keys and values of the text of a file."""
     try:
         values = yaml.load(text, _Loader)  # noqa: S506 (derives from SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -82,14 +86,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
+def read_study(path: Path, text: str | None = None) -> tuple[StudySpec, dict[str, Any] | None]:
     """A study file and the published figures beside it, if it names any; both checked.
+
+    Args:
+        path: Of the file.
+        text: What is going to stand in it, if it is not written yet.
 
     Raises:
         SpecError: If anything in it makes no sense; begins with the file's name.
     """
     try:
-        study = StudySpec.parse(unfold(read_yaml(path), path.stem))
+        values = read_yaml(path) if text is None else _values(text, path)
+        study = StudySpec.parse(unfold(values, path.stem))
         check(study)
     except SpecError as error:
         if str(error).startswith(str(path)):
@@ -104,18 +113,21 @@ def read_study(path: Path) -> tuple[StudySpec, dict[str, Any] | None]:
     return study, published
 
 
-def write_study(values: Mapping[str, Any], path: Path) -> None:
-    """Write a study that was given as a dictionary as a study file.
+def study_text(values: Mapping[str, Any], name: str) -> str:
+    """The study file of a study that was given as a dictionary.
+
+    Args:
+        values: What would stand in the file.
+        name: Of the study, if it says none.
 
     Raises:
         SpecError: If anything in it makes no sense.
-        OSError: If it cannot be written.
     """
-    study = StudySpec.parse(unfold(_plain(values), path.stem))
+    study = StudySpec.parse(unfold(_plain(values), name))
     check(study)
     plain = _said(study)
     plain["stages"] = [_said(stage) for stage in study.stages]
-    write_whole(path, yaml.safe_dump(plain, sort_keys=False, width=100).encode())
+    return yaml.safe_dump(plain, sort_keys=False, width=100)
 
 
 def _plain(value: Any) -> Any:

@@ -405,8 +405,15 @@ def check(
     study: StudySpec,
     profiles: Sequence[str] = ("quick", "full"),
     overrides: Sequence[Override] = (),
+    seed: int | None = None,
 ) -> list[Point]:
     """Everything about a study that can be known before it runs.
+
+    Args:
+        study: Which.
+        profiles: Those that it may be run in.
+        overrides: Over everything in the study.
+        seed: In place of the study's own.
 
     Returns:
         The points of these profiles that are to be run. In place of a winner that is not known
@@ -418,6 +425,7 @@ def check(
     """
     check_stages(study.stages)
     _ = study.data_path  # a slip in it is one
+    seed = study.seed if seed is None else seed
     answer: list[Point] = []
     for profile in profiles:
         firsts: dict[str, Found] = {}
@@ -425,7 +433,7 @@ def check(
         idle: set[str] = set()
         no_nets: dict[str, str] = {}
         for stage in study.stages:
-            found = points(study, stage, profile, study.seed, firsts, overrides)
+            found = points(study, stage, profile, seed, firsts, overrides)
             check_among(stage, found)
             check_images(stage, found)
             check_goals(stage, found)

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 import modiste
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
-from modiste.errors import DataError, SealError, SpecError
+from modiste.errors import DataError, ResumeError, SealError, SpecError
 from modiste.report.data_figures import first_images
 from modiste.search.study import Study
+from modiste.spec.files import read_study
 from tests import small
 from tests.driving import Script
 from tests.synthetic import write_idx
@@ -174,6 +175,47 @@ def test_a_study_is_run_and_read_from_python(
     with pytest.raises(SealError, match="--final"):
         modiste.evaluate(study.folder, reason="to see")
     assert modiste.write_report(study).name == "report.html"
+
+
+def test_a_dictionary_is_written_as_the_study_file_once_it_was_accepted(
+    tmp_path: Path, synthetic_folder: Path, script: Script
+) -> None:
+    given: dict[str, Any] = {"out": tmp_path / "out", "data_folder": synthetic_folder}
+    one = small.study(stages=[{"name": "grid", "grid": {"model.params.hidden": [[8], [16]]}}])
+    assert modiste.run_study(one, **given)[1]
+    path = tmp_path / "out" / "tiny.yaml"
+    before = path.read_bytes()
+    other = small.study(stages=[{"name": "grid", "grid": {"model.params.hidden": [[4]]}}])
+    with pytest.raises(ResumeError, match="no place for any more"):
+        modiste.run_study(other, **given)
+    assert path.read_bytes() == before
+    more = small.study(stages=[*one["stages"], {"name": "best", "from": ["grid"]}])
+    assert modiste.run_study(more, **given)[1]
+    spec, _ = read_study(path)
+    assert [stage.name for stage in spec.stages] == ["grid", "best"]
+
+
+def test_fresh_seeds_are_those_of_the_seed_that_is_asked_for(
+    tmp_path: Path, synthetic_folder: Path
+) -> None:
+    stages = [
+        {"name": "grid", "points": [{"seed": 200}, {"seed": 201}]},
+        {"name": "again", "confirm": {"top": 1, "seeds": 2}},
+    ]
+    file = small.write_study(tmp_path / "tiny.yaml", small.study(stages=stages))
+    out = tmp_path / "out"
+    with pytest.raises(SpecError, match=r"are 200 to 201, and with 200 .*other seeds"):
+        modiste.run_study(file, out=out, data_folder=synthetic_folder, seed=99)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "3"])
+def test_what_is_no_seed_is_refused_before_anything_is_written(
+    seed: Any, study_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=r"--seed .*: expected a whole number from 0 up"):
+        modiste.run_study(study_file, out=tmp_path / "out", seed=seed)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("given", ["rya", "2", 0, -1, 1.5])

@@ -345,7 +345,8 @@ def test_words_of_any_script_are_kept(tmp_path: Path) -> None:
 def test_numbers_and_arrays_of_numpy_are_written_as_numbers_and_lists(tmp_path: Path) -> None:
     grid = {"train.batch_size": list(np.arange(32, 65, 32)), "train.epochs": np.array([1, 2])}
     path = tmp_path / "mine.yaml"
-    files.write_study(small.study(stages=[{"name": "one", "grid": grid}]), path)
+    given = small.study(stages=[{"name": "one", "grid": grid}])
+    path.write_text(files.study_text(given, path.stem), encoding="utf-8")
     study, _ = read_study(path)
     found = [settings for _, settings in study.stages[0].settings()]
     assert found[0] == {"train.batch_size": 32, "train.epochs": 1}
