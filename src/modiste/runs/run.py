@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Epoch = Literal["best", "last"]
 EPOCHS: tuple[Epoch, ...] = ("best", "last")
 Arrays = dict[str, npt.NDArray[Any]]
+PREDICTIONS, WEIGHTS = "predictions-val.npz", "model.safetensors"
 COLUMNS = (
     "epoch",
     "train_loss",
@@ -76,9 +77,9 @@ def write_run(record: RunRecord, folder: Path) -> None:
         "layers.json": files.to_json(record.layers),
     }
     if record.predictions:
-        content["predictions-val.npz"] = files.to_npz(record.predictions)
+        content[PREDICTIONS] = files.to_npz(record.predictions)
     if record.weights:
-        content["model.safetensors"] = safetensors.numpy.save(record.weights)
+        content[WEIGHTS] = safetensors.numpy.save(record.weights)
     manifest = files.sealed({"schema": 2, "files": files.entries(content)})
     files.write_folder(folder, content, manifest)
 
@@ -171,12 +172,12 @@ class Run:
     @cached_property
     def predictions(self) -> dict[str, npt.NDArray[Any]]:
         """Validation logits of both epochs, labels and image ids."""
-        content = files.read_checked(self.folder, "predictions-val.npz")
+        content = files.read_checked(self.folder, PREDICTIONS)
         return files.read_npz(content)
 
     @property
     def has_predictions(self) -> bool:
-        return (self.folder / "predictions-val.npz").is_file()
+        return (self.folder / PREDICTIONS).is_file()
 
     def weights(self, epoch: Epoch) -> Arrays:
         """Trainable weights and moving statistics by name, after the best or the last epoch."""
@@ -188,7 +189,7 @@ class Run:
                 f"{self.folder}: this run has no weights: it was cut after epoch {until}, as the "
                 "beginning of a longer one."
             )
-        content = files.read_checked(self.folder, "model.safetensors")
+        content = files.read_checked(self.folder, WEIGHTS)
         arrays = safetensors.numpy.load(content)
         prefix = f"{epoch}/"
         return {
@@ -199,11 +200,11 @@ class Run:
 
     @property
     def has_weights(self) -> bool:
-        return (self.folder / "model.safetensors").is_file()
+        return (self.folder / WEIGHTS).is_file()
 
     def drop_weights(self, reason: str) -> None:
         """Free the disk of this run's weights; logits and history stay."""
-        files.drop_file(self.folder, "model.safetensors", reason)
+        files.drop_file(self.folder, WEIGHTS, reason)
 
     def _json(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(files.read_checked(self.folder, name))

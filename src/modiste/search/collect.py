@@ -8,8 +8,9 @@
       NAME/predictions.npz  of each stage, the class and its probability for each validation image,
                             and for each image of the fold that was held out, where there is one
 
-Runs of final stages keep their logits. Everything is read and put together beside the target
-first: what cannot be collected leaves the target as it was.
+Runs of final stages keep their logits, also those that were collected before they were known to be
+such. Everything is read and put together beside the target first: what cannot be collected leaves
+the target as it was.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy.typing as npt
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
-from modiste.runs.run import EPOCHS, Run
+from modiste.runs.run import EPOCHS, PREDICTIONS, WEIGHTS, Run
 from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
@@ -163,12 +164,15 @@ def _copy_files(study: Path, new: Path) -> None:
 
 
 def _copy_runs(stages: Sequence[Stage], new: Path, target: Path) -> None:
-    """Those that the target does not have; a run may be part of several stages."""
+    """Those that the target lacks, or has without logits that it keeps; stages may share a run."""
     kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
     found = {run.folder.name: run for stage in stages for run in _runs([*stage.rows, *stage.lower])}
     for name, run in found.items():
-        if not _is_whole(target / "runs" / name):
-            _copy_run(run, new / "runs" / name, with_logits=run.fingerprint in kept)
+        there, with_logits = target / "runs" / name, run.fingerprint in kept
+        # Without them came what was collected before it was known to be a final stage's.
+        is_wanting = with_logits and run.has_predictions and not (there / PREDICTIONS).is_file()
+        if is_wanting or not _is_whole(there):
+            _copy_run(run, new / "runs" / name, with_logits=with_logits)
 
 
 def _write_stage(study: Study, stage: Stage, folder: Path) -> None:
@@ -266,7 +270,7 @@ def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
     manifest = files.read_manifest(run.folder)
     content = {}
     for name, entry in manifest["files"].items():
-        is_bulk = name == "model.safetensors" or (name == "predictions-val.npz" and not with_logits)
+        is_bulk = name == WEIGHTS or (name == PREDICTIONS and not with_logits)
         if entry.get("dropped"):
             continue
         if is_bulk:

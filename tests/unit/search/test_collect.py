@@ -22,9 +22,11 @@ from modiste.runs.ledger import Ledger
 from modiste.search.answers import Answers
 from modiste.search.closing import close, reopen
 from modiste.search.collect import collect, compact, summary
+from modiste.search.driver import Driver
+from modiste.search.here import Here
 from modiste.search.study import Study
 from tests import small
-from tests.driving import drive, make
+from tests.driving import Watched, drive, make
 from tests.report_fixture import NO_LOOKS
 
 pytestmark = pytest.mark.slow  # child processes
@@ -90,6 +92,21 @@ def test_bulk_is_left_out_and_said_to_be(study: Study, tmp_path: Path) -> None:
         plain.weights("last")
     final = there.stage("final").rows[0].runs[0]
     assert final.has_predictions
+
+
+def test_a_run_that_turns_out_to_be_final_is_collected_again_with_its_logits(
+    tmp_path: Path,
+) -> None:
+    stages = [{key: stage[key] for key in stage if key != "train"} for stage in VALUES["stages"]]
+    growing = make(tmp_path / "s", {**VALUES, "stages": stages})
+    assert Driver(growing, small.images(), 1, Watched(), start=Here).run(["grid"])
+    collect(Study(growing.folder), tmp_path / "c")
+    assert Driver(growing, small.images(), 1, Watched(), start=Here).run()
+    collect(Study(growing.folder), tmp_path / "c")
+    final = Study(tmp_path / "c").stage("final").rows[0].runs[0]
+    assert len(final.predictions["labels"]) == small.NUM_VAL
+    kept = [run for row in Study(tmp_path / "c").stage("grid").rows for run in row.runs]
+    assert sorted(run.has_predictions for run in kept) == [False, True]
 
 
 def test_a_collected_study_gives_the_same_report_again(study: Study, tmp_path: Path) -> None:
