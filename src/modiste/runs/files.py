@@ -286,6 +286,31 @@ def drop_file(folder: Path, name: str, reason: str) -> None:
     (folder / name).unlink(missing_ok=True)
 
 
+def put_back(folder: Path, name: str, content: bytes, otherwise: str) -> bool:
+    """Bring back a file that was dropped, if this is it to the bit.
+
+    Args:
+        folder: A published folder.
+        name: Of the file.
+        content: What may be it.
+        otherwise: Why the file stays away, if it is not.
+
+    Returns:
+        Whether it is there again.
+    """
+    manifest = read_manifest(folder)
+    entry = manifest["files"][name]
+    is_it = hashlib.sha256(content).hexdigest() == str(entry["sha256"])
+    if is_it:
+        # The manifest comes after it: until then the file counts as dropped, as it did.
+        write_bytes(folder / name, content)
+        del entry["dropped"]
+    else:
+        entry["dropped"] = otherwise
+    write_bytes(folder / "manifest.json", resealed(manifest))
+    return is_it
+
+
 def resealed(manifest: Mapping[str, Any]) -> bytes:
     """A manifest after a change, sealed again if it was."""
     return sealed(manifest) if "sha256" in manifest else to_json(manifest)

@@ -184,11 +184,8 @@ class Run:
         if (status := self.metrics["status"]) != "finished":
             reason = self.metrics.get("reason") or "no reason is known"
             raise StoreError(f"{self.folder}: this run has no weights: {status} ({reason}).")
-        if (until := self.spec.train.until) is not None:
-            raise StoreError(
-                f"{self.folder}: this run has no weights: it was cut after epoch {until}, as the "
-                "beginning of a longer one."
-            )
+        if self.spec.train.until is not None:
+            raise StoreError(f"{self.folder}: this run has no weights: {self.why_no_weights}.")
         content = files.read_checked(self.folder, WEIGHTS)
         arrays = safetensors.numpy.load(content)
         prefix = f"{epoch}/"
@@ -201,6 +198,26 @@ class Run:
     @property
     def has_weights(self) -> bool:
         return (self.folder / WEIGHTS).is_file()
+
+    @property
+    def why_no_weights(self) -> str:
+        """Why a finished run has none; empty if it has, or never had any by nature."""
+        if (until := self.spec.train.until) is not None:
+            return f"it was cut after epoch {until}, as the beginning of a longer one"
+        entry = files.read_manifest(self.folder)["files"].get(WEIGHTS, {})
+        return str(entry.get("dropped", ""))
+
+    def put_weights_back(self, weights: Arrays, otherwise: str) -> bool:
+        """Bring back weights that were dropped, if these are the same to the bit.
+
+        Args:
+            weights: ``best/NAME`` and ``last/NAME``.
+            otherwise: Why the run stays without, if they are not.
+
+        Returns:
+            Whether it has weights again.
+        """
+        return files.put_back(self.folder, WEIGHTS, safetensors.numpy.save(weights), otherwise)
 
     def drop_weights(self, reason: str) -> None:
         """Free the disk of this run's weights; logits and history stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,17 +14,20 @@ from modiste.data.types import ImageSet
 from modiste.errors import StoreError
 from modiste.models.layers import describe
 from modiste.runs import files
-from modiste.runs.run import Run, write_run
+from modiste.runs.run import Run, RunRecord, write_run
 from modiste.search.asked import Asked, asked_for
 from modiste.search.budget import Budget, Clock, left_out
 from modiste.search.choosing import choose
 from modiste.search.closing import close, reopen
+from modiste.search.decision import write_decision
 from modiste.search.pool import Death, Event, Pool, Start, Trouble, Workers, raise_trouble
+from modiste.search.remains import remains
 from modiste.search.row import Row
 from modiste.search.stopwatch import measure
 from modiste.search.study import Stage, Study
 from modiste.search.survey import with_guesses
 from modiste.search.timeline import Ending, Timeline
+from modiste.search.weights import DROPPED, GONE, missing, needed
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override
@@ -63,6 +66,7 @@ class _Todo:
         whole: Fingerprint of the run that it is the beginning of, or its own: whose checkpoints
             it goes on from.
         order: What is done first: the least.
+        is_again: It is finished, and is trained again for its weights, which were dropped.
     """
 
     stage: Stage
@@ -71,6 +75,7 @@ class _Todo:
     fingerprint: str
     whole: str
     order: tuple[float, ...]
+    is_again: bool = False
 
 
 class Driver:
@@ -162,6 +167,7 @@ class Driver:
             for row in stage.chosen
             if not row.is_done and asked.includes(stage.spec.name, row.specs[0])
         ]
+        threads += [item.spec.threads for item in self._again(self._study.stages(), asked)]
         if threads:
             pool.need_room(max(threads))
 
@@ -173,10 +179,15 @@ class Driver:
             self._watcher.planned([s for s in found if s.spec.name in asked.stages])
             todo = self._todo(found, asked)
             if not todo and not pool.running:
-                self._say_what_waits(found, asked.stages)
+                if not self._should_stop():
+                    self._say_what_remains(found, asked)
                 return not self._is_stopping
             if not self._keep_busy(pool, todo, found, clock):
                 return False
+
+    def _say_what_remains(self, stages: Sequence[Stage], asked: Asked) -> None:
+        for text in remains(self._study, stages, asked.stages, is_part=bool(self._only)):
+            self._watcher.note(text)
 
     def _keep_busy(
         self, pool: Workers, todo: list[_Todo], stages: Sequence[Stage], clock: Clock | None
@@ -249,23 +260,6 @@ class Driver:
             aside = files.set_aside(path, self._study.folder / "damaged")
             self._watcher.note(f"{error} So it lies in {aside} now.")
 
-    def _say_what_waits(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
-        for stage in stages:
-            if stage.is_closed:
-                continue
-            if stage.spec.name in wanted and stage.waits_for and not self._should_stop():
-                why = "because no row of {} came to a good end"
-                if any(s.spec.name in stage.waits_for and not s.is_done for s in stages):
-                    why = "because {} has points left"
-                text = why.format(" and ".join(stage.waits_for))
-                self._watcher.note(f"{stage.spec.name}: not run, {text}.")
-            elif stage.spec.name in wanted and not stage.is_done and self._only:
-                done = sum(row.is_done for row in stage.chosen)
-                self._watcher.note(
-                    f"{stage.spec.name}: {done} of {len(stage.chosen)} points are finished; "
-                    "--only left the others for another time."
-                )
-
     def _save_splits(self, stages: Sequence[Stage]) -> None:
         """The indices of each division, for whoever wants to check it."""
         rows = [row for stage in stages for row in stage.chosen]
@@ -315,7 +309,21 @@ class Driver:
                     whole = self._whole(spec, fingerprint)
                     item = _Todo(stage, row, spec, fingerprint, whole, order)
                     todo.setdefault(fingerprint, item)
+        for item in self._again(stages, asked):
+            todo.setdefault(item.fingerprint, item)
         return sorted(todo.values(), key=lambda item: item.order)
+
+    def _again(self, stages: Sequence[Stage], asked: Asked) -> Iterator[_Todo]:
+        """Runs of final models that have lost their weights, unless time is short."""
+        for stage in stages if self._budget is None else ():
+            row, runs = missing(self._study, stage) or (None, [])
+            if row is None or not asked.includes(stage.spec.name, row.specs[0]):
+                continue
+            for run in runs:
+                if run.fingerprint not in self._under_way:
+                    order = 0.0, -float(self._cost(run.spec, run.fingerprint))
+                    whole = self._whole(run.spec, run.fingerprint)
+                    yield _Todo(stage, row, run.spec, run.fingerprint, whole, order, is_again=True)
 
     def _whole(self, spec: RunSpec, fingerprint: str) -> str:
         """The fingerprint of the run that one is the beginning of."""
@@ -347,6 +355,11 @@ class Driver:
             self._under_way[item.fingerprint] = item
             self._checkpoints[item.fingerprint] = self._begun(item)
             self._timeline.begin(item.fingerprint)
+            if item.is_again:
+                self._watcher.note(
+                    f"{item.stage.spec.name}, {item.row.label}, seed {item.spec.seed}: trained "
+                    "again, because its weights were dropped."
+                )
             self._submit(pool, item)
 
     def _begun(self, item: _Todo) -> bytes | None:
@@ -406,7 +419,10 @@ class Driver:
         assert outcome.record is not None
         self._note_end(item, "finished")
         folder = self._study.run_folder(item.fingerprint)
-        write_run(outcome.record, folder)
+        if item.is_again:
+            self._put_back(item, outcome.record)
+        else:
+            write_run(outcome.record, folder)
         if outcome.checkpoint is None:
             self._work.forget(item.whole)
         else:  # it was cut, and may be let up
@@ -415,32 +431,34 @@ class Driver:
         del self._checkpoints[item.fingerprint]
         self._watcher.finished(item.stage, item.row, Run(folder))
 
+    def _put_back(self, item: _Todo, record: RunRecord) -> None:
+        """Weights that were dropped, if they are the same again; the record stays as it was."""
+        run = Run(self._study.run_folder(item.fingerprint))
+        if not run.put_weights_back(record.weights, GONE):
+            status, reason = record.metrics["status"], record.metrics["reason"]
+            why = "with another processor, or another build of torch, they are others"
+            self._watcher.note(
+                f"{item.stage.spec.name}, {item.row.label}, seed {item.spec.seed}: its weights "
+                f"did not come back ({why if status == 'finished' else reason})."
+            )
+
     def _note_end(self, item: _Todo, ending: Ending) -> None:
         threads = item.spec.threads
         self._timeline.end(item.fingerprint, item.stage.spec.name, item.row.label, threads, ending)
 
     def _decide(self, stages: Sequence[Stage], wanted: frozenset[str]) -> None:
         """Write down what finished stages decided, and drop the weights nobody will ask for."""
-        needed: set[str] = set()
-        for stage in stages:
-            epoch = self._study.spec.rank_epoch
-            rows: Sequence[Row] = stage.rows
-            if stage.is_decided:
-                rows = stage.ranked(epoch)[: stage.spec.keep_weights]
-            needed.update(name for row in rows for name in row.fingerprints)
+        kept = needed(self._study, stages)
         for stage in stages:
             self._let_go(stage)
         for stage in stages:
             if stage.spec.name not in wanted or not stage.is_decided or not stage.chosen:
                 continue
-            path = self._study.folder / "stages" / f"{stage.spec.name}.json"
-            value = self._decision(stage)
-            if not path.exists() or files.read_json(path) != value:
-                files.write_json(path, value)
+            write_decision(self._study, stage)
             for row in stage.chosen:
                 for run in row.runs:
-                    if run.fingerprint not in needed and run.has_weights:
-                        run.drop_weights("dropped: not among the best of its stage")
+                    if run.fingerprint not in kept and run.has_weights:
+                        run.drop_weights(DROPPED)
 
     def _let_go(self, stage: Stage) -> None:
         """Forget how to go on with trials that were not let up, once that is certain."""
@@ -456,20 +474,6 @@ class Driver:
                 for spec, fingerprint in zip(trial.row.specs, trial.row.fingerprints, strict=True):
                     if (whole := self._whole(spec, fingerprint)) not in busy:
                         self._work.forget(whole)
-
-    def _decision(self, stage: Stage) -> dict[str, object]:
-        epoch = self._study.spec.rank_epoch
-        best = self._study.winner(stage)
-        return {
-            "schema": 1,
-            "stage": stage.spec.name,
-            "ranked_by": f"validation accuracy at the {epoch} epoch, mean of the seeds",
-            "winner": best.label if best else None,
-            "rows": [
-                {"label": row.label, "settings": row.settings, "fingerprints": [*row.fingerprints]}
-                for row in stage.ranked(epoch)
-            ],
-        }
 
 
 def need_writable(folder: Path) -> None:

@@ -87,7 +87,8 @@ class StageSpec(Spec):
         folds: Cross-validation: each point is trained once for each fold, with that fold held out
             from fitting, stopping and choosing, and judged on it; each repeat deals anew.
         assumed: Keys that the published study does not state; the report marks them.
-        keep_weights: Points, best first, that keep their weights on disk.
+        keep_weights: Points, best first, that keep their weights on disk. Those of the others are
+            dropped once the stage is decided, and every stage that begins with it has its points.
         is_final: (key ``final``) Its winner is one of the study's answers: it is saved as a model,
             and it is what may be measured on the test set.
         profiles: What `quick` or `full` change.
