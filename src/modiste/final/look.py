@@ -184,13 +184,24 @@ def _models(run: Run, source: Source) -> dict[str, Answers]:
     if isinstance(run.spec.model.params, Estimator):
         return dict.fromkeys(("best", "last"), _fitted_again(run, source))
     if not run.has_weights:
-        raise StoreError(
-            f"{run.folder}: its weights were dropped, so it cannot be measured. Raise keep_weights "
-            "in the stage and run it again in another folder."
-        )
+        raise StoreError(f"{run.folder}: it cannot be measured: {_why_not(run)}")
     return {
         epoch: Predictor(run.spec, run.layers, run.weights(epoch)) for epoch in ("best", "last")
     }
+
+
+def _why_not(run: Run) -> str:
+    """Why a run without weights is without, and what helps."""
+    if run.spec.train.until is not None:
+        return (
+            f"{run.why_no_weights}. Where a budget of time closed its stage before any point was "
+            "trained to the end, run its study again: it goes on from there."
+        )
+    why = run.why_no_weights.removeprefix("dropped: ") or "they are gone"
+    return (
+        f"it has no weights any more ({why}). Where its stage is final, run its study again, which "
+        "trains it again; else raise keep_weights in the stage and run it in another folder."
+    )
 
 
 def _fitted_again(run: Run, source: Source) -> Answers:

@@ -19,6 +19,7 @@ from modiste.runs.run import Epoch
 from modiste.search.budget import left_out
 from modiste.search.closing import budget_of
 from modiste.search.standing import lead_over
+from modiste.search.weights import no_model as why_no_model
 
 
 def tried(context: Context, stage: StageFacts) -> list[Inline]:
@@ -63,6 +64,12 @@ def closed(context: Context, stage: StageFacts) -> list[Inline]:
     what = left_out(stage.stage)
     rest = f" It leaves out {what}." if what else ""
     return [f"A budget of {duration(seconds)} closed it: what it had found by then counts.{rest}"]
+
+
+def no_model(context: Context, stage: StageFacts) -> list[Inline]:
+    """Why a final stage that is over has no model, if it has none."""
+    why = why_no_model(context.study, stage.stage)
+    return [f"It ends without a model: {why}."] if why else []
 
 
 def _searched_so_far(stage: StageFacts) -> list[Inline]:

@@ -89,7 +89,7 @@ def no_model(study: Study, stage: Stage) -> str:
     if best is None:
         return ""
     if best.until is not None:
-        return "none of its points was trained to the end"
+        return "none of its points was trained to the end. Run again, it goes on from there"
     why = best.runs[0].why_no_weights
     if why == GONE:
         return (

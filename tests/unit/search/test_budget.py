@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from modiste import report
-from modiste.errors import SpecError
+from modiste.errors import SpecError, StoreError
+from modiste.final.look import Candidate, look
 from modiste.runs.files import write_json
+from modiste.runs.ledger import Ledger
+from modiste.runs.run import Run
 from modiste.search import budget
 from modiste.search.budget import Budget, left_out
 from modiste.search.closing import budget_of, closed_stages, reopen
@@ -224,6 +227,47 @@ def test_the_report_says_what_was_left_out(tmp_path: Path, script: Script) -> No
     text = " ".join((study.folder / "report.md").read_text("utf-8").split())
     assert "closed by the budget: s" in text
     assert "A budget of 20 s closed it: what it had found by then counts. It leaves out " in text
+
+
+def test_a_final_search_of_which_nothing_came_to_its_end_has_no_model_and_says_so(
+    tmp_path: Path, script: Script
+) -> None:
+    halving = {"name": "successive", "first_epochs": 1}
+    given = values({**SEARCH, "final": True, "search": {**SEARCH["search"], "halving": halving}})
+    given["train"]["epochs"] = 9
+    study, watched = make(tmp_path / "study", given), Watched()
+    assert within(study, script, 4, watched)
+    study = Study.open(study.folder)
+    best = study.winner(stages(study)["s"])
+    assert best is not None
+    words = "ends without a model: none of its points was trained to the end."
+    assert f"s: {words} Run again, it goes on from there." in watched.notes
+    report.write(study)
+    text = " ".join((study.folder / "report.md").read_text("utf-8").split())
+    assert f"It {words}" in text
+    assert "without a model: s" in text
+    refused = measuring_is_refused(study, best.runs[0])
+    assert "it cannot be measured: it was cut after epoch 1, " in refused
+    assert "run its study again: it goes on from there" in refused
+    assert "keep_weights" not in refused
+
+
+def test_who_measures_what_has_lost_its_weights_hears_why(tmp_path: Path, script: Script) -> None:
+    study = make(tmp_path / "study", values({**FINAL, "from": []}))
+    assert drive(study, slice_seconds=math.inf)
+    run = stages(study)["f"].rows[0].runs[0]
+    run.drop_weights("dropped: for the test")
+    assert "it has no weights any more (for the test)." in measuring_is_refused(study, run)
+
+
+def measuring_is_refused(study: Study, run: Run) -> str:
+    """What is said before the seal is opened."""
+    no_source: Any = None
+    ledger = Ledger(study.data_digest)
+    with pytest.raises(StoreError) as error:
+        look(no_source, [Candidate("s", "a", run)], "to see", ledger, study.folder / "final")
+    assert not ledger.path.exists()
+    return str(error.value)
 
 
 # --- durations ------------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ def _stage(context: Context, stage: StageFacts) -> list[Block]:
     choices = effects(context, stage)
     paragraphs = (
         prose.closed(context, stage),
+        prose.no_model(context, stage),
         confirmed(context, stage),
         prose.decided(context, stage),
         ties.decision(context, stage),

@@ -25,6 +25,7 @@ from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.numbers import NONE, count, duration, listing, plural, proportion
 from modiste.report.section import SECTIONS, Section
 from modiste.search.standing import is_right
+from modiste.search.weights import no_model
 from modiste.spec.published import PublishedRow
 
 
@@ -50,6 +51,9 @@ def _facts(context: Context) -> list[tuple[str, str]]:
     closed = [answer.in_text(stage.title) for stage in context.stages if stage.stage.is_closed]
     if closed:
         pairs.append(("closed by the budget", listing(closed)))
+    bare = [stage for stage in context.stages if no_model(context.study, stage.stage)]
+    if bare:
+        pairs.append(("without a model", listing([answer.in_text(stage.title) for stage in bare])))
     if context.runs:
         seconds = sum(run.metrics["seconds"] for run in context.runs)
         runs = plural(len(context.runs), "run")
