@@ -29,6 +29,8 @@ class Plan:
         folder: Of the study; it need not be there.
         profile: ``quick`` or ``full``.
         forecast: Runs and time, by stage and in all.
+        misfits: Why some of the runs to do will fail at once, each after the name of its stage:
+            their points make no model for the images.
         left: Stages that will not be run, because one that they need has points left.
         disk: Of the study folder.
         free_bytes: On that disk.
@@ -42,6 +44,7 @@ class Plan:
     folder: Path
     profile: str
     forecast: Forecast
+    misfits: tuple[str, ...]
     left: tuple[str, ...]
     disk: Disk
     free_bytes: int
@@ -133,6 +136,7 @@ def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         folder=study.folder,
         profile=profile,
         forecast=forecast(found, probed.paces if probed else {}, num_workers),
+        misfits=tuple(f"{trial.stage}: {trial.misfit}" for trial in found.misfits),
         left=found.left,
         disk=disk_of(found, num_workers, images.images_NCHW.nbytes + images.labels_N.nbytes),
         free_bytes=shutil.disk_usage(place).free,

@@ -321,6 +321,20 @@ def describe(params: Family, shape_CHW: Shape, num_classes: int) -> dict[str, An
         return {**found, "flops_forward": found["flops_forward"] * params.num_views}
     if isinstance(params, Estimator):
         params.check(shape_CHW, num_classes)
+    return nothing_of(shape_CHW)
+
+
+def misfit(params: Family, shape_CHW: Shape, num_classes: int) -> str:
+    """Why there can be no such model for images of that shape; empty if there can."""
+    try:
+        describe(params, shape_CHW, num_classes)
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+def nothing_of(shape_CHW: Shape) -> dict[str, Any]:
+    """The layer table of what has no layers, for images of that shape."""
     return {**table([], shape_CHW), "flops_forward": None}
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import StoreError
-from modiste.models.layers import describe
+from modiste.models.layers import describe, misfit
 from modiste.runs import files
 from modiste.runs.run import Run, RunRecord, write_run
 from modiste.search.asked import Asked, asked_for
@@ -200,7 +200,8 @@ class Driver:
             if not self._is_stopping:
                 if clock is not None and self._close(clock, stages, pool):
                     return True
-                self._fill(pool, todo)
+                if self._fill(pool, todo):
+                    return True
             if not pool.running:
                 return False
             ended = [self._handle(event, pool) for event in pool.events(WAIT_SECONDS)]
@@ -335,24 +336,37 @@ class Driver:
     def _cost(self, spec: RunSpec, fingerprint: str) -> int:
         """FLOPs for one image and one pass, times the most epochs it may take.
 
-        What is fitted in one go comes before all others: nobody knows how long it takes.
+        What is fitted in one go comes before all others: nobody knows how long it takes. So does
+        what does not fit the images, which takes no time.
         """
         if fingerprint not in self._costs:
             images, params = self._images, spec.model.params
-            flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
+            flops = None
+            if not misfit(params, images.shape_CHW, images.num_classes):
+                flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
             cost = sys.maxsize if flops is None else int(flops) * spec.train.last_epoch
             self._costs[fingerprint] = cost
         return self._costs[fingerprint]
 
-    def _fill(self, pool: Workers, todo: list[_Todo]) -> None:
-        """Start runs, in order, as long as their threads fit; one run always does."""
+    def _fill(self, pool: Workers, todo: list[_Todo]) -> bool:
+        """Start runs, in order, as long as their threads fit; one run always does.
+
+        Returns:
+            Whether one has ended instead: its point does not fit the images. Where all points are
+            known beforehand, nobody gets here with such a one; of a search, or of a stage that
+            takes a winner over, it is a row that failed, and the others go on.
+        """
         num_threads = pool.num_threads or self._num_workers
         while todo:
             used = sum(self._under_way[name].spec.threads for name in pool.running)
             if pool.running and used + todo[0].spec.threads > num_threads:
-                return
+                return False
             item = todo.pop(0)
             self._under_way[item.fingerprint] = item
+            images, params = self._images, item.spec.model.params
+            if reason := misfit(params, images.shape_CHW, images.num_classes):
+                self._fail(item, reason.rstrip("."))
+                return True
             self._checkpoints[item.fingerprint] = self._begun(item)
             self._timeline.begin(item.fingerprint)
             if item.is_again:
@@ -361,6 +375,7 @@ class Driver:
                     "again, because its weights were dropped."
                 )
             self._submit(pool, item)
+        return False
 
     def _begun(self, item: _Todo) -> bytes | None:
         """A checkpoint to go on from; one from beyond the end of a run that is cut is none."""
@@ -395,9 +410,7 @@ class Driver:
             deaths = self._deaths[item.fingerprint] = self._deaths.get(item.fingerprint, 0) + 1
             if deaths < DEATHS_ALLOWED or self._is_stopping:
                 return self._give_up_or_go_on(item, pool)
-            data = divide(self._images, item.spec.data, self._study.data_digest)
-            reason = f"{event}, {deaths} times with no checkpoint between"
-            self._store(item, Outcome("", record=record(item.spec, data, "failed", reason)))
+            self._fail(item, f"{event}, {deaths} times with no checkpoint between")
             return True
         assert isinstance(event, Outcome)
         self._store(item, event)
@@ -415,6 +428,11 @@ class Driver:
         self._submit(pool, item)
         return False
 
+    def _fail(self, item: _Todo, reason: str) -> None:
+        """Give a run up, for good."""
+        data = divide(self._images, item.spec.data, self._study.data_digest)
+        self._store(item, Outcome("", record=record(item.spec, data, "failed", reason)))
+
     def _store(self, item: _Todo, outcome: Outcome) -> None:
         assert outcome.record is not None
         self._note_end(item, "finished")
@@ -428,7 +446,7 @@ class Driver:
         else:  # it was cut, and may be let up
             self._work.save(item.whole, outcome.checkpoint, depth=1)
         del self._under_way[item.fingerprint]
-        del self._checkpoints[item.fingerprint]
+        self._checkpoints.pop(item.fingerprint, None)
         self._watcher.finished(item.stage, item.row, Run(folder))
 
     def _put_back(self, item: _Todo, record: RunRecord) -> None:

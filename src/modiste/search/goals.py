@@ -8,6 +8,7 @@ from modiste.errors import SpecError
 from modiste.search import latency
 from modiste.search.row import Row
 from modiste.search.study import Study
+from modiste.spec.parts import ModelFamily
 from modiste.spec.search import Goal
 
 # How a goal other than accuracy is printed, and its unit.
@@ -23,7 +24,8 @@ def figure(study: Study, goal: Goal, row: Row) -> float | None:
     """One figure of a finished row, in its own unit.
 
     Returns:
-        None for a latency that was not measured yet, and for an accuracy of a row that broke.
+        None for a latency that was not measured yet, and of a row that broke for its accuracy and
+        for whatever it has no net for.
 
     Raises:
         SpecError: If the model has no such figure.
@@ -34,6 +36,8 @@ def figure(study: Study, goal: Goal, row: Row) -> float | None:
     run = row.runs[0]
     if goal == "latency":
         return latency.read(study.folder).get(latency.net_of(run))
+    if isinstance(run.spec.model.params, ModelFamily) and not run.layers["layers"]:
+        return None
     value = run.layers["parameters"]["total"] if goal == "parameters" else run.layers[_FLOPS]
     if value is None:
         raise SpecError(

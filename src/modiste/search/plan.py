@@ -211,7 +211,11 @@ def time_of(
     """
     if trial.kind is None:
         family = trial.spec.model.family
-        took = [t.done.seconds for t in trials if t.done and t.spec.model.family == family]
+        took = [
+            t.done.seconds
+            for t in trials
+            if t.done and not t.misfit and t.spec.model.family == family
+        ]
         return Time(fmean(took), max(took)) if took else None
     pace = pace_of(trial.kind, paces)
     if pace is None:
@@ -239,12 +243,12 @@ def _stages(survey: Survey, times: Mapping[str, Time]) -> Iterable[StageForecast
         shared = Counter(home[name] for name in names if name in home)
         own = [name for name in names if name not in home]
         home |= dict.fromkeys(own, part.name)
-        todo = [name for name in own if survey.trials[name].done is None]
+        todo = [name for name in own if not survey.trials[name].is_over]
         timed = [times[name] for name in todo if name in times]
         yield StageForecast(
             part.name,
             num_runs=len(own),
-            num_finished=len(own) - len(todo),
+            num_finished=sum(survey.trials[name].done is not None for name in own),
             num_todo=len(todo),
             shared=dict(shared),
             seconds=sum(time.expected for time in timed),

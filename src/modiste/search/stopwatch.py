@@ -29,7 +29,8 @@ def measure(study_folder: Path, run: Run) -> None:
     """
     known = latency.read(study_folder)
     net = latency.net_of(run)
-    if net not in known and isinstance(run.spec.model.params, ModelFamily):
+    is_net = isinstance(run.spec.model.params, ModelFamily) and run.layers["layers"]
+    if net not in known and is_net:
         latency.write(study_folder, {**known, net: seconds_for_one(run.spec, run.layers)})
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modiste.data.types import ImageSet
+from modiste.errors import SpecError
+from modiste.models.layers import misfit
 from modiste.runs.environment import environment
 from modiste.runs.run import Run
 from modiste.search import published as publication
@@ -50,6 +52,7 @@ class Trial:
         published_epochs: How long the publication trained it, where that says so.
         done: What is known of it, if it has ended.
         begun: Epochs that a finished beginning of it has behind it.
+        misfit: Why its model does not fit the images; empty if it does. It will fail at once.
     """
 
     stage: str
@@ -62,6 +65,11 @@ class Trial:
     published_epochs: int | None = None
     done: Done | None = None
     begun: int = 0
+    misfit: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.done is not None or bool(self.misfit)
 
     @property
     def flops(self) -> int:
@@ -120,8 +128,13 @@ class Survey:
 
     @property
     def todo(self) -> list[Trial]:
-        """Those of them that are not finished."""
-        return [trial for trial in self.asked if trial.done is None]
+        """Those of them that are to be trained yet."""
+        return [trial for trial in self.asked if not trial.is_over]
+
+    @property
+    def misfits(self) -> list[Trial]:
+        """Those that will fail before they begin."""
+        return [trial for trial in self.asked if trial.misfit and trial.done is None]
 
 
 def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
@@ -229,6 +242,7 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
             if run.fingerprint == lower.fingerprints[number]
         ]
         num_left = len(images) - spec.data.num_val
+        kind, why = _kind(spec, images)
         trials.append(
             Trial(
                 stage,
@@ -237,12 +251,23 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
                 num_train=min(spec.data.num_train or num_left, num_left),
                 num_val=spec.data.num_val,
                 num_classes=images.num_classes,
-                kind=kind_of(spec, images.shape_CHW, images.num_classes),
+                kind=kind,
+                misfit=why,
                 done=_done(runs[fingerprint]) if fingerprint in runs else None,
                 begun=max(begun, default=0),
             )
         )
     return trials
+
+
+def _kind(spec: RunSpec, images: ImageSet) -> tuple[Kind | None, str]:
+    """The kind of work that a run is, or why there is no such model for the images."""
+    given = images.shape_CHW, images.num_classes
+    try:
+        kind = kind_of(spec, *given)
+    except SpecError as error:
+        return None, str(error)
+    return kind, "" if kind is not None else misfit(spec.model.params, *given)
 
 
 def _done(run: Run) -> Done:

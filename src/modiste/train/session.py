@@ -16,10 +16,10 @@ from modiste.data import places
 from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
-from modiste.errors import ResumeError
+from modiste.errors import ResumeError, SpecError
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
-from modiste.models.layers import Dropout, describe
+from modiste.models.layers import Dropout, describe, nothing_of
 from modiste.models.places import every_place
 from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
@@ -190,9 +190,18 @@ def held_part(data: TrainingData) -> dict[str, Any]:
 
 
 def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRecord:
-    """What a run leaves behind that has computed nothing, or nothing yet."""
+    """What a run leaves behind that has computed nothing, or nothing yet.
+
+    A model that does not fit the images has no layers; its run can only have failed.
+    """
     params, shape_CHW, num_classes = spec.model.params, data.train.shape_CHW, data.train.num_classes
-    layers = params.layers(shape_CHW, num_classes) if isinstance(params, ModelFamily) else ()
+    try:
+        described = describe(params, shape_CHW, num_classes)
+        layers = params.layers(shape_CHW, num_classes) if isinstance(params, ModelFamily) else ()
+    except SpecError:
+        if status != "failed":
+            raise
+        described, layers = nothing_of(shape_CHW), ()
     found = (place.layer for place in every_place(layers, shape_CHW))
     rates = {layer.rate for layer in found if isinstance(layer, Dropout)}
     device = "cpu" if isinstance(params, Estimator) else spec.device
@@ -222,7 +231,7 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
             "num_val": len(data.val),
         },
         layers={
-            **describe(params, shape_CHW, num_classes),
+            **described,
             "class_names": list(data.train.class_names),
             "preprocess": data.preprocess.to_dict(),
         },

@@ -44,6 +44,7 @@ def plan(*stages: StageForecast, **more: Any) -> Plan:
         "folder": Path("runs/tiny-full"),
         "profile": "full",
         "forecast": forecast,
+        "misfits": (),
         "left": (),
         "disk": Disk(now=0, end=10**8, peak=2 * GB),
         "free_bytes": 50 * GB,
@@ -79,6 +80,12 @@ def test_memory_and_disk_are_told_with_what_there_is() -> None:
     ) in said
     assert "WARNING" not in said
     assert "An estimate. Pace of runs: measured: 21." in said
+
+
+def test_points_that_make_no_model_are_counted_and_the_first_is_named() -> None:
+    said = text(plan(misfits=("s: a block does not fit.", "s: nor does another.")))
+    assert "2 runs will fail at once, of points that make no model for these images: s: a b" in said
+    assert "will fail" not in text(plan())
 
 
 def test_what_does_not_fit_is_a_warning_with_a_remedy() -> None:

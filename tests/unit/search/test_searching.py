@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modiste.api.study import write_report
 from modiste.errors import ResumeError, SpecError, StoreError
 from modiste.search import latency, trial_log
 from modiste.search.asked import asked_for
@@ -225,6 +226,49 @@ def test_a_trial_that_diverges_is_told_as_the_worst_goes_no_further_and_ranks_la
     assert search is not None
     told = told_of(study, search, stage.trials)
     assert [t.values is None for t in told] == [t in broken for t in stage.trials]
+
+
+def test_a_point_that_fits_no_image_is_a_row_that_failed_and_the_search_goes_on(
+    tmp_path: Path, script: Script
+) -> None:
+    # Five layers with taps of 7 x 7 fit no image of ours.
+    given = values(
+        trials=4,
+        tune={"model.params.filters": [[2], [2] * 5], "model.params.kernel": [7, 3]},
+        halving={"name": "successive", "first_epochs": 1, "factor": 2},
+        goals=["accuracy", "flops", "latency"],
+    )
+    params = {"padding": "valid", "pooling": "none"}
+    given["stages"][0]["model"] = {"family": "cnn", "params": params}
+    study = make(tmp_path / "study", given)
+    before = planned(study)
+    assert [(len(before.todo), len(before.misfits))] == [(3, 1)]
+    line = forecast(before, {}, 2).stages[0]
+    assert (line.num_runs, line.num_finished, line.num_todo) == (4, 0, 3)
+    assert drive(study, slice_seconds=math.inf)
+    *good, bad = searched(study).ranked("last")
+    assert len(good) == 3
+    assert bad.label == "filters=[2, 2, 2, 2, 2], kernel=7"
+    assert bad.runs[0].metrics["status"] == "failed"
+    assert "does not fit" in bad.runs[0].metrics["reason"]
+    assert bad.runs[0].fingerprint not in {task.fingerprint for task in script.tasks}
+    num_tasks = len(script.tasks)
+    assert drive(Study(study.folder), slice_seconds=math.inf)
+    assert len(script.tasks) == num_tasks
+    assert write_report(Study(study.folder)).is_file()
+
+
+def test_a_model_fitted_in_one_go_that_fits_no_image_is_a_row_that_failed_too(
+    tmp_path: Path, script: Script
+) -> None:
+    tune = {"model.params.cell": [4, 14], "model.params.block": [3, 1]}
+    given = values(trials=4, tune=tune)
+    given["stages"][0]["model"] = {"family": "svm", "params": {"features": "hog"}}
+    study = make(tmp_path / "study", given)
+    assert len(planned(study).misfits) == 1
+    assert drive(study, slice_seconds=math.inf)
+    statuses = [row.runs[0].metrics["status"] for row in searched(study).ranked("last")]
+    assert statuses == ["finished"] * 3 + ["failed"]
 
 
 # --- what may change between two calls ------------------------------------------------------------

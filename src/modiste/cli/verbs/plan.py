@@ -218,6 +218,11 @@ def _grounds(plan: Plan) -> Iterator[str]:
             f"Not counted: {plural(unknown, 'run')} (?) of which nothing tells how long they take "
             "before one like them is finished."
         )
+    if plan.misfits:
+        yield (
+            f"{plural(len(plan.misfits), 'run')} will fail at once, of points that make no model "
+            f"for these images: {plan.misfits[0]}"
+        )
     yield from (probed.broken if probed else ())
     if probed is not None and plan.alone_seconds is not None:
         yield (
@@ -254,6 +259,7 @@ def summary(plan: Plan) -> dict[str, Any]:
             }
             for stage in forecast.stages
         ],
+        "misfits": list(plan.misfits),
         "left": list(plan.left),
         "epochs_from": forecast.epochs_from,
         "pace_from": forecast.pace_from,

@@ -1,4 +1,4 @@
-"""M006: the process that computed the run died, again and again."""
+"""M006: the run was given up: its process died again and again, or there is no such model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ FINDINGS.add(
     Check(
         "M006",
         "failed",
-        "The process that computed the run died several times with no checkpoint between; the run "
-        "was given up and ranks below every finite one.",
-        "It says nothing of its settings: the machine ended it, and a table without it is not "
-        "the table that was planned.",
-        "Look at the reason and at the machine's memory; move the run folder away to try again.",
+        "The run was given up, and ranks below every finite one: the process that computed it died "
+        "several times with no checkpoint between, or a search came to settings that make no model "
+        "for these images.",
+        "A table without it is not the table that was planned. Where a process died, that says "
+        "nothing of the settings: the machine ended it.",
+        "Look at the reason. Where a process died, look at the machine's memory, and move the run "
+        "folder away to try again; where there is no such model, keep the search away from the "
+        "combination with `when`.",
         _look,
     ),
 )

@@ -31,7 +31,7 @@ def build(context: Context) -> Sequence[Block]:
     for stage, row in _wanted(context):
         layers = _layers(context, row)
         key = repr(layers["layers"]) if layers else ""
-        if layers and key not in seen:
+        if layers and layers["layers"] and key not in seen:
             seen.add(key)
             tables.append(_table(context, stage, row, layers))
     if not tables:
