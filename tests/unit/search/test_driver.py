@@ -155,8 +155,9 @@ def test_every_division_that_a_run_uses_is_stored(tmp_path: Path, script: Script
         data={"name": "idx", "num_val": 30},
         train={"epochs": 1},
         stages=[
-            {"name": "one", "grid": {"data.num_val": [20, 30], "data.split_seed": [0, 4]}},
-            {"name": "two", "data": {"num_train": 50}},
+            {"name": "one", "data": {"num_val": 20}, "grid": {"data.split_seed": [0, 4]}},
+            {"name": "two", "grid": {"data.split_seed": [0, 4]}},
+            {"name": "three", "data": {"num_train": 50}},
         ],
     )
     study = make(tmp_path / "study", values)
@@ -168,8 +169,8 @@ def test_every_division_that_a_run_uses_is_stored(tmp_path: Path, script: Script
     }
     for name, num_train in (("split-20-4.json", 100), ("split-30-0-50.json", 50)):
         assert len(read_json(study.folder / name)["train_indices"]) == num_train
-    for row in study.stages()[0].rows:
-        assert row.runs[0].metrics["num_val"] == row.settings["data.num_val"]
+    for stage, num_val in zip(study.stages(), (20, 30, 30), strict=True):
+        assert {row.runs[0].metrics["num_val"] for row in stage.rows} == {num_val}
 
 
 # --- stops ----------------------------------------------------------------------------------------
