@@ -50,16 +50,17 @@ class Saved:
 
 
 def write(content: Saved, folder: Path) -> Path:
-    """Publish the folder, whole or not at all; a model that is there is replaced.
+    """Publish the folder, whole or not at all; a classifier that is there is replaced.
 
     Raises:
         InputError: If labels are neither numbers, words nor truth values.
-        StoreError: If it cannot be written, or is there and is no model.
+        StoreError: If it cannot be written, or is there and holds anything but a classifier.
     """
     epoch: Epoch = content.record.metrics["restored"]
     described = files.to_json(_described(content))
-    if folder.exists() and not (folder / "config.json").is_file():
-        raise StoreError(f"{folder}: is there and holds no model; choose another folder.")
+    folder = folder.resolve() if folder.is_symlink() else folder
+    if folder.exists():
+        _need_replaceable(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -75,13 +76,38 @@ def write(content: Saved, folder: Path) -> Path:
         (workshop / RUN).rename(workshop / "model" / RUN)
         if folder.exists():
             folder.rename(workshop / "old")
-        (workshop / "model").rename(folder)
+        try:
+            (workshop / "model").rename(folder)
+        except OSError:
+            if (workshop / "old").exists():
+                (workshop / "old").rename(folder)
+            raise
         sync(folder.parent)
     except OSError as error:
         raise files.cannot_write(folder, error) from None
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return folder
+
+
+def _need_replaceable(folder: Path) -> None:
+    """That a folder is a classifier and nothing else: it is about to be deleted.
+
+    Raises:
+        StoreError: If it is none, or holds something that is no part of one; names it.
+    """
+    remedy = "choose another folder, or move this one away."
+    try:
+        described = files.read_json(folder / "classifier.json")
+        known = {*files.read_manifest(folder)["files"], "manifest.json", RUN}
+    except StoreError:
+        described, known = {}, set()
+    if described.get("kind") != KIND:
+        raise StoreError(f"{folder}: is there and holds no classifier; {remedy}")
+    if strange := sorted(path.name for path in folder.iterdir() if path.name not in known):
+        raise StoreError(
+            f"{folder}: beside a classifier it holds {strange[0]}, which would be lost; {remedy}"
+        )
 
 
 def read(folder: Path) -> Saved:

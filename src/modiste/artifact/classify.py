@@ -16,7 +16,7 @@ from modiste.data.decode import Rule, decode
 from modiste.errors import DataError
 
 # What image files in a folder are told by; a file that is named is opened whatever it is called.
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp"})
 
 
 class Classifier(Protocol):
@@ -127,8 +127,12 @@ def image_files(given: Sequence[Path]) -> Iterator[Path]:
             raise DataError(f"{path}: a folder without image files (by name: {names}).")
 
 
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}.")
+
+
 def _inside(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:

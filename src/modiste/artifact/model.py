@@ -154,7 +154,7 @@ def load_artifact(path: str | Path, *, is_int8: bool = False, threads: int = 1) 
         typical = Typical.from_dict(config["typical"])
     except SpecError as error:
         raise ArtifactError(f"{where}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArtifactError(f"{where}: not what `modiste export` writes ({error!r}).") from None
     session = open_session(folder.read(name), f"{path}/{name}", threads)
     if (*rule.size_HW, rule.channels) != session.shape_HWC or (

@@ -111,11 +111,40 @@ def test_a_model_is_replaced_and_nothing_else_is(fitted: ImageClassifier, tmp_pa
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(StoreError, match="is there and holds no model"):
+    with pytest.raises(StoreError, match="is there and holds no classifier"):
         fitted.save(mine)
     with pytest.raises(StoreError, match="cannot be written"):
         fitted.save(mine / "letter.txt" / "net")
     assert {path.name for path in tmp_path.iterdir()} - {".home"} == {"mine", "net"}
+
+
+@pytest.mark.parametrize("name", ["config.json", "classifier.json"])
+def test_a_folder_of_somebody_elses_is_left_alone_whatever_its_files_are_called(
+    fitted: ImageClassifier, tmp_path: Path, name: str
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / name).write_text('{"my": "app"}', encoding="utf-8")
+    (mine / "thesis.txt").write_text("years", encoding="utf-8")
+    with pytest.raises(StoreError, match="is there and holds no classifier"):
+        fitted.save(mine)
+    assert {path.name for path in mine.iterdir()} == {name, "thesis.txt"}
+
+
+def test_what_was_put_beside_a_classifier_is_not_lost_with_it(
+    fitted: ImageClassifier, tmp_path: Path
+) -> None:
+    folder = fitted.save(tmp_path / "net")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"it holds notes\.txt, which would be lost"):
+        fitted.save(folder)
+    assert (folder / "notes.txt").read_text("utf-8") == "mine"
+    ImageClassifier.load(folder)
+    (folder / "notes.txt").unlink()
+    (tmp_path / "latest").symlink_to(folder)
+    fitted.save(tmp_path / "latest")
+    assert (tmp_path / "latest").is_symlink()
+    ImageClassifier.load(folder)
 
 
 def test_what_was_changed_on_disk_is_noticed(fitted: ImageClassifier, tmp_path: Path) -> None:

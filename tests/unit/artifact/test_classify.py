@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,4 +117,21 @@ def test_folders_are_looked_through_in_the_order_of_names(tmp_path: Path) -> Non
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match=r"a folder without image files \(by name: .bmp"):
+        list(image_files([tmp_path]))
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a.png").touch()
+
+    def closed(path: Path | str) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    scan = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda path: closed(path) if str(path).endswith("in") else scan(path)
+    )
+    with pytest.raises(DataError, match=r"in: cannot be read: Permission denied"):
         list(image_files([tmp_path]))

@@ -83,6 +83,12 @@ def check_classes(path: Path, class_names: Sequence[str]) -> None:
         if trouble := names.trouble_with_class(name):
             called = names.shown(name[:SHOWN_LETTERS]) + ("..." if name[SHOWN_LETTERS:] else "")
             raise DataError(f"{names.shown(path)}: the class '{called}': {trouble}. Rename it.")
+    twice = [name for name, count in Counter(class_names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{names.shown(path)}: two classes are both called '{names.shown(twice[0])}'. Rename "
+            "one, or put them together."
+        )
     if pair := names.twins(set(class_names)):
         raise DataError(
             f"{names.shown(path)}: two classes are both called '{pair[0]}': one is written with "

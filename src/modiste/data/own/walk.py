@@ -27,7 +27,7 @@ PART_NAMES: dict[Place, tuple[str, ...]] = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # What systems put into folders unasked; so do those whose names begin with a point.
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 # A bitmap of 25 megapixels, 16 bits and three colours is as large.

@@ -289,6 +289,12 @@ def test_labels_may_be_words_and_classes_may_be_named(tmp_path):
     assert gaps.labels_N.tolist() == labels.tolist()
 
 
+def test_two_classes_of_one_name_are_refused(tmp_path):
+    named = write_npz(tmp_path / "named.npz", class_names=np.array(["x", "y", "x"]))
+    with pytest.raises(DataError, match="two classes are both called 'x'"):
+        load(named, "npz")
+
+
 def test_parts_of_arrays_are_used_as_they_are(tmp_path):
     parts = {}
     for number, part in enumerate(("train", "val", "test")):
