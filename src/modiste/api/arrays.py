@@ -170,7 +170,12 @@ def numbers_like(X_ND: Array, fitted: str) -> Array:
         >>> numbers_like(np.array([[0, 255]]), "uint8").dtype
         dtype('uint8')
     """
-    is_whole = X_ND.dtype.kind in "iub"
+    if X_ND.dtype == bool and fitted != "bool":
+        raise InputError(
+            f"X holds truth values, and this classifier was fitted on {fitted}. Hand over the same "
+            "kind of numbers."
+        )
+    is_whole = X_ND.dtype.kind in "iu"
     if fitted == "uint8" and X_ND.dtype != np.uint8:
         if is_whole and X_ND.min() >= 0 and X_ND.max() <= 255:
             return X_ND.astype(np.uint8)
@@ -184,7 +189,7 @@ def numbers_like(X_ND: Array, fitted: str) -> Array:
             f"X holds uint8, 0 to 255, and this classifier was fitted on {fitted}. Scale X as it "
             "was scaled for fit."
         )
-    return numbers(X_ND)
+    return X_ND if fitted == "uint8" else numbers(X_ND).astype(np.float32, copy=False)
 
 
 def images(X_ND: Array, shape_HWC: Shape) -> Array:

@@ -242,6 +242,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classes_,
             getattr(self, "feature_names_in_", None),
             self._record,
+            getattr(self, "_is_flat", False),
         )
         return saved.write(content, Path(folder))
 
@@ -258,6 +259,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         height, width, channels = content.record.layers["input_shape"]
         found.image_shape_ = (height, width, channels)
         found.n_features_in_ = height * width * channels
+        found._is_flat = content.is_flat
         if content.feature_names is not None:
             found.feature_names_in_ = content.feature_names
         found.class_names_ = tuple(content.record.layers["class_names"])
@@ -288,6 +290,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with as_input_error():
             X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
         self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
+        self._is_flat = given is None and self.image_shape is None
         self.classes_, labels_N = _sorted(y_N)
         self.class_names_ = names_of(self.classes_, plain(self.class_names))
         return X_ND, labels_N

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from modiste.api.parameters import plain
 from modiste.atomic import sync
-from modiste.errors import InputError, StoreError
+from modiste.errors import DataError, InputError, StoreError
 from modiste.export.model import card, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked
@@ -41,12 +41,14 @@ class Saved:
         classes: The sorted labels.
         feature_names: Of the columns of X, if it had any.
         record: What training left, with the weights that answer.
+        is_flat: Whether it was fitted on rows of numbers, and nobody said of which image.
     """
 
     params: dict[str, Any]
     classes: npt.NDArray[Any]
     feature_names: npt.NDArray[Any] | None
     record: RunRecord
+    is_flat: bool = False
 
 
 def write(content: Saved, folder: Path) -> Path:
@@ -140,7 +142,27 @@ def read(folder: Path) -> Saved:
         np.array(described["classes"], dtype=described["classes_dtype"]),
         None if names is None else np.array(names, dtype=object),
         record,
+        described.get("is_flat", False),
     )
+
+
+def need_images(folder: Path) -> None:
+    """That a model can be asked for image files, if it is a saved classifier.
+
+    Raises:
+        DataError: If it learnt from rows of numbers whose image nobody knows: whatever file it is
+            given would be stretched to one line.
+    """
+    if not (folder / "classifier.json").is_file():
+        return
+    found = read(folder)
+    height, width, _ = found.record.layers["input_shape"]
+    if found.is_flat and height == 1 < width:
+        raise DataError(
+            f"{folder}: was fitted on rows of {width:,} numbers, which make no square, so no image "
+            "file can be read as one. Fit it with image_shape=(height, width) or (height, width, "
+            "3); ImageClassifier.load(FOLDER) takes rows as they are."
+        )
 
 
 def _card(run: Run, epoch: Epoch, looked: Looked) -> str:
@@ -163,6 +185,7 @@ def _described(content: Saved) -> dict[str, Any]:
         "classes": _labels(content.classes),
         "classes_dtype": content.classes.dtype.str if content.classes.dtype != object else "O",
         "feature_names": None if names is None else names.tolist(),
+        "is_flat": content.is_flat,
     }
 
 

@@ -103,6 +103,39 @@ def test_a_net_of_floats_refuses_image_files(tmp_path: Path) -> None:
     assert "fitted on arrays of float64" in (folder / "README.md").read_text("utf-8")
 
 
+def test_rows_that_are_no_squares_take_no_image_files_unless_their_shape_is_said(
+    tmp_path: Path,
+) -> None:
+    X, y = rows_of_light()
+    Image.fromarray(X[0]).save(tmp_path / "cat.png")
+    rows = X.reshape(len(X), -1)
+    flat = ImageClassifier(epochs=1).fit(rows, y).save(tmp_path / "flat")
+    answer = CliRunner().invoke(app, ["predict", str(flat), str(tmp_path / "cat.png")])
+    assert isinstance(answer.exception, DataError)
+    assert "was fitted on rows of 30 numbers" in str(answer.exception)
+    assert ImageClassifier.load(flat).predict(rows).shape == (60,)
+    again = ImageClassifier.load(flat).save(tmp_path / "again")  # it is remembered
+    answer = CliRunner().invoke(app, ["predict", str(again), str(tmp_path / "cat.png")])
+    assert isinstance(answer.exception, DataError)
+    said = ImageClassifier(epochs=1, image_shape=(6, 5)).fit(rows, y).save(tmp_path / "said")
+    answer = CliRunner().invoke(app, ["predict", str(said), str(tmp_path / "cat.png")])
+    assert answer.exit_code == 0, answer.output
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint16", "bool"])
+def test_other_kinds_of_whole_numbers_answer_for_bytes_or_say_why_not(kind: str) -> None:
+    X, y = rows_of_light()
+    learnt = (X > 100) if kind == "bool" else X.astype(kind)
+    net = ImageClassifier(epochs=2, random_state=0).fit(learnt, y)
+    if kind == "bool":
+        assert net.predict((X > 100).astype(np.uint8)).shape == (60,)
+    else:
+        assert (net.predict(X) == net.predict(learnt)).all()
+    bytes_net = ImageClassifier(epochs=1).fit(X, y)
+    with pytest.raises(InputError, match="X holds truth values"):
+        bytes_net.predict(X > 100)
+
+
 def test_a_model_is_replaced_and_nothing_else_is(fitted: ImageClassifier, tmp_path: Path) -> None:
     folder = fitted.save(tmp_path / "net")
     X, y = rows_of_light((1, 2))

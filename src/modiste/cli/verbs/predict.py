@@ -72,9 +72,12 @@ def _load(folder: Path, is_int8: bool) -> Classifier:
         raise SpecError(
             f"--int8: {folder} is no exported model; `modiste export --int8` makes one."
         )
+    from modiste.api.saved import need_images
     from modiste.export.model import load_model
 
-    return load_model(folder)
+    model = load_model(folder)
+    need_images(folder)
+    return model
 
 
 @contextmanager
