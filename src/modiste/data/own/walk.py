@@ -30,6 +30,9 @@ PART_NAMES: dict[Place, tuple[str, ...]] = {
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # What systems put into folders unasked; so do those whose names begin with a point.
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
+# What tells a study, a run and a look at a recipe; and the figures that `data show` draws.
+_MARKS = ("study.json", "manifest.json", "laps")
+_FIGURES = ("first-images.", "samples-per-class.")
 # A bitmap of 25 megapixels, 16 bits and three colours is as large.
 MAX_FILE_BYTES = 160 << 20
 LINK_INSIDE = "link to what is inside"
@@ -206,7 +209,28 @@ def _entries(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], int]:
         where = _where(folder, root, folder)
         raise DataError(f"{where}: cannot be read ({error.strerror}).") from None
     kept = [e for e in entries if not (e.name.startswith(".") or e.name.lower() in _JUNK)]
+    if folder == root:
+        kept = [e for e in kept if not _is_output(e)]
     return kept, len(entries) - len(kept)
+
+
+def _is_output(entry: os.DirEntry[str]) -> bool:
+    """Whether it is what modiste itself leaves in the folder where it is called.
+
+    That is ``runs`` with nothing but studies and runs in it, and ``figures`` of the data.
+    """
+    if entry.name not in ("runs", "figures") or not entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        inside = sorted(Path(entry.path).iterdir())
+        if entry.name == "figures":
+            return bool(inside) and all(each.name.startswith(_FIGURES) for each in inside)
+        return all(
+            each.is_dir() and (not any(each.iterdir()) or any((each / n).exists() for n in _MARKS))
+            for each in inside
+        )
+    except OSError:
+        return False
 
 
 def _no_images_beside(path: Path, root: Path, folder: Path, beside: str) -> None:

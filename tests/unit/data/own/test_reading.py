@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_what_systems_leave_behind_and_links_inside_are_passed_over(tmp_path):
         "hidden or system file": 2,
         "link to what is inside": 1,
     }
+
+
+def test_what_modiste_itself_leaves_beside_the_classes_is_no_class(tmp_path):
+    root = tmp_path / "set"
+    write_classes(root, per_class=3)
+    wanted = load(root, "folder").class_names
+    (root / "runs" / "begun").mkdir(parents=True)
+    (root / "runs" / "pets-quick").mkdir()
+    (root / "runs" / "pets-quick" / "study.json").touch()
+    (root / "figures").mkdir()
+    (root / "figures" / "first-images.png").touch()
+    assert load(root, "folder").class_names == wanted
+    # Those are names of classes, too.
+    for name in ("runs", "figures"):
+        shutil.rmtree(root / name)
+        shutil.copytree(root / wanted[0], root / name)
+        Image.new("L", (8, 8), len(name)).save(root / name / "own.png")
+    assert {"runs", "figures"} < set(load(root, "folder").class_names)
 
 
 def test_copies_in_a_class_are_used_once_and_named(tmp_path):
