@@ -59,7 +59,7 @@ class OpenedData:
 
 
 def open_data(
-    name: str, path: str | Path | None = None, tell: Tell = silent, **given: Any
+    name: str | Path, path: str | Path | None = None, tell: Tell = silent, **given: Any
 ) -> OpenedData:
     """Read a data set.
 
@@ -89,7 +89,7 @@ def open_data(
 
 
 def scan(
-    name: str,
+    name: str | Path,
     path: str | Path | None = None,
     *,
     skip_bad: bool = False,

@@ -26,7 +26,7 @@ _FIGURES = ("accuracy", "top_two", "macro_f1", "loss", "brier", "calibration_err
 
 
 def together(
-    folders: Sequence[str | Path], *, stages: Iterable[str] | None = None
+    folders: str | Path | Sequence[str | Path], *, stages: Iterable[str] | None = None
 ) -> dict[str, Any]:
     """What saved runs are worth as one model, by the mean of their probabilities.
 
@@ -50,6 +50,8 @@ def together(
         StoreError: If a folder is none of these, or the logits of a run were not kept.
         DataError: If they did not answer the same images.
     """
+    if isinstance(folders, str | Path):
+        folders = [folders]
     members = [member for folder in folders for member in _members(Path(folder), stages)]
     _check(members)
     parts: dict[str, Any] = {

@@ -23,8 +23,8 @@ DATA = "fashion-mnist"
 
 
 def frontier(
-    studies: Iterable[str | Path] = (),
-    speedruns: Iterable[str | Path] = (),
+    studies: str | Path | Iterable[str | Path] = (),
+    speedruns: str | Path | Iterable[str | Path] = (),
     out: str | Path = "frontier",
 ) -> tuple[Table, list[Path]]:
     """Draw accuracy against parameters, FLOPs, training time and latency.
@@ -43,11 +43,11 @@ def frontier(
     """
     points: list[Point] = []
     data = set()
-    for folder in studies:
+    for folder in _each(studies):
         study = Study.open(folder)
         points += of_leaderboard(study.table()) + of_publication(study.published)
         data |= _data_name(study)
-    for file in speedruns:
+    for file in _each(speedruns):
         found = files.read_json(Path(file))
         points.append(of_speedrun(found))
         data.add(str(found["data"]))
@@ -65,6 +65,11 @@ def frontier(
         files.write_bytes(folder / name, text.encode())
         paths.append(folder / name)
     return lines, paths
+
+
+def _each(given: str | Path | Iterable[str | Path]) -> Iterable[str | Path]:
+    """One alone is one of them; a word is not its letters."""
+    return [given] if isinstance(given, str | Path) else given
 
 
 def _data_name(study: Study) -> set[str]:

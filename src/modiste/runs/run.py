@@ -94,7 +94,8 @@ class Run:
         StoreError: If it is no run folder, or any file asked for is not what was written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
+        folder = Path(folder)
         self.folder = folder
         if not (folder / "manifest.json").is_file():
             raise StoreError(f"{folder}: no run folder (it holds no manifest.json).")

@@ -142,8 +142,12 @@ class Study:
     """
 
     def __init__(
-        self, folder: Path, value: dict[str, Any] | None = None, without: Collection[str] = ()
+        self,
+        folder: str | Path,
+        value: dict[str, Any] | None = None,
+        without: Collection[str] = (),
     ) -> None:
+        folder = Path(folder)
         self.folder = folder
         self._without = without
         if value is None and not (folder / "study.json").is_file():

@@ -53,6 +53,10 @@ def test_everything_comes_back_as_it_was(run: Run) -> None:
             assert np.array_equal(wanted.weights[f"{epoch}/{name}"], array)
 
 
+def test_a_folder_may_be_named_by_a_word(run: Run) -> None:
+    assert Run(str(run.folder)).metrics == run.metrics
+
+
 def test_the_folder_can_be_read_without_us(run: Run) -> None:
     names = {path.name for path in run.folder.iterdir()}
     assert names == {

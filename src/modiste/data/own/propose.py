@@ -37,7 +37,8 @@ def propose(stock: Stock, given: Mapping[str, Any]) -> DataSpec:
         keys.setdefault("test_share", record.share if record else TEST_SHARE)
     looks = [one.look for one in stock.seen if one.look is not None]
     if not looks:
-        raise DataError(f"{listing.path}: holds no image that can be used.")
+        first = [f" {each.item.name}: {each.trouble}" for each in stock.seen[:3] if each.trouble]
+        raise DataError(f"{listing.path}: holds no image that can be used.{''.join(first)}")
     keys["decode"] = {**_decode(looks), **given.get("decode", {})}
     return DataSpec.parse(keys, "data")
 

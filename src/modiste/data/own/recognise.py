@@ -57,7 +57,7 @@ def recognise(path: Path) -> tuple[str, Path]:
     )
 
 
-def source_at(name: str, path: Path | None = None) -> tuple[str, Path | None]:
+def source_at(name: str | Path, path: Path | None = None) -> tuple[str, Path | None]:
     """A source by name, or by the path of what it is to read.
 
     Args:
@@ -68,6 +68,8 @@ def source_at(name: str, path: Path | None = None) -> tuple[str, Path | None]:
         SpecError: If it is neither; the message holds the nearest name.
         DataError: If what lies there cannot be read.
     """
+    if isinstance(name, Path):
+        return recognise(name)
     if name in SOURCES.names():
         return name, path
     if path is None and ("/" in name or reachable(Path(name)).exists()):

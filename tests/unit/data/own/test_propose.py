@@ -9,7 +9,7 @@ from PIL import Image
 from modiste.data.own.propose import propose
 from modiste.data.own.stock import take_stock
 from modiste.data.own.walk import list_folder
-from modiste.errors import SpecError
+from modiste.errors import DataError, SpecError
 from tests.own_images import CLASSES, write_classes, write_parts
 
 
@@ -77,3 +77,11 @@ def test_what_is_given_stays(tmp_path):
         proposed(root, decode={"sizing": "fill"})
     with pytest.raises(SpecError, match=r"data\.test_share: .* less than or equal to 0\.5"):
         proposed(root, test_share=0.9)
+
+
+def test_why_no_image_can_be_used_is_said(tmp_path):
+    for name in ("ant", "bee"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"no image that can be used\. ant/1\.png: "):
+        proposed(tmp_path / "set")

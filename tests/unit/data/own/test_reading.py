@@ -357,6 +357,7 @@ def test_what_lies_at_a_path_is_found_by_looking(tmp_path):
     assert recognise(write_classes(tmp_path / "a")) == ("folder", tmp_path / "a")
     assert recognise(write_parts(tmp_path / "b")) == ("folder", tmp_path / "b")
     assert recognise(write_idx_set(tmp_path / "c")) == ("idx", tmp_path / "c")
+    assert scan(tmp_path / "a")["trouble"] == scan(str(tmp_path / "a"))["trouble"]
     npz = write_npz(tmp_path / "d" / "all.npz")
     assert recognise(npz) == recognise(tmp_path / "d") == ("npz", npz)
     table = write_table(tmp_path / "e")
