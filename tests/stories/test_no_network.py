@@ -156,6 +156,14 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return found
 
 
+def is_ready(worker: int) -> bool:
+    """Whether a worker has the images before it, which is the last thing of its start."""
+    try:
+        return "images.npy" in Path(f"/proc/{worker}/maps").read_text()
+    except OSError:
+        return False
+
+
 def stored(place: Place) -> dict[str, Any]:
     return results(Study(place.root / "out"))
 
@@ -195,7 +203,9 @@ def test_a_fit_whose_process_is_killed_is_begun_again_and_given_up_in_the_end(
     with noise.start(*words_of(noise, LONG)) as process:
         read_until(process, "short: short: validation accuracy")
         while process.poll() is None:  # no worker lives long, until nobody asks for another
-            for child in children(process):
+            at_work = [child for child in children(process) if is_ready(child)]
+            time.sleep(0.5)  # for what was ready to say so, and be handed the run
+            for child in at_work:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
         out, err = process.communicate(timeout=120)

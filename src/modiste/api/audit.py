@@ -27,7 +27,6 @@ from modiste.report.audit_record import AuditReport, record, to_lines
 from modiste.runs import files
 from modiste.runs.run import Run
 from modiste.search.answers import Answers, answers_of
-from modiste.search.driver import need_writable
 from modiste.search.study import Study
 from modiste.spec.run import DataSpec
 
@@ -90,7 +89,7 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     answered = [] if study is None else _answered(Path(study))
     opened = open_data(name, data_folder, **_division(answered, num_val, split_seed))
     _need_same_images(opened.images, answered, str(study))
-    need_writable(folder)
+    files.need_writable(folder)
     spec, source, data = opened.spec, opened.source, opened.divided()
     found = examine(*_pool(data), closeness, note=note)
     models, notes = _measured(found, answered, spec)

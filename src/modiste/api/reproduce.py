@@ -33,7 +33,7 @@ from modiste.evaluate.contrast import pooled
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.answers import Answers, answers_of
-from modiste.search.driver import SLICE_SECONDS, need_writable
+from modiste.search.driver import SLICE_SECONDS
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
@@ -103,7 +103,7 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     run = _run(Path(folder))
     spec = _spec(run, threads, device)
     limit = _limit(run, epochs)
-    need_writable(Path(out))
+    files.need_writable(Path(out))
     place = Path(data_folder) if data_folder is not None else path_for_run(run.folder)
     source = open_source(spec.data, place)
     data = divide(source.load_train(), spec.data)

@@ -32,7 +32,7 @@ from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run
 from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect, summary
-from modiste.search.driver import SLICE_SECONDS, Driver, Watcher, need_writable
+from modiste.search.driver import SLICE_SECONDS, Driver, Watcher
 from modiste.search.here import Here
 from modiste.search.mirror import mirrored
 from modiste.search.pool import Start
@@ -233,7 +233,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
-        need_writable(folder)
+        files.need_writable(folder)
     source = _source(data_specs, data_folder or spec.data_place(file), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)

@@ -316,6 +316,23 @@ def resealed(manifest: Mapping[str, Any]) -> bytes:
     return sealed(manifest) if "sha256" in manifest else to_json(manifest)
 
 
+def need_writable(folder: Path) -> None:
+    """Find out before training whether a folder can be written.
+
+    Raises:
+        StoreError: If it cannot; says why.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink(missing_ok=True)  # another start may have been quicker
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: is no folder. Choose another with --out DIR.")
+
+
 def cannot_write(path: Path, error: OSError) -> StoreError:
     """One line for a full, read-only or missing place."""
     what = error.strerror or str(error)

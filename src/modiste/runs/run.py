@@ -95,8 +95,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        folder = Path(folder)
-        self.folder = folder
+        self.folder = folder = Path(folder)
         if not (folder / "manifest.json").is_file():
             raise StoreError(f"{folder}: no run folder (it holds no manifest.json).")
 

@@ -6,12 +6,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
-from modiste.errors import StoreError
 from modiste.models.layers import describe, misfit
 from modiste.runs import files
 from modiste.runs.run import Run, RunRecord, write_run
@@ -492,20 +490,3 @@ class Driver:
                 for spec, fingerprint in zip(trial.row.specs, trial.row.fingerprints, strict=True):
                     if (whole := self._whole(spec, fingerprint)) not in busy:
                         self._work.forget(whole)
-
-
-def need_writable(folder: Path) -> None:
-    """Find out before training whether a folder can be written.
-
-    Raises:
-        StoreError: If it cannot; says why.
-    """
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink(missing_ok=True)  # another start may have been quicker
-    except OSError as error:
-        raise files.cannot_write(folder, error) from None
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: is no folder. Choose another with --out DIR.")

@@ -147,8 +147,7 @@ class Study:
         value: dict[str, Any] | None = None,
         without: Collection[str] = (),
     ) -> None:
-        folder = Path(folder)
-        self.folder = folder
+        self.folder = folder = Path(folder)
         self._without = without
         if value is None and not (folder / "study.json").is_file():
             raise StoreError(f"{folder}: no study folder (it holds no study.json).")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from modiste.errors import ResumeError, SpecError, StoreError
+from modiste.runs import files
 from modiste.runs.files import read_json
-from modiste.search.driver import DEATHS_ALLOWED, Driver, need_writable
+from modiste.search.driver import DEATHS_ALLOWED, Driver
 from modiste.search.pool import Pool, Trouble, raise_trouble
 from modiste.search.study import Study
 from modiste.search.work_folder import WorkFolder
@@ -500,8 +501,8 @@ def test_a_folder_that_cannot_be_written_is_found_out_first(tmp_path: Path) -> N
     (tmp_path / "plain").write_bytes(b"")
     for place in (tmp_path / "plain", tmp_path / "plain" / "below", Path("/proc/none")):
         with pytest.raises(StoreError, match=r"cannot be written .* --out DIR"):
-            need_writable(place)
-    need_writable(tmp_path / "a" / "b")
+            files.need_writable(place)
+    files.need_writable(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 

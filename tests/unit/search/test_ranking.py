@@ -17,8 +17,8 @@ from tests.driving import Script, Watched, drive, make
 
 def a_run(correct: int, parameters: int = 100, status: str = "finished", best: int = 0) -> Any:
     measured = {
-        "last": {"val": {"correct": correct, "accuracy": correct / 30, "loss": 1.0}},
-        "best": {"val": {"correct": best, "accuracy": best / 30, "loss": 1.0}},
+        epoch: {"val": {"correct": count, "total": 30, "accuracy": count / 30, "loss": 1.0}}
+        for epoch, count in (("last", correct), ("best", best))
     }
     metrics = {"status": status, **(measured if status == "finished" else {})}
     return SimpleNamespace(metrics=metrics, layers={"parameters": {"total": parameters}})
