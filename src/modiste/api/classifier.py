@@ -10,12 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from modiste.api import arrays, saved
+from modiste.api import arrays, devices, saved
 from modiste.api.checks import as_input_error, need_fitted
 from modiste.api.division import hold_back
 from modiste.api.parameters import check_fraction, in_our_words, plain, run_spec, seed_of
@@ -396,8 +395,8 @@ def _trained(spec: RunSpec, data: TrainingData, is_shown: bool) -> RunRecord:
         ParameterError: If it diverged, or the parameters make no net for such images.
         ModisteError: If there is not enough memory.
     """
-    if spec.device == "cuda" and not torch.cuda.is_available():
-        raise ParameterError("device: cuda, but torch finds no such GPU here; cpu would do.")
+    if not devices.is_here(spec.device):
+        raise ParameterError(devices.MISSING)
     task = Task(spec, spec.fingerprint(data.digest), None, math.inf)
     try:
         with put_back(), FitBar("ImageClassifier", is_shown=is_shown) as bar:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from modiste.errors import SpecError
 
+MISSING = "device: cuda, but torch finds no such GPU here; cpu would do."
+
 
 def need_devices(devices: Iterable[str]) -> None:
     """Find out before training, and before anything is written.
@@ -16,9 +18,14 @@ def need_devices(devices: Iterable[str]) -> None:
     Raises:
         SpecError: If one is ``cuda``, and torch finds no such GPU.
     """
-    if "cuda" not in set(devices):
-        return
+    if not all(map(is_here, set(devices))):
+        raise SpecError(MISSING)
+
+
+def is_here(device: str) -> bool:
+    """Whether this machine has it: ``cpu`` or ``cuda``."""
+    if device == "cpu":
+        return True
     import torch  # a second, and only needed here
 
-    if not torch.cuda.is_available():
-        raise SpecError("device: cuda, but torch finds no such GPU here; cpu would do.")
+    return torch.cuda.is_available()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modiste.api.devices import is_here
 from modiste.api.evaluation import run_of
 from modiste.api.study import path_for_run
 from modiste.data.load import TrainingData, divide
@@ -137,14 +138,11 @@ def _spec(run: Run, threads: int | None, device: str | None) -> RunSpec:
     asked = {"threads": threads, "device": device}
     more = {key: value for key, value in asked.items() if value is not None}
     spec = RunSpec.parse({**run.spec.to_dict(), **more}) if more else run.spec
-    if spec.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise SpecError(
-                f"{run.folder}: was trained on a GPU (device: cuda), and PyTorch finds none here. "
-                "--device cpu trains it on the processor; the last bits will then differ."
-            )
+    if not is_here(spec.device):
+        raise SpecError(
+            f"{run.folder}: was trained on a GPU (device: cuda), and PyTorch finds none here. "
+            "--device cpu trains it on the processor; the last bits will then differ."
+        )
     return spec
 
 

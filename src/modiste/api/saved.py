@@ -155,9 +155,9 @@ def need_images(folder: Path) -> None:
     """
     if not (folder / "classifier.json").is_file():
         return
-    found = read(folder)
-    height, width, _ = found.record.layers["input_shape"]
-    if found.is_flat and height == 1 < width:
+    described = json.loads(files.read_checked(folder, "classifier.json"))
+    height, width, _ = Run(folder / RUN).layers["input_shape"]
+    if described.get("is_flat", False) and height == 1 < width:
         raise DataError(
             f"{folder}: was fitted on rows of {width:,} numbers, which make no square, so no image "
             "file can be read as one. Fit it with image_shape=(height, width) or (height, width, "

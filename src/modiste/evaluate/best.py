@@ -12,7 +12,7 @@ from scipy.stats import binom, norm
 from scipy.stats import t as student
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled, Seeds
+from modiste.evaluate.contrast import Pooled, Seeds, satterthwaite
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
 LEVEL = 0.95
@@ -256,7 +256,7 @@ def accuracy_interval(
     parts = [(share * likely * (1 - likely), num_images - 1.0)]
     if seeds is not None:
         parts.append((by_seeds, seeds.degrees))
-    squared = float(student.ppf((1 + level) / 2, _degrees(parts))) ** 2
+    squared = float(student.ppf((1 + level) / 2, satterthwaite(parts))) ** 2
     middle = _middle(seen, squared * share)
     ends = (seen**2 - squared * by_seeds) / (1 + squared * share)  # their product
     half = math.sqrt(max(0.0, middle**2 - ends))
@@ -299,11 +299,4 @@ def _error_of(
         shares[seeds] = shares.get(seeds, 0.0) + 1 / num_seeds
         more[seeds] = more.get(seeds, seeds.degrees) + num_seeds - had
     parts += [(seeds.variance * share, more[seeds]) for seeds, share in shares.items()]
-    return math.sqrt(sum(variance for variance, _ in parts)), _degrees(parts)
-
-
-def _degrees(parts: Sequence[tuple[float, float]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances, each given with its own."""
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / degrees for variance, degrees in parts)
-    return total**2 / below if below else math.inf
+    return math.sqrt(sum(variance for variance, _ in parts)), satterthwaite(parts)

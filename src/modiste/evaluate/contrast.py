@@ -172,11 +172,22 @@ def contrast(
     parts = [*(parts or []), *by_image]
     if not parts:
         return Contrast(first, second, None, None, None, None)
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / degrees for variance, degrees in parts)
-    half = math.sqrt(total) * float(student.ppf((1 + level) / 2, total**2 / below)) if total else 0
+    error = math.sqrt(sum(variance for variance, _ in parts))
+    half = error * float(student.ppf((1 + level) / 2, satterthwaite(parts))) if error else 0.0
     middle = first - second
     return Contrast(first, second, seed_error, image_error, middle - half, middle + half)
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances, each given with its own.
+
+    Example:
+        >>> satterthwaite([(1.0, 4), (1.0, 4)]), satterthwaite([(0.0, 4)])
+        (8.0, inf)
+    """
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / degrees for variance, degrees in parts)
+    return total**2 / below if below else math.inf
 
 
 def _seed_parts(

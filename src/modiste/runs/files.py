@@ -329,8 +329,6 @@ def need_writable(folder: Path) -> None:
         probe.unlink(missing_ok=True)  # another start may have been quicker
     except OSError as error:
         raise cannot_write(folder, error) from None
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: is no folder. Choose another with --out DIR.")
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

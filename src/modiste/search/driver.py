@@ -10,7 +10,8 @@ from typing import Protocol
 
 from modiste.data.load import divide, save_arrays
 from modiste.data.types import ImageSet
-from modiste.models.layers import describe, misfit
+from modiste.errors import SpecError
+from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.runs.run import Run, RunRecord, write_run
 from modiste.search.asked import Asked, asked_for
@@ -121,7 +122,7 @@ class Driver:
         self._deaths: dict[str, int] = {}
         # By fingerprint: asked for again and again, and the same each time.
         self._wholes: dict[str, str] = {}
-        self._costs: dict[str, int] = {}
+        self._costs: dict[str, tuple[int, str]] = {}
         self._timeline = Timeline(study.folder)
         self._budget = budget
         self._start = start
@@ -300,7 +301,7 @@ class Driver:
                     trial = places.get(id(row))
                     order: tuple[float, ...]
                     if trial is None:
-                        order = 0, -self._cost(spec, fingerprint)
+                        order = 0, -self._cost(spec, fingerprint)[0]
                     else:
                         order = 1, number, trial.bracket, -len(trial.rungs), trial.number
                     if self._budget is not None:  # what comes later may not come at all
@@ -320,7 +321,7 @@ class Driver:
                 continue
             for run in runs:
                 if run.fingerprint not in self._under_way:
-                    order = 0.0, -float(self._cost(run.spec, run.fingerprint))
+                    order = 0.0, -float(self._cost(run.spec, run.fingerprint)[0])
                     whole = self._whole(run.spec, run.fingerprint)
                     yield _Todo(stage, row, run.spec, run.fingerprint, whole, order, is_again=True)
 
@@ -331,19 +332,24 @@ class Driver:
             self._wholes[fingerprint] = found
         return self._wholes[fingerprint]
 
-    def _cost(self, spec: RunSpec, fingerprint: str) -> int:
+    def _cost(self, spec: RunSpec, fingerprint: str) -> tuple[int, str]:
         """FLOPs for one image and one pass, times the most epochs it may take.
 
         What is fitted in one go comes before all others: nobody knows how long it takes. So does
         what does not fit the images, which takes no time.
+
+        Returns:
+            That, and why there can be no such model for these images; empty if there can.
         """
         if fingerprint not in self._costs:
-            images, params = self._images, spec.model.params
-            flops = None
-            if not misfit(params, images.shape_CHW, images.num_classes):
-                flops = describe(params, images.shape_CHW, images.num_classes)["flops_forward"]
+            images, flops, why = self._images, None, ""
+            try:
+                found = describe(spec.model.params, images.shape_CHW, images.num_classes)
+                flops = found["flops_forward"]
+            except SpecError as error:
+                why = str(error)
             cost = sys.maxsize if flops is None else int(flops) * spec.train.last_epoch
-            self._costs[fingerprint] = cost
+            self._costs[fingerprint] = cost, why
         return self._costs[fingerprint]
 
     def _fill(self, pool: Workers, todo: list[_Todo]) -> bool:
@@ -361,8 +367,7 @@ class Driver:
                 return False
             item = todo.pop(0)
             self._under_way[item.fingerprint] = item
-            images, params = self._images, item.spec.model.params
-            if reason := misfit(params, images.shape_CHW, images.num_classes):
+            if reason := self._cost(item.spec, item.fingerprint)[1]:
                 self._fail(item, reason.rstrip("."))
                 return True
             self._checkpoints[item.fingerprint] = self._begun(item)
