@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def from_arrays(
         parts["val"] = Arrays(np.asarray(val[0]), np.asarray(val[1]), "val[0]", "val[1]")
     where = Path("arrays")
     listing = list_arrays("npz", where, parts, class_names)
-    stock = take_stock(listing)
+    stock = take_stock(replace(listing, is_in_memory=True))
     spec = propose(stock, given)
     found = images_of(divide_own(stock, spec))
     number = usual_num_val(found) if num_val is None else num_val

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from modiste.artifact.classify import Answer, Skipped
-from modiste.cli.output import plain, say
+from modiste.cli.output import plain, say, shows_all_letters
 
 _SHOWN = 4
+_SIGNED = re.compile(r"[+-][0-9]+(\.[0-9]+)?")
 
 
 def print_lines(answers: Iterable[Answer | Skipped], class_names: Sequence[str]) -> None:
@@ -38,7 +40,7 @@ def print_csv(answers: Iterable[Answer | Skipped], class_names: Sequence[str]) -
     """One row for each image; a cell that a spreadsheet would take for a formula is defused."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     head = ["image", "class", "probability", "warning"]
-    writer.writerow([*head, *(f"p({_cell(name)})" for name in class_names)])
+    writer.writerow([*head, *(f"p({plain(name)})" for name in class_names)])
     for answer in answers:
         if isinstance(answer, Skipped):
             say(f"left out: {plain(answer.reason)}")
@@ -84,7 +86,7 @@ def _row(answer: Answer, class_names: Sequence[str]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, ensure_ascii=not shows_all_letters(), allow_nan=False)
 
 
 def _text(path: Path) -> str:
@@ -95,9 +97,12 @@ def _text(path: Path) -> str:
 def _cell(text: str) -> str:
     """A cell that begins as formulas do gets an apostrophe before it, which spreadsheets hide.
 
+    A number with a sign, such as the name of a class, is none.
+
     Example:
-        >>> _cell("=cmd()"), _cell("-1.png"), _cell("a.png")
-        ("'=cmd()", "'-1.png", 'a.png')
+        >>> _cell("=cmd()"), _cell("-1.png"), _cell("-1"), _cell("a.png")
+        ("'=cmd()", "'-1.png", '-1', 'a.png')
     """
     text = plain(text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    is_formula = text.startswith(("=", "+", "-", "@")) and not _SIGNED.fullmatch(text)
+    return f"'{text}" if is_formula else text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -59,6 +61,8 @@ VERBS = (
     data,
 )
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
+# What an output answers that has no room left, or no disk.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 # The line with \b tells click to keep the lines after it as they are.
 EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
 
@@ -101,8 +105,9 @@ def options(
 def run() -> None:
     """What the command `modiste` calls. Status 0: done; 2: you can fix this; 1: a bug of ours."""
     stdout = sys.stdout
+    _escape_letters()
     try:
-        app()
+        _write_out()
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
             print(f"modiste: stopped. Go on with:\n  {this_command()}", file=sys.stderr)
@@ -118,11 +123,50 @@ def run() -> None:
         print(f"modiste: {words}", file=sys.stderr)
         sys.exit(error.exit_status)
     except Exception as error:  # noqa: BLE001 (the last place where it can become a message)
-        if os.environ.get("MODISTE_DEBUG"):
-            traceback.print_exc()
-        print(
-            f"modiste: this is a bug of ours, not yours: {type(error).__name__}: {error}\n"
-            "Run the same command with --debug before the verb for the traceback, and report it.",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _say_full(error)
+        _say_bug(error)
+
+
+def _escape_letters() -> None:
+    """Letters that an output cannot show become escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _write_out() -> None:
+    """Run the verb, and write what it printed to the end: only then is it done."""
+    try:
+        app()
+    except SystemExit as end:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has had enough
+            _drop_output()
+            sys.exit(0 if end.code is None else end.code)
+        raise
+
+
+def _drop_output() -> None:
+    """What cannot be written shall not be tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _say_full(error: OSError) -> NoReturn:
+    _drop_output()
+    where = error.filename or "the output"
+    print(f"modiste: {where}: cannot be written ({error.strerror}).", file=sys.stderr)
+    print("Make room, or write elsewhere; what was finished is kept.", file=sys.stderr)
+    sys.exit(2)
+
+
+def _say_bug(error: Exception) -> NoReturn:
+    if os.environ.get("MODISTE_DEBUG"):
+        traceback.print_exc()
+    print(
+        f"modiste: this is a bug of ours, not yours: {type(error).__name__}: {error}\n"
+        "Run the same command with --debug before the verb for the traceback, and report it.",
+        file=sys.stderr,
+    )
+    sys.exit(1)

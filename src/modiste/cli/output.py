@@ -16,8 +16,13 @@ _STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def print_json(value: Any) -> None:
-    """One object on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """One object on stdout; letters that it cannot show are written as JSON escapes them."""
+    print(json.dumps(value, indent=2, ensure_ascii=not shows_all_letters(), allow_nan=False))
+
+
+def shows_all_letters() -> bool:
+    """Whether stdout takes any letter as it is."""
+    return sys.stdout.encoding.lower().startswith("utf")
 
 
 def say(text: str) -> None:

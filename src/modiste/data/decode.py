@@ -198,6 +198,7 @@ def _with_image(
         with _opened(file, formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _TooLarge(f"{image.width:,} x {image.height:,} pixels")
+            _scale_key(image, _head(file))
             return work(image)
     except (_TooLarge, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         size = str(error) if isinstance(error, _TooLarge) else "far too many pixels"
@@ -238,6 +239,18 @@ def _head(file: Path | bytes) -> bytes:
             return stream.read(sniff.HEAD_BYTES)
     except OSError:
         return b""
+
+
+def _scale_key(image: Image.Image, head: bytes) -> None:
+    """Pillow spreads 2 and 4 bits of grey over 0 to 255, but not the level that is transparent."""
+    key, bits = image.info.get("transparency"), head[24] if len(head) > 24 else 8
+    if (
+        image.format == "PNG"
+        and image.mode == "L"
+        and isinstance(key, int)
+        and key < 1 << bits < 256
+    ):
+        image.info["transparency"] = key * 255 // ((1 << bits) - 1)
 
 
 def _not_an_image(file: Path | bytes, formats: tuple[Format, ...], name: str) -> str:

@@ -32,6 +32,7 @@ class Facts:
         config: `config.json`.
         certificate: What was measured, without hashes.
         num_train: Training images.
+        is_val_given: The set came with its validation part.
         sizes: Bytes of the files that hold the model, by name.
         golden: In words, where the golden images come from.
         licence: As its maker stated it; ``unknown`` if not.
@@ -41,6 +42,7 @@ class Facts:
     config: Mapping[str, Any]
     certificate: Mapping[str, Any]
     num_train: int
+    is_val_given: bool
     sizes: Mapping[str, int]
     golden: str
     licence: str
@@ -154,10 +156,12 @@ def _data(facts: Facts) -> str:
     config, certificate = facts.config, facts.certificate
     spec = config["spec"]
     data, num_val = spec["data"], certificate["figures"]["images"]
-    division = (
-        f"{facts.num_train:,} images to fit, {num_val:,} to stop and to choose by (split seed "
-        f"{data['split_seed']}, the same share of every class)"
+    how = (
+        "the validation part that the set came with"
+        if facts.is_val_given
+        else f"split seed {data['split_seed']}, the same share of every class"
     )
+    division = f"{facts.num_train:,} images to fit, {num_val:,} to stop and to choose by ({how})"
     rows = [
         ("data", f"{escape(folders.data_name(config))}, digest `{config['data_digest'][:16]}`"),
         ("division", division),

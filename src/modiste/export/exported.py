@@ -167,6 +167,7 @@ def export(
         config=net.config,
         certificate=certificate,
         num_train=len(data.train),
+        is_val_given=data.source_images.num_given_val > 0,
         sizes={name: len(content) for name, content in model_files.items()},
         golden=origin,
         licence=options.licence,

@@ -89,8 +89,10 @@ def collect(study: Study, target: Path, ledgers: Sequence[Ledger] = ()) -> list[
             written or lies in the study itself.
         SealError: If the ledger cannot be written.
     """
-    if target.resolve() == study.folder.resolve():
-        raise StoreError(f"{target}: is the study itself; choose another folder.")
+    place, source = target.resolve(), study.folder.resolve()
+    if source in (place, *place.parents):
+        where = "is the study itself" if place == source else f"lies inside the study {source}"
+        raise StoreError(f"{target}: {where}; choose another folder.")
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
     with _beside(target) as new:
         _copy_files(study.folder, new)

@@ -65,11 +65,12 @@ def card_page(served: Served) -> str:
     """The model card and the confusion matrix as HTML."""
     template = Environment(autoescape=True).from_string(_read("card.html").decode())
     names = served.artifact.class_names
+    images = served.certificate.get("figures", {}).get("images")
     return template.render(
         card=_html(served.card),
         names=names,
         rows=_cells(served.certificate.get("figures", {}).get("confusion"), len(names)),
-        images=served.certificate.get("figures", {}).get("images"),
+        images=images if isinstance(images, int) else None,
         name=folders.model_name(served.artifact.config),
         digest=served.digest,
         is_int8=served.is_int8,

@@ -149,6 +149,15 @@ def test_a_transparent_level_among_16_bits_of_grey_becomes_the_background():
     assert decoded[0].tolist() == [[0, 0, 77], [128, 254, 255]]
 
 
+@pytest.mark.parametrize(("bits", "row"), [(1, b"\0\x40"), (2, b"\0\x1b"), (4, b"\0\x0f")])
+def test_a_transparent_level_among_few_bits_of_grey_becomes_the_background(bits, row):
+    width = 4 if bits == 2 else 2
+    key = struct.pack(">H", (1 << bits) - 1)  # white, the last pixel of the row
+    content = png(width, 1, bits, 0, row, (b"tRNS", key))
+    decoded = decode(content, Rule((1, width), 1, background=(77, 77, 77)))
+    assert decoded[0, 0].tolist() == ([0, 85, 170, 77] if bits == 2 else [0, 77])
+
+
 # For each value of the EXIF tag, what has to be done to the stored image to see it upright
 # (Exif 2.3, 4.6.4, "Orientation").
 TURNS = {

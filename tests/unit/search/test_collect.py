@@ -255,3 +255,6 @@ def test_a_stored_look_that_was_changed_is_not_collected(study: Study, tmp_path:
 def test_a_study_is_not_collected_into_itself(study: Study) -> None:
     with pytest.raises(StoreError, match="the study itself"):
         collect(study, study.folder)
+    with pytest.raises(StoreError, match="lies inside the study"):
+        collect(study, study.folder / "results" / "here")
+    assert not (study.folder / "results").exists()

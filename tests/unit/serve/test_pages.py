@@ -52,6 +52,13 @@ def test_an_export_without_confusions_says_so(served: Served) -> None:
         assert "holds no table of confusions" in card_page(changed)
 
 
+@pytest.mark.parametrize("images", ["many", [3], None, {}])
+def test_a_number_of_images_that_is_none_is_left_out(served: Served, images: object) -> None:
+    figures = {**served.certificate["figures"], "images": images}
+    text = card_page(replace(served, certificate={"figures": figures}))
+    assert "Of the validation images: a row for each" in text
+
+
 def test_hostile_words_in_a_card_stay_words(served: Served) -> None:
     hostile = "# <img src=x onerror=alert(1)>\n\n[a](javascript:alert(1)) ![b](http://evil/x.png)\n"
     names = ("<script>alert(1)</script>", *served.artifact.class_names[1:])

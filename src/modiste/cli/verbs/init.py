@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,7 +106,7 @@ def _print(found: Begun) -> None:
         print(f"{found.sealed}: which images those are; keep it with them.")
     fits = "" if found.draft.fits else ", which is more than it was to take"
     print(f"{found.file}: the study; about {duration(found.draft.seconds)} here{fits}. Run it:")
-    print(f"  modiste study {found.file}")
+    print(f"  modiste study {shlex.quote(str(found.file))}")
 
 
 def _size(text: str) -> tuple[int, int]:

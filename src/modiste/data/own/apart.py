@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.atomic import write_whole
+from modiste.data.own.listing import Listing
 from modiste.data.own.names import shown
 from modiste.errors import DataError
 
@@ -92,6 +93,15 @@ def split_off(
 def place(path: Path) -> Path:
     """Where the record of a set lies: in its folder, or beside its file."""
     return path / NAME if path.is_dir() else path.with_name(f"{path.name}.{NAME}")
+
+
+def of(listing: Listing) -> Record | None:
+    """The record of a set; none if none was written, as of images in memory.
+
+    Raises:
+        DataError: If it cannot be read, or is none.
+    """
+    return None if listing.is_in_memory else load(listing.path)
 
 
 def load(path: Path) -> Record | None:

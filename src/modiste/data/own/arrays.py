@@ -159,7 +159,7 @@ def _images(path: Path, given: Arrays) -> Array:
 
 
 def _labels(path: Path, given: Arrays) -> Array:
-    labels, where = given.labels, f"{shown(path)}: {given.labels_name}"
+    labels, where = _unboxed(given.labels), f"{shown(path)}: {given.labels_name}"
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2:
@@ -177,6 +177,16 @@ def _labels(path: Path, given: Arrays) -> Array:
         raise DataError(
             f"{where}: {len(labels):,} labels for {len(given.images):,} images; each needs one."
         )
+    return labels
+
+
+def _unboxed(labels: Array) -> Array:
+    """Words and whole numbers that came as Python objects, as a column of pandas hands them out."""
+    if labels.dtype.kind not in "OT":
+        return labels
+    for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
+        if all(isinstance(one, kind) and not isinstance(one, bool) for one in labels.flat):
+            return labels.astype(dtype)
     return labels
 
 

@@ -227,9 +227,9 @@ def _test_part(
 ) -> tuple[Origin, apart.Record | None, frozenset[str]]:
     listing = stock.listing
     if spec.test_share is None:
-        need_no_record(listing.path, has_test=listing.has("test"))
+        need_no_record(listing.path, has_test=listing.has("test") or listing.is_in_memory)
         return "given" if listing.has("test") else "none", None, frozenset()
-    record = apart.load(listing.path)
+    record = apart.of(listing)
     where = shown(apart.place(listing.path))
     if listing.has("test"):
         raise SpecError(

@@ -44,7 +44,7 @@ class Listing:
 
     Attributes:
         kind: Of source: ``folder``, ``csv`` and so on.
-        path: What the user named: a folder or a file.
+        path: What the user named: a folder or a file; of images in memory, what messages call them.
         class_names: In the order of the labels.
         items: In an order that does not depend on the disk.
         read: Gives an item's content: the bytes of a file, or an array.
@@ -52,6 +52,7 @@ class Listing:
             put into the order of their digests, which mixes the classes.
         passed_over: Numbers of what was seen and is no part of the set, by what it is.
         unit: What an item is called: ``file`` or ``row``.
+        is_in_memory: Nothing lies at `path`, and nothing was written down there.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Listing:
     is_ordered: bool = False
     passed_over: Mapping[str, int] = field(default_factory=dict)
     unit: str = "file"
+    is_in_memory: bool = False
 
     def has(self, part: Place) -> bool:
         """Whether the set came with that part."""

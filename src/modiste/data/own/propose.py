@@ -33,7 +33,7 @@ def propose(stock: Stock, given: Mapping[str, Any]) -> DataSpec:
     listing = stock.listing
     keys: dict[str, Any] = {"name": listing.kind, **given}
     if not listing.has("test"):
-        record = apart.load(listing.path)
+        record = apart.of(listing)
         keys.setdefault("test_share", record.share if record else TEST_SHARE)
     looks = [one.look for one in stock.seen if one.look is not None]
     if not looks:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from modiste.api.data import from_arrays, open_data, scan
+from modiste.data.own import apart
 from modiste.data.own.recognise import recognise, source_at
 from modiste.data.own.walk import list_folder
 from modiste.data.source import open_source
@@ -339,6 +340,32 @@ def test_arrays_in_memory_are_divided_like_their_file(tmp_path):
     assert len(given.val) == 6
     with pytest.raises(DataError, match=r"labels: 60 labels for 59 images"):
         from_arrays(images[:59], labels)
+
+
+def test_labels_that_came_as_python_objects_are_words_or_whole_numbers():
+    images, numbers = arrays(60)
+    words = np.array(["ant", "bee", "cat"])[numbers]
+    plain = from_arrays(images, words)
+    assert from_arrays(images, words.astype(object)).digest == plain.digest
+    assert from_arrays(images, words.astype(object)).train.class_names == ("ant", "bee", "cat")
+    assert (
+        from_arrays(images, list(map(int, numbers))).digest
+        == from_arrays(images, numbers.astype(object)).digest
+    )
+    with pytest.raises(DataError, match=r"labels: 60 of type object; expected a whole number or"):
+        from_arrays(images, np.array([None, *words[1:]], object))
+
+
+def test_arrays_in_memory_know_nothing_of_a_folder_that_is_called_as_they_are(
+    tmp_path, monkeypatch
+):
+    images, labels = arrays(60)
+    before = from_arrays(images, labels)
+    monkeypatch.chdir(tmp_path)
+    Path("arrays").mkdir()
+    (Path("arrays") / apart.NAME).write_text("{}", "utf-8")
+    assert from_arrays(images, labels).digest == before.digest
+    assert len(from_arrays(images, labels, test_share=None).train) == 48
 
 
 def test_idx_files_without_a_test_part_can_have_one_split_off(tmp_path):
