@@ -11,7 +11,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from modiste import report
+from modiste.report import write as report
 from modiste.runs import files
 from modiste.search.collect import collect
 from modiste.search.study import Study

@@ -11,7 +11,7 @@ import numpy as np
 
 from modiste.api.counting import counted, study_around
 from modiste.api.data import open_data
-from modiste.api.evaluation import run_of
+from modiste.api.places import run_of
 from modiste.api.study import write_report
 from modiste.counts import Unknown
 from modiste.data.load import TrainingData, usual_num_val

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.errors import StoreError
-from modiste.final.look import known_heads
+from modiste.final.stored import known_heads
 from modiste.interval import wilson
 from modiste.report import looks
 from modiste.runs import files

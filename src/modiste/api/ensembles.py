@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modiste.api.evaluation import run_of
+from modiste.api.places import run_of
 from modiste.api.study import winners
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.ensemble import Ensemble, Gain, evaluate_together
 from modiste.evaluate.intervals import difference_interval
 from modiste.evaluate.summary import Summary
-from modiste.final.look import Candidate
+from modiste.final.stored import Candidate
 from modiste.report.ensembles import best_single
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run

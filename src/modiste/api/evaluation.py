@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.counting import study_around, tally_of
+from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
-from modiste.errors import SealError, StoreError
-from modiste.export.model import load_model
-from modiste.final.look import Candidate
+from modiste.errors import SealError
+from modiste.final.stored import Candidate
 from modiste.report.looks import Look
 from modiste.report.looks import read as read_looks
 from modiste.runs.ledger import Tally
-from modiste.runs.run import EPOCHS, Run
+from modiste.runs.run import EPOCHS
 from modiste.search.study import Study
 
 # What every answer says of the ledger.
@@ -84,27 +84,6 @@ def _candidate(place: Path) -> Candidate:
             if run.fingerprint in row.fingerprints:
                 return Candidate(stage.spec.name, row.label, run)
     return Candidate("", place.name, run)
-
-
-def run_of(place: Path) -> Run:
-    """The run that a run folder holds, or that a model folder came from.
-
-    It lies in the model folder (`ImageClassifier.save`), or beside it in its study.
-
-    Raises:
-        StoreError: If it is neither, or the run is not beside the model.
-    """
-    if (place / "spec.json").is_file():
-        return Run(place)
-    model = load_model(place)
-    beside = place.absolute().parent.parent / "runs" / str(model.config["fingerprint"])[:16]
-    for run in (place / "run", beside):
-        if (run / "manifest.json").is_file():
-            return Run(run)
-    raise StoreError(
-        f"{place}: the run that it came from is not at {beside}. A model folder on its own can "
-        "predict; to evaluate it, keep it in its study or name the run folder."
-    )
 
 
 def _looks_folder(place: Path) -> Path:

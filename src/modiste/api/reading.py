@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modiste.api.evaluation import run_of
+from modiste.api.places import run_of
 from modiste.errors import StoreError
 from modiste.evaluate.finding import facts, findings
 from modiste.interval import wilson

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modiste.api.devices import is_here
-from modiste.api.evaluation import run_of
+from modiste.api.places import run_of
 from modiste.api.study import path_for_run
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source
@@ -310,9 +310,10 @@ def _arrays(
     found = {}
     if run.has_predictions:
         names = [f"logits_{epoch}_NK" for epoch in EPOCHS]
-        old, new = (
-            {n: a[n] for n in names if n in a} for a in (run.predictions, record.predictions)
-        )
+        kept, made = run.predictions, record.predictions
+        old = {name: kept[name] for name in names if name in kept}
+        # Collected results keep the epoch that does not count in 16 bits.
+        new = {name: made[name].astype(old[name].dtype) for name in old if name in made}
         found["logits"] = _part(compare_arrays(old, new))
     elif record.predictions and _kept(run, study, "last") is not None:
         assert study is not None

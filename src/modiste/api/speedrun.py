@@ -16,7 +16,7 @@ from modiste.data.source import open_source
 from modiste.data.types import ImageSet
 from modiste.errors import SealError, SpecError
 from modiste.evaluate.intervals import mean_interval, seed_spread
-from modiste.final.look import Candidate, stored
+from modiste.final.stored import Candidate, stored
 from modiste.models.layers import describe
 from modiste.recipes.files import RecipeFile, open_recipe
 from modiste.recipes.kept import KeptLaps

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from modiste import report
 from modiste.api.counting import counted, ledger_of, measured, study_around
 from modiste.api.devices import need_devices
 from modiste.api.progress import StudyBar
@@ -23,8 +22,10 @@ from modiste.evaluate.errors import worst_errors
 from modiste.evaluate.leaks import equal_across
 from modiste.export.model import card, save_model
 from modiste.export.stress import under_stress
-from modiste.final.look import Candidate, folder_of, is_stored, look
+from modiste.final.look import look
+from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.models.layers import describe
+from modiste.report import write as report
 from modiste.report.data_figures import render
 from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm
-from scipy.stats import t as student
 
 from modiste.errors import DataError, SpecError
 from modiste.evaluate.contrast import Pooled, Seeds, satterthwaite
+from modiste.evaluate.distributions import coin_tail, normal_quantile, t_quantile, t_tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
 LEVEL = 0.95
@@ -82,7 +81,7 @@ def mcnemar(one_N: np.ndarray, two_N: np.ndarray) -> float:
     total = only_one + only_two
     if not total:
         return 0.5
-    return float(binom.sf(only_one, total, 0.5) + 0.5 * binom.pmf(only_one, total, 0.5))
+    return (coin_tail(only_one, total) + coin_tail(only_one - 1, total)) / 2
 
 
 def standings(
@@ -154,7 +153,7 @@ def _behind(
         return difference, error, mcnemar(one_SN[0], two_SN[0])
     if not error:
         return difference, error, 0.5 if difference == 0 else 0.0
-    return difference, error, float(student.sf(difference / error, degrees))
+    return difference, error, t_tail(difference / error, degrees)
 
 
 def needed(
@@ -196,8 +195,8 @@ def needed(
     def shows(num_seeds: int | None, images: int) -> bool:
         known = [(own, had, num_seeds or had) for own, had in sides]
         error, degrees = _error_of(per_image, images, known)
-        wanted = student.isf((1 - level) / others, degrees) + student.ppf(_POWER, degrees)
-        return difference > 0 and difference >= error * float(wanted)
+        wanted = t_quantile(_POWER, degrees) - t_quantile((1 - level) / others, degrees)
+        return difference > 0 and difference >= error * wanted
 
     def images_beside(num_seeds: int) -> int:
         return max(num_images + 1, math.ceil(num_seeds * per_image / by_seed))
@@ -252,11 +251,11 @@ def accuracy_interval(
     together = float(by_image_N.var(ddof=1)) / apart if apart else 1.0
     share = together / num_images
     by_seeds = 0.0 if seeds is None else seeds.variance / num_seeds
-    likely = _middle(seen, float(norm.ppf((1 + level) / 2)) ** 2 * share)
+    likely = _middle(seen, normal_quantile((1 + level) / 2) ** 2 * share)
     parts = [(share * likely * (1 - likely), num_images - 1.0)]
     if seeds is not None:
         parts.append((by_seeds, seeds.degrees))
-    squared = float(student.ppf((1 + level) / 2, satterthwaite(parts))) ** 2
+    squared = t_quantile((1 + level) / 2, satterthwaite(parts)) ** 2
     middle = _middle(seen, squared * share)
     ends = (seen**2 - squared * by_seeds) / (1 + squared * share)  # their product
     half = math.sqrt(max(0.0, middle**2 - ends))

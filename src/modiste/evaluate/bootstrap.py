@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from modiste.errors import DataError
+from modiste.evaluate.distributions import normal_quantile, normal_share
 from modiste.evaluate.intervals import Interval
 from modiste.seeds import generator
 
@@ -78,13 +78,13 @@ def _bca(observed: float, drawn_B: Floats, left_out_N: Floats, level: float) -> 
     if np.ptp(drawn_B) == 0:
         return Interval(observed, observed)
     below = (np.sum(drawn_B < observed) + 0.5 * np.sum(drawn_B == observed)) / len(drawn_B)
-    bias = float(norm.ppf(np.clip(below, 1 / len(drawn_B), 1 - 1 / len(drawn_B))))
+    bias = normal_quantile(float(np.clip(below, 1 / len(drawn_B), 1 - 1 / len(drawn_B))))
     apart_N = left_out_N.mean() - left_out_N
     spread = float(np.sum(apart_N**2))
     acceleration = float(np.sum(apart_N**3)) / (6 * spread**1.5) if spread else 0.0
     ends = []
     for share in ((1 - level) / 2, (1 + level) / 2):
-        shifted = bias + float(norm.ppf(share))
-        ends.append(float(norm.cdf(bias + shifted / (1 - acceleration * shifted))))
+        shifted = bias + normal_quantile(share)
+        ends.append(normal_share(bias + shifted / (1 - acceleration * shifted)))
     low, high = np.quantile(drawn_B, ends)
     return Interval(float(low), float(high))

@@ -9,10 +9,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import f as fisher
-from scipy.stats import t as student
 
 from modiste.errors import SpecError
+from modiste.evaluate.distributions import f_tail, t_quantile
 
 Expectation = Literal["more", "less", "same", "not_less", "not_more"]
 Verdict = Literal["holds", "fails", "undecided"]
@@ -103,7 +102,7 @@ def alike(points: Sequence[Sequence[float]], level: float = 0.01) -> list[bool]:
             assert own is not None
             # Where all others have equal counts on every seed, they are no measure of anything.
             ratio = own.variance / rest.variance if rest.variance else 0.0
-            p_values.append(float(fisher.sf(ratio, own.degrees, rest.degrees)))
+            p_values.append(f_tail(ratio, own.degrees, rest.degrees))
         least = min(range(len(repeated)), key=lambda at: p_values[at])
         if p_values[least] * len(repeated) >= level:
             break
@@ -173,7 +172,7 @@ def contrast(
     if not parts:
         return Contrast(first, second, None, None, None, None)
     error = math.sqrt(sum(variance for variance, _ in parts))
-    half = error * float(student.ppf((1 + level) / 2, satterthwaite(parts))) if error else 0.0
+    half = error * t_quantile((1 + level) / 2, satterthwaite(parts)) if error else 0.0
     middle = first - second
     return Contrast(first, second, seed_error, image_error, middle - half, middle + half)
 

@@ -9,10 +9,10 @@ from statistics import fmean, stdev, variance
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
 from modiste.errors import SpecError
 from modiste.evaluate.best import LEVEL, Standing
+from modiste.evaluate.distributions import t_quantile, t_tail
 from modiste.evaluate.intervals import Interval
 
 
@@ -68,7 +68,7 @@ def cross_validated(
     if count < 2:
         raise SpecError("cross-validation needs the scores of two trainings at least.")
     error = math.sqrt(variance(accuracies) * (1 / count + share_held_out))
-    half = error * float(student.ppf((1 + level) / 2, count - 1))
+    half = error * t_quantile((1 + level) / 2, count - 1)
     return Interval(max(0.0, fmean(accuracies) - half), min(1.0, fmean(accuracies) + half))
 
 
@@ -116,7 +116,7 @@ def fold_standings(
         difference = fmean(behind)
         p_value = 0.5 if difference == 0 else 0.0
         if error:
-            p_value = float(student.sf(difference / error, count - 1))
+            p_value = t_tail(difference / error, count - 1)
         p_value = min(1.0, p_value * others)
         answer.append(Standing(difference, error, p_value, may_be_best=p_value > 1 - level))
     return answer

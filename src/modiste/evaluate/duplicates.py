@@ -20,18 +20,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
 from modiste.data.types import ImagesNCHW
 from modiste.errors import SpecError
 from modiste.evaluate.projection import fit_projection, project
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 BoolsN = npt.NDArray[np.bool_]
 IntsN = npt.NDArray[np.int64]
@@ -205,6 +206,8 @@ def _neighbours(
     Returns:
         Positions and distances, both N x (at most `_NUM_CANDIDATES`).
     """
+    from sklearn.neighbors import NearestNeighbors
+
     number = min(_NUM_CANDIDATES + 1, len(images_NCHW))
     search = NearestNeighbors(n_neighbors=number, algorithm="brute").fit(index_ND)
     found = search.kneighbors(project(pca, queries_NCHW), return_distance=False)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
 from modiste.errors import DataError, SpecError
+from modiste.evaluate.distributions import t_quantile
 from modiste.interval import Interval, wilson
 
 # The two from below are found here as well, beside the others of their kind.
@@ -98,7 +98,7 @@ def mean_interval(spread: Spread, level: float = 0.95) -> Interval | None:
     """
     if spread.standard_deviation is None:
         return None
-    half = float(student.ppf((1 + level) / 2, spread.n - 1))
+    half = t_quantile((1 + level) / 2, spread.n - 1)
     half *= spread.standard_deviation / math.sqrt(spread.n)
     return Interval(spread.mean - half, spread.mean + half)
 

@@ -14,15 +14,17 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from modiste import seeds
 from modiste.data.types import LabelsN
 from modiste.errors import DataError
+
+if TYPE_CHECKING:
+    from sklearn.neural_network import MLPClassifier
 
 FloatsND = npt.NDArray[np.floating]
 FloatsNK = npt.NDArray[np.float64]
@@ -154,6 +156,9 @@ def _folds(labels_N: LabelsN, groups_N: LabelsN, seed: int) -> LabelsN:
 
 
 def _fit(features_ND: FloatsND, labels_N: LabelsN, seed: int) -> MLPClassifier:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
     batch_size = min(_BATCH_SIZE, len(labels_N))
     steps_per_epoch = -(-len(labels_N) // batch_size)
     net = MLPClassifier(

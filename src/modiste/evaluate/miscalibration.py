@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from modiste.errors import DataError
 from modiste.evaluate.calibration import NUM_BINS, bins_of
+from modiste.evaluate.distributions import normal_share
 from modiste.evaluate.intervals import Interval
 from modiste.evaluate.metrics import FloatsN
 from modiste.seeds import generator
@@ -122,7 +122,7 @@ def calibration(
         float(np.quantile(shown, 0.95)),
         float(confidences_N.mean() - is_right_N.mean()),
         z,
-        float(2 * norm.sf(abs(z))),
+        2 * normal_share(-abs(z)),
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA
 
 from modiste.data.types import ImagesNCHW
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 FloatsND = npt.NDArray[np.float32]
 
@@ -46,6 +50,8 @@ def fit_projection(images_NCHW: ImagesNCHW) -> PCA:
     Args:
         images_NCHW: At least two that differ.
     """
+    from sklearn.decomposition import PCA
+
     small_ND = thumbnails(images_NCHW)
     number = min(NUM_COMPONENTS, *small_ND.shape)
     # The one solver that neither draws random numbers nor factors all N rows.

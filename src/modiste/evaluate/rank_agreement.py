@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from modiste.errors import DataError
 
@@ -79,4 +78,6 @@ def _interval(one_P: np.ndarray, two_P: np.ndarray) -> tuple[float | None, float
 def _tau(one_P: np.ndarray, two_P: np.ndarray) -> float | None:
     if len(one_P) < 2 or len(set(one_P.tolist())) < 2 or len(set(two_P.tolist())) < 2:
         return None
+    from scipy.stats import kendalltau  # takes most of a second to load
+
     return float(kendalltau(one_P, two_P).statistic)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +15,7 @@ from modiste.data.sealed import SealedTest
 from modiste.data.source import Source
 from modiste.errors import StoreError
 from modiste.evaluate.errors import worst_errors
+from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.runs import files
 from modiste.runs.chain import LOOK, RESULT
 from modiste.runs.ledger import Ledger
@@ -28,15 +26,6 @@ from modiste.train.predictor import Predictor
 from modiste.train.session import measured
 
 NUM_ERRORS_KEPT = 48
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A run that is to be measured, and where it comes from."""
-
-    stage: str
-    label: str
-    run: Run
 
 
 class Answers(Protocol):
@@ -60,17 +49,6 @@ class LookLedger:
     def record(self, reason: str) -> str:
         self.entry = self._ledger.append(LOOK, {"reason": reason, "runs": self._runs})
         return self.entry
-
-
-def folder_of(candidates: Sequence[Candidate], folder: Path) -> Path:
-    """Where a look at this list is stored, or would be: named after the list."""
-    runs = "".join(sorted(candidate.run.fingerprint for candidate in candidates))
-    return folder / hashlib.sha256(runs.encode()).hexdigest()[:16]
-
-
-def is_stored(folder: Path) -> bool:
-    """Whether a look lies there, whole."""
-    return (folder / "manifest.json").is_file()
 
 
 def look(
@@ -161,23 +139,6 @@ def look(
     manifest = {"schema": 2, "ledger": tally, "files": files.entries(content)}
     files.write_folder(target, content, files.sealed(manifest))
     return target
-
-
-def known_heads(folder: Path) -> list[str]:
-    """Ledger heads that stand in the looks stored in a folder."""
-    return [str(value["ledger_head"]) for value in stored(folder).values()]
-
-
-def stored(folder: Path) -> dict[Path, dict[str, Any]]:
-    """Every look stored in a folder, by its own folder: what `look.json` holds.
-
-    Raises:
-        StoreError: If one is not what was written.
-    """
-    return {
-        path.parent: json.loads(files.read_checked(path.parent, path.name))
-        for path in sorted(folder.glob("[!.]*/look.json"))
-    }
 
 
 def _models(run: Run, source: Source) -> dict[str, Answers]:

@@ -1,12 +1,7 @@
 """The report of a study, written from its folder alone: one HTML file, and Markdown beside it.
 
-    write(study)    STUDY/report.html and STUDY/report.md
+    write.write(study)    STUDY/report.html and STUDY/report.md
 
-Sections stand in `modiste.report.sections`, one file each.
+Sections stand in `modiste.report.sections`, one file each. Nothing is loaded here: what only writes
+numbers as words needs no figures.
 """
-
-from __future__ import annotations
-
-from modiste.report.write import write
-
-__all__ = ["write"]

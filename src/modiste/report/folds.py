@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.stats import t as student
-
 from modiste.evaluate.best import Standing
 from modiste.evaluate.crossval import cross_validated, fold_standings
+from modiste.evaluate.distributions import t_quantile
 from modiste.evaluate.intervals import Interval
 from modiste.report.blocks import Block, Cell, Column, Paragraph, Table, TableRow
 from modiste.report.context import Context
@@ -157,7 +156,7 @@ def _row(scored: Scored, epoch: Epoch, *, is_first: bool) -> TableRow:
     chosen_by = scored.row.mean(epoch, "val", "accuracy")
     behind, doubt = Cell(NONE), Cell(NONE)
     if standing is not None and not is_first:
-        half = standing.standard_error * float(student.ppf(0.975, len(accuracies) - 1))
+        half = standing.standard_error * t_quantile(0.975, len(accuracies) - 1)
         behind = Cell(points(-standing.difference), -standing.difference)
         ends = -standing.difference - half, -standing.difference + half
         doubt = Cell(f"{bound(ends[0])} to {bound(ends[1])}")

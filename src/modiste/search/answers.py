@@ -67,6 +67,8 @@ def _said(
 class Kept:
     """The answers that lie in a folder of collected results, read when they are first asked for.
 
+    Runs that are not among them tell their own, if they have their logits.
+
     Args:
         folder: Holds ``STAGE/predictions.npz``; see `modiste.search.collect`.
     """
@@ -84,6 +86,8 @@ class Kept:
             StoreError: If they were not kept.
         """
         if run.fingerprint not in self._found:
+            if run.has_predictions:
+                return answers_of(run, epoch)
             raise StoreError(f"{run.folder}: neither its logits nor its answers were kept.")
         kept, index = self._found[run.fingerprint]
         classes, labels, image_ids = (
@@ -100,6 +104,8 @@ class Kept:
         Raises:
             StoreError: If they were not kept.
         """
+        if run.fingerprint not in self._found and run.has_predictions:
+            return held_answers_of(run, epoch)
         kept, index = self._found.get(run.fingerprint, ({}, 0))
         if "held_ends_R" not in kept:
             raise StoreError(f"{run.folder}: answers for a held-out fold were not kept.")

@@ -9,13 +9,15 @@
                             and for each image of the fold that was held out, where there is one
 
 Runs of final stages keep their logits, also those that were collected before they were known to be
-such. Everything is read and put together beside the target first: what cannot be collected leaves
-the target as it was.
+such: to the bit at the epoch that counts, and at the other in 16 bits, which take half the room and
+say the same classes. Everything is read and put together beside the target first: what cannot be
+collected leaves the target as it was.
 """
 
 from __future__ import annotations
 
 import csv
+import fnmatch
 import io
 import shutil
 import tempfile
@@ -30,7 +32,7 @@ import numpy.typing as npt
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
-from modiste.runs.run import EPOCHS, PREDICTIONS, WEIGHTS, Run
+from modiste.runs.run import EPOCHS, PREDICTIONS, WEIGHTS, Epoch, Run
 from modiste.search import closing, latency, timeline
 from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
@@ -95,8 +97,8 @@ def collect(study: Study, target: Path, ledgers: Sequence[Ledger] = ()) -> list[
         raise StoreError(f"{target}: {where}; choose another folder.")
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
     with _beside(target) as new:
-        _copy_files(study.folder, new)
-        _copy_runs(stages, new, target)
+        _copy_files(study, new)
+        _copy_runs(study, stages, new, target)
         for stage in stages:
             _write_stage(study, stage, new / stage.spec.name)
         # Before what was seen: a ledger may speak of looks that are not there, and not the reverse.
@@ -150,22 +152,47 @@ def _is_whole(folder: Path) -> bool:
     return (folder / "manifest.json").is_file()
 
 
-def _copy_files(study: Path, new: Path) -> None:
+def _copy_files(study: Study, new: Path) -> None:
     """All but runs and tables."""
+    source, epoch = study.folder, study.spec.rank_epoch
     for name in FILES:
-        if (study / name).is_file():
-            files.write_bytes(new / name, (study / name).read_bytes())
+        if (source / name).is_file():
+            files.write_bytes(new / name, (source / name).read_bytes())
     for name in COPIED:
-        if (study / name).is_dir():
-            shutil.copytree(study / name, new / name)
-    for path in (path for name in CHECKED for path in sorted((study / name).glob("[!.]*/"))):
+        if (source / name).is_dir():
+            shutil.copytree(source / name, new / name)
+    for path in (path for name in CHECKED for path in sorted((source / name).glob("[!.]*/"))):
         manifest = files.read_manifest(path)
         content = {name: files.read_checked(path, name) for name in manifest["files"]}
+        for name in fnmatch.filter(content, "predictions-*.npz"):
+            content[name] = lighter(content[name], epoch)
+            manifest["files"] |= files.entries({name: content[name]})
         there = new / path.parent.name / path.name
         files.write_folder(there, content, files.resealed(manifest))
 
 
-def _copy_runs(stages: Sequence[Stage], new: Path, target: Path) -> None:
+def lighter(predictions: bytes, epoch: Epoch) -> bytes:
+    """Logits with those of the epoch that does not count in 16 bits.
+
+    Args:
+        predictions: An ``.npz`` with ``logits_best_NK``, ``logits_last_NK`` and others.
+        epoch: The one that counts.
+
+    Returns:
+        The same arrays; where 16 bits would say another class, or no finite number, all 32 stay.
+    """
+    arrays = files.read_npz(predictions)
+    others = [key for key in arrays if "logits_" in key and f"logits_{epoch}_" not in key]
+    for key in others:
+        with np.errstate(over="ignore"):
+            short = arrays[key].astype(np.float16)
+        is_same = np.array_equal(short.argmax(axis=1), arrays[key].argmax(axis=1))
+        if is_same and np.isfinite(short).all():
+            arrays[key] = short
+    return files.to_npz(arrays)
+
+
+def _copy_runs(study: Study, stages: Sequence[Stage], new: Path, target: Path) -> None:
     """Those that the target lacks, or has without logits that it keeps; stages may share a run."""
     kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
     found = {run.folder.name: run for stage in stages for run in _runs([*stage.rows, *stage.lower])}
@@ -174,7 +201,8 @@ def _copy_runs(stages: Sequence[Stage], new: Path, target: Path) -> None:
         # Without them came what was collected before it was known to be a final stage's.
         is_wanting = with_logits and run.has_predictions and not (there / PREDICTIONS).is_file()
         if is_wanting or not _is_whole(there):
-            _copy_run(run, new / "runs" / name, with_logits=with_logits)
+            epoch = study.spec.rank_epoch if with_logits else None
+            _copy_run(run, new / "runs" / name, logits_of=epoch)
 
 
 def _write_stage(study: Study, stage: Stage, folder: Path) -> None:
@@ -268,17 +296,21 @@ def _runs(rows: Sequence[Row]) -> list[Run]:
     return [run for row in rows for run in row.runs]
 
 
-def _copy_run(run: Run, target: Path, *, with_logits: bool) -> None:
+def _copy_run(run: Run, target: Path, *, logits_of: Epoch | None) -> None:
+    """A run without its bulk; with logits if an epoch is named, whose own are kept to the bit."""
     manifest = files.read_manifest(run.folder)
     content = {}
     for name, entry in manifest["files"].items():
-        is_bulk = name == WEIGHTS or (name == PREDICTIONS and not with_logits)
+        is_bulk = name == WEIGHTS or (name == PREDICTIONS and logits_of is None)
         if entry.get("dropped"):
             continue
         if is_bulk:
             entry["dropped"] = "not kept in the collected results"
         else:
             content[name] = files.read_checked(run.folder, name)
+    if logits_of is not None and PREDICTIONS in content:
+        content[PREDICTIONS] = lighter(content[PREDICTIONS], logits_of)
+        manifest["files"] |= files.entries({PREDICTIONS: content[PREDICTIONS]})
     files.write_folder(target, content, files.resealed(manifest))
 
 

@@ -37,7 +37,7 @@ from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, trial_log
-from modiste.search.answers import Answers, Kept, answers_of, held_answers_of
+from modiste.search.answers import Answers, Kept
 from modiste.search.changes import counted, differences, moved
 from modiste.search.climbing import Trial, climb
 from modiste.search.closing import closed_stages
@@ -334,12 +334,12 @@ class Study:
         return run.has_predictions or run.fingerprint in self._kept
 
     def answers(self, run: Run, epoch: Epoch) -> Answers:
-        """A run's validation answers: from its logits, or from what `collect` kept of them.
+        """A run's validation answers: as `collect` kept them, or from its logits.
 
         Raises:
             StoreError: If neither is there.
         """
-        return answers_of(run, epoch) if run.has_predictions else self._kept.answers(run, epoch)
+        return self._kept.answers(run, epoch)
 
     def held_answers(self, run: Run, epoch: Epoch) -> Answers:
         """A run's answers for the fold that was held out from it: its out-of-fold predictions.
@@ -350,8 +350,6 @@ class Study:
         Raises:
             StoreError: If there was no such fold, or its answers were not kept.
         """
-        if run.has_predictions:
-            return held_answers_of(run, epoch)
         return self._kept.held_answers(run, epoch)
 
     def stages(self) -> list[Stage]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modiste import report
+from modiste.report import write as report
 from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.search.study import Study
 from modiste.spec.files import read_study

@@ -12,10 +12,10 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from modiste import report
 from modiste.counts import UNKNOWN
 from modiste.evaluate.curse import winners_curse
 from modiste.evaluate.intervals import wilson
+from modiste.report import write as report
 from modiste.report.confirmed import _called
 from modiste.report.context import gather
 from modiste.report.explained import check_of

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from modiste import report
+from modiste.report import write as report
 from modiste.search.study import Study
 from tests.unit.report.conftest import HOSTILE, Written
 from tests.unit.report.page import Page

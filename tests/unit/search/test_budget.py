@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from modiste import report
 from modiste.errors import SpecError, StoreError
-from modiste.final.look import Candidate, look
+from modiste.final.look import look
+from modiste.final.stored import Candidate
+from modiste.report import write as report
 from modiste.runs.files import write_json
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run

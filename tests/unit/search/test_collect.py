@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modiste import report
 from modiste.api.study import collect_results, write_report
 from modiste.counts import Count
 from modiste.errors import SealError, StoreError
+from modiste.report import write as report
 from modiste.runs import files
 from modiste.runs.files import read_npz
 from modiste.runs.ledger import Ledger
 from modiste.search.answers import Answers
 from modiste.search.closing import close, reopen
-from modiste.search.collect import collect, compact, summary
+from modiste.search.collect import collect, compact, lighter, summary
 from modiste.search.driver import Driver
 from modiste.search.here import Here
 from modiste.search.study import Study
@@ -92,6 +92,32 @@ def test_bulk_is_left_out_and_said_to_be(study: Study, tmp_path: Path) -> None:
         plain.weights("last")
     final = there.stage("final").rows[0].runs[0]
     assert final.has_predictions
+
+
+def test_the_epoch_that_does_not_count_is_kept_in_half_the_room(
+    study: Study, tmp_path: Path
+) -> None:
+    original = study.stage("final").rows[0].runs[0].predictions
+    collect(study, tmp_path / "c")
+    collect(Study(tmp_path / "c"), tmp_path / "again")
+    for folder in (tmp_path / "c", tmp_path / "again"):
+        kept = Study(folder).stage("final").rows[0].runs[0].predictions
+        assert np.array_equal(kept.pop("logits_last_NK"), original["logits_last_NK"])
+        best_NK, wanted_NK = kept.pop("logits_best_NK"), original["logits_best_NK"]
+        assert best_NK.dtype == np.float16
+        assert np.allclose(best_NK, wanted_NK, rtol=2**-11, atol=1e-7)
+        assert np.array_equal(best_NK.argmax(axis=1), wanted_NK.argmax(axis=1))
+        assert all(np.array_equal(kept[name], original[name]) for name in kept)
+        assert len(kept) == len(original) - 2
+
+
+@pytest.mark.parametrize("row", [[1.0, 1.0001], [0.0, 1e6], [0.0, np.nan]])
+def test_what_16_bits_would_change_stays_as_it_is(row: list[float]) -> None:
+    logits_NK = np.array([row, [3.0, 2.0]], np.float32)
+    saved = files.to_npz({"logits_best_NK": logits_NK, "logits_last_NK": logits_NK})
+    kept = read_npz(lighter(saved, "last"))
+    assert kept["logits_best_NK"].dtype == np.float32
+    assert np.array_equal(kept["logits_best_NK"], logits_NK, equal_nan=True)
 
 
 def test_a_run_that_turns_out_to_be_final_is_collected_again_with_its_logits(

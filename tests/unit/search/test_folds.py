@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modiste import report
 from modiste.api.study import winners
 from modiste.data.load import divide
 from modiste.data.split import Split, held_out
 from modiste.errors import SpecError, StoreError
 from modiste.evaluate.crossval import cross_validated
+from modiste.report import write as report
 from modiste.report.context import gather
 from modiste.report.folds import held, nested, scored
 from modiste.report.numbers import bound

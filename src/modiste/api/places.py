@@ -1,0 +1,31 @@
+"""Which run a path means: a run folder, or a model folder that came from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modiste.errors import StoreError
+from modiste.runs.run import Run
+
+
+def run_of(place: Path) -> Run:
+    """The run that a run folder holds, or that a model folder came from.
+
+    It lies in the model folder (`ImageClassifier.save`), or beside it in its study.
+
+    Raises:
+        StoreError: If it is neither, or the run is not beside the model.
+    """
+    if (place / "spec.json").is_file():
+        return Run(place)
+    from modiste.export.model import load_model
+
+    model = load_model(place)
+    beside = place.absolute().parent.parent / "runs" / str(model.config["fingerprint"])[:16]
+    for run in (place / "run", beside):
+        if (run / "manifest.json").is_file():
+            return Run(run)
+    raise StoreError(
+        f"{place}: the run that it came from is not at {beside}. A model folder on its own can "
+        "predict; to evaluate it, keep it in its study or name the run folder."
+    )
