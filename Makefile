@@ -13,8 +13,10 @@ MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from 
                                 ['not compiler'] * (not (which('c++') or which('g++'))) + \
                                 ['not browser'] * (not which('chromium'))))")
 
-# Files of tests side by side, two on two cores; several tests drive workers of their own.
-SIDE     = -n auto --maxprocesses 4 --dist loadfile
+# Files of tests side by side, one more than there are cores, for many wait on workers of their own.
+# In the order of their folders: the long stories first, and the short units where those end apart.
+SIDE     = -n $(shell $(BIN)/python -c "from modiste.cores import num_cores; print(min(4, num_cores() + 1))") \
+           --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup study report test check lint fix bench docs
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,6 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from modiste.cli.main import run
 
 # A shell without job control, or one that started the tests in the background, has its children
 # ignore Ctrl-C for good; a person's shell does not.
@@ -75,6 +81,28 @@ class Place:
         with self.start(*words) as process:
             out, err = process.communicate(timeout=300)
         return Answer(process.returncode, out, err)
+
+    def ask(self, *words: str | Path) -> Answer:
+        """The same in this process, for what reads and asks: here torch is loaded already."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.root):
+            patch.delenv("MODISTE_DATA", raising=False)
+            for name, value in self.variables().items():
+                if name.startswith("MODISTE_"):
+                    patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["modiste", *map(str, words)])
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = _status(run)
+        said = (stream.buffer.getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]
+        return Answer(status, *said)
+
+
+def _status(command: Callable[[], None]) -> int:
+    """What a command leaves with."""
+    with pytest.raises(SystemExit) as end:
+        command()
+    code = end.value.code
+    return code if isinstance(code, int) else int(code is not None)
 
 
 def new_place(root: Path) -> Place:

@@ -19,7 +19,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_a_study_of_another_tool_becomes_a_report_with_remarks(place: Place) -> None:
-    answer = place.run("import", SAMPLES / "talos1.csv", "--num-val", "72")
+    answer = place.ask("import", SAMPLES / "talos1.csv", "--num-val", "72")
     assert answer.status == 0, answer.err
     lines = answer.out.splitlines()
     assert lines[0] == "Talos: 6 rows, ranked by val_accuracy"
@@ -29,14 +29,14 @@ def test_a_study_of_another_tool_becomes_a_report_with_remarks(place: Place) -> 
     assert report == place.root / "runs" / "imported" / "talos1" / "report.html"
     first = report.read_bytes()
     report.unlink()
-    again = place.run("report", report.parent)
+    again = place.ask("report", report.parent)
     assert again.status == 0, again.err
     assert report.read_bytes() == first
 
 
 def test_the_answer_as_json(place: Place) -> None:
     words = ["import", SAMPLES / "optuna.db", "--study", "mlp", "--out", "o", "--json"]
-    value = place.run(*words).json
+    value = place.ask(*words).json
     assert (value["tool"], value["rows"], len(value["ranked"])) == ("Optuna", 9, 3)
     assert value["may_be_best"] is None
     assert [finding["code"] for finding in value["findings"]] == ["M010"]
@@ -55,7 +55,7 @@ def test_the_answer_as_json(place: Place) -> None:
 def test_what_makes_no_sense_leaves_with_status_2(
     place: Place, words: list[str | Path], said: str
 ) -> None:
-    answer = place.run("import", *words)
+    answer = place.ask("import", *words)
     assert answer.status == 2
     assert said in answer.err
     assert not (place.root / "runs").exists()

@@ -87,7 +87,7 @@ def test_it_is_run_ranked_reported_collected_and_measured_like_any_other(place: 
     assert "5 of 5 runs are finished already." in again.err
 
     kept = place.root / "kept"
-    assert place.run("collect", place.root / "out", "--to", kept).status == 0
+    assert place.ask("collect", place.root / "out", "--to", kept).status == 0
     lines = (kept / "no-network" / "table.csv").read_text("utf-8").splitlines()
     assert len(lines) == 5
     arrays = np.load(kept / "no-network" / "predictions.npz", allow_pickle=False)
@@ -96,7 +96,7 @@ def test_it_is_run_ranked_reported_collected_and_measured_like_any_other(place: 
 
     # Its winner can be measured on the test set, though nothing of it was kept: it is fitted again.
     look = ["evaluate", place.root / "out", "--final", "--reason", "a test", "--json"]
-    found = place.run(*look, "--stages", "no-network", "--data", place.root / "data")
+    found = place.ask(*look, "--stages", "no-network", "--data", place.root / "data")
     assert found.status == 0, found.err
     row = json.loads(found.out)["runs"][0]
     assert row["fingerprint"] == study.stage("no-network").ranked("last")[0].fingerprints[0]
@@ -110,10 +110,10 @@ def test_what_it_cannot_do_is_said_in_words(place: Place) -> None:
     study = Study(place.root / "out")
     run = study.stage("no-network").chosen[1].runs[0]
     for verb in (["predict", run.folder, "image.png"], ["describe", "svm"]):
-        answer = place.run(*verb)
+        answer = place.ask(*verb)
         assert answer.status == 2
         assert "is fitted in one go and is no net" in answer.err
-    answer = place.run("evaluate", run.folder)
+    answer = place.ask("evaluate", run.folder)
     assert answer.status == 0, answer.err
 
 

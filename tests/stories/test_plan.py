@@ -70,18 +70,18 @@ def test_a_plan_is_made_of_nothing_and_leaves_nothing(place: Place) -> None:
 
 
 def test_what_is_finished_counts_and_what_was_foretold_comes_about(place: Place) -> None:
-    before = place.run(*words(place), "--json").json
+    before = place.ask(*words(place), "--json").json
     assert before["pace_from"] == {"measured": 3}
     assert place.run(*words(place, "study")).status == 0
     found = state(place.root / "out")
-    after = place.run(*words(place), "--json")
+    after = place.ask(*words(place), "--json")
     assert after.status == 0, after.err
     assert after.err == ""
     value = after.json
     assert [stage["finished"] for stage in value["stages"]] == [2, 0, 1]
     assert [stage["to_do"] for stage in value["stages"]] == [0, 0, 0]
     assert value["seconds"] == 0
-    assert "Nothing is left to do." in place.run(*words(place)).out
+    assert "Nothing is left to do." in place.ask(*words(place)).out
     # Asked three times, and not a byte of it touched.
     assert state(place.root / "out") == found
 
@@ -96,7 +96,7 @@ def test_what_is_finished_counts_and_what_was_foretold_comes_about(place: Place)
 
 
 def test_half_a_study_is_planned_from_what_its_finished_runs_took(place: Place, cli: Cli) -> None:
-    assert place.run(*words(place, "study"), "--stages", "grid").status == 0
+    assert place.ask(*words(place, "study"), "--stages", "grid").status == 0
     # In this process as well as in a shell.
     value = cli(*words(place), "--json").json
     grid, twin, final = value["stages"]
@@ -175,7 +175,7 @@ def test_what_a_study_would_refuse_is_refused_in_the_same_words(
 def test_another_study_in_the_folder_is_refused_as_by_the_study_itself(
     place: Place, cli: Cli
 ) -> None:
-    assert place.run(*words(place, "study"), "--stages", "twin").status == 0
+    assert place.ask(*words(place, "study"), "--stages", "twin").status == 0
     for verb in ("plan", "study"):
         answer = cli(*words(place, verb), "--seed", "3")
         assert answer.status == 2

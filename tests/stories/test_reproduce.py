@@ -59,7 +59,7 @@ def test_the_same_numbers_come_out_again(place: Place) -> None:
 
 
 def test_the_answer_as_json_is_the_one_that_is_stored(place: Place) -> None:
-    answer = place.run("reproduce", "run", "--data", "data", "--out", "again", "--json")
+    answer = place.ask("reproduce", "run", "--data", "data", "--out", "again", "--json")
     assert answer.status == 0, answer.err
     assert answer.json["verdict"] == "identical"
     stored = place.root / f"{answer.json['reproduced']}.json"
@@ -79,7 +79,7 @@ def test_another_result_leaves_with_status_3_and_says_what_differs(
         environment={**record.environment, "numerics_version": 0},
     )
     write_run(changed, place.root / "other")
-    answer = place.run("reproduce", "other", "--data", "data")
+    answer = place.ask("reproduce", "other", "--data", "data")
     assert answer.status == 3, answer.err
     assert answer.out.startswith("different: further apart than chance puts two trainings")
     assert "from epoch 1 on not the same (val_loss" in answer.out
@@ -90,7 +90,7 @@ def test_another_result_leaves_with_status_3_and_says_what_differs(
 def test_a_file_that_was_changed_is_found_before_anything_is_trained(place: Place) -> None:
     history = place.root / "run" / "history.csv"
     history.write_text(history.read_text("utf-8").replace("0.001", "0.002"), "utf-8")
-    answer = place.run("reproduce", "run", "--data", "data")
+    answer = place.ask("reproduce", "run", "--data", "data")
     assert answer.status == 2
     assert "history.csv" in answer.err
     assert "not what was written" in answer.err

@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> Place:
 def test_a_question_is_asked_answered_and_read(place: Place) -> None:
     file = write(place.root / "does-dropout-help.yaml", FLAT)
     more = ["--data", place.root / "data", "--profile", "full"]
-    planned = place.run("plan", file, *more, "--json").json
+    planned = place.ask("plan", file, *more, "--json").json
     assert [stage["runs"] for stage in planned["stages"]] == [12, 4]
     answer = place.run("study", file, *more, "--workers", "2", "--json")
     assert answer.status == 0, answer.err
@@ -57,27 +57,27 @@ def test_a_question_is_asked_answered_and_read(place: Place) -> None:
     out = place.root / "runs" / "does-dropout-help-full"
     assert (out / "models" / "confirmed").is_dir()
 
-    table = place.run("leaderboard", out, "--stage", "search", "--json").json["rows"]
+    table = place.ask("leaderboard", out, "--stage", "search", "--json").json["rows"]
     assert [row["rank"] for row in table] == list(range(1, 13))
-    lines = list(csv.DictReader(io.StringIO(place.run("leaderboard", out, "--format", "csv").out)))
+    lines = list(csv.DictReader(io.StringIO(place.ask("leaderboard", out, "--format", "csv").out)))
     assert len(lines) == 12 + 2
     assert [line["point"] for line in lines[:12]] == [row["point"] for row in table]
-    shown = place.run("leaderboard", out, "--top", "1").out
+    shown = place.ask("leaderboard", out, "--top", "1").out
     assert [line.split() for line in shown.splitlines()].count(["search"]) == 1
     assert table[0]["point"] in shown
-    assert place.run("leaderboard", out, "--format", "latex").out.count(r"\\") == 1 + 12 + 2
-    assert place.run("leaderboard", out, "--format", "markdown").out.count("\n") == 2 + 12 + 2
-    assert place.run("leaderboard", out, "--stage", "confirmed", "--seeds").out.count(" 101 ") == 2
+    assert place.ask("leaderboard", out, "--format", "latex").out.count(r"\\") == 1 + 12 + 2
+    assert place.ask("leaderboard", out, "--format", "markdown").out.count("\n") == 2 + 12 + 2
+    assert place.ask("leaderboard", out, "--stage", "confirmed", "--seeds").out.count(" 101 ") == 2
 
     run = out / "runs" / table[0]["fingerprint"][:16]
-    told = place.run("show", run)
+    told = place.ask("show", run)
     assert told.status == 0, told.err
     assert "model.params.hidden: [16]" in told.out
     assert "history.csv" in told.out
 
     again = place.run("study", file, *more, "--workers", "1", "--out", place.root / "other")
     assert again.status == 0, again.err
-    compared = place.run("compare", out, place.root / "other", "--json").json
+    compared = place.ask("compare", out, place.root / "other", "--json").json
     assert compared["differs"] == {}
     for stage in compared["stages"]:
         assert stage["points"]

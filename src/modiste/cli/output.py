@@ -22,7 +22,7 @@ def print_json(value: Any) -> None:
 
 def shows_all_letters() -> bool:
     """Whether stdout takes any letter as it is."""
-    return sys.stdout.encoding.lower().startswith("utf")
+    return (sys.stdout.encoding or "utf-8").lower().startswith("utf")
 
 
 def say(text: str) -> None:
