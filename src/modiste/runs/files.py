@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,6 +61,18 @@ def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Arrays by name as a compressed `.npz`, with no pickles in it."""
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def to_small_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The same, packed by LZMA: a fifth smaller, ten times slower; `np.load` reads it as well."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in arrays.items():
+            packed = io.BytesIO()
+            np.lib.format.write_array(packed, np.asanyarray(array), allow_pickle=False)
+            # A date of its own would make other bytes of the same arrays.
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), packed.getvalue(), zipfile.ZIP_LZMA)
     return content.getvalue()
 
 
