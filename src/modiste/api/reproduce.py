@@ -34,6 +34,7 @@ from modiste.evaluate.contrast import pooled
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.answers import Answers, answers_of
+from modiste.search.collect import short
 from modiste.search.driver import SLICE_SECONDS
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
@@ -313,7 +314,11 @@ def _arrays(
         kept, made = run.predictions, record.predictions
         old = {name: kept[name] for name in names if name in kept}
         # Collected results keep the epoch that does not count in 16 bits.
-        new = {name: made[name].astype(old[name].dtype) for name in old if name in made}
+        new = {
+            name: short(made[name]) if old[name].dtype == np.float16 else made[name]
+            for name in old
+            if name in made
+        }
         found["logits"] = _part(compare_arrays(old, new))
     elif record.predictions and _kept(run, study, "last") is not None:
         assert study is not None

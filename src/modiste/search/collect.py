@@ -172,28 +172,36 @@ def _copy_files(study: Study, new: Path) -> None:
 
 
 def lighter(predictions: bytes, epoch: Epoch) -> bytes:
-    """Logits with those of the epoch that does not count in 16 bits.
+    """Predictions, `logits_best_NK` and so on, with those of the epoch that does not count short.
 
     Args:
-        predictions: An ``.npz`` with ``logits_best_NK``, ``logits_last_NK`` and others.
+        predictions: An ``.npz``.
         epoch: The one that counts.
-
-    Returns:
-        The same arrays, and in each row the same class. Where 16 bits have no finite number for
-        one, all 32 stay.
     """
     arrays = files.read_npz(predictions)
-    others = [key for key in arrays if "logits_" in key and f"logits_{epoch}_" not in key]
-    for key in others:
-        with np.errstate(over="ignore"):
-            short = arrays[key].astype(np.float16)
-        said_N, every = arrays[key].argmax(axis=1), np.arange(len(short))
-        is_other_N = short.argmax(axis=1) != said_N  # two that lay closer than 16 bits can tell
-        above_N = np.nextafter(short.max(axis=1), np.float16(np.inf))
-        short[every[is_other_N], said_N[is_other_N]] = above_N[is_other_N]
-        if np.isfinite(short).all():
-            arrays[key] = short
+    for key in arrays:
+        if "logits_" in key and f"logits_{epoch}_" not in key:
+            arrays[key] = short(arrays[key])
     return files.to_small_npz(arrays)
+
+
+def short(logits_NK: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Logits in 16 bits, with the same class in each row; as they are where 16 bits hold no number.
+
+    Two classes that lie closer than 16 bits can tell are set apart by the smallest step.
+
+    Example:
+        >>> logits_NK = np.array([[1.0, 1.0001]], np.float32)
+        >>> logits_NK.astype(np.float16).argmax(), short(logits_NK).argmax()
+        (np.int64(0), np.int64(1))
+    """
+    with np.errstate(over="ignore"):
+        answer = logits_NK.astype(np.float16)
+    said_N, every = logits_NK.argmax(axis=1), np.arange(len(answer))
+    is_other_N = answer.argmax(axis=1) != said_N
+    above_N = np.nextafter(answer.max(axis=1), np.float16(np.inf))
+    answer[every[is_other_N], said_N[is_other_N]] = above_N[is_other_N]
+    return answer if np.isfinite(answer).all() else logits_NK
 
 
 def _copy_runs(study: Study, stages: Sequence[Stage], new: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from modiste.errors import DataError, SpecError, StoreError
 from modiste.runs import files
 from modiste.runs.environment import environment
 from modiste.runs.run import Run, RunRecord, write_run
-from modiste.search.collect import collect
+from modiste.search.collect import collect, lighter
 from modiste.search.study import Study
 from modiste.spec.run import RunSpec
 from modiste.train import work
@@ -95,6 +95,20 @@ def test_the_same_machine_gives_the_same_bits(
     assert parts["logits"]["num_values"] == 2 * 100 * 10
     assert parts["weights"]["num_values"] > 0
     assert [row["difference"] for row in answer["accuracies"]] == [0, 0]
+
+
+def test_logits_that_were_collected_in_16_bits_are_compared_as_such(
+    data: TrainingData, tmp_path: Path, again: Callable[..., dict[str, Any]]
+) -> None:
+    def collected(record: RunRecord) -> RunRecord:
+        saved = files.to_npz(record.predictions)
+        return replace(record, predictions=files.read_npz(lighter(saved, "last")))
+
+    run = trained(data, collected, tmp_path / "run")
+    assert run.predictions["logits_best_NK"].dtype == np.float16
+    answer = again(run.folder)
+    assert answer["verdict"] == "identical"
+    assert answer["parts"]["logits"]["num_values"] == 2 * 100 * 10
 
 
 def test_what_differs_in_the_last_digits_is_within_noise_and_shown(
