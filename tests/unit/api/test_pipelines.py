@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import numpy as np
 import pytest
-from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
 from sklearn.ensemble import VotingClassifier
@@ -80,5 +80,5 @@ def test_folds_are_fitted_in_processes_of_their_own() -> None:
     here = cross_val_predict(net, X[:300], Y[:300], cv=2, method="predict_proba")
     there = cross_val_predict(net, X[:300], Y[:300], cv=2, method="predict_proba", n_jobs=2)
     # It would keep its processes, which tests of our own workers would find.
-    get_reusable_executor().shutdown(wait=True)
+    importlib.import_module("joblib.externals.loky").get_reusable_executor().shutdown(wait=True)
     assert here.tobytes() == there.tobytes()
