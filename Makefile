@@ -4,6 +4,10 @@ PYTHON  ?= python3
 PROFILE ?= quick
 VENV    := $(or $(MODISTE_VENV),.venv)
 BIN     := $(VENV)/bin
+# Python keeps what it has compiled, also where a shell says not to: a study starts it for each worker,
+# and the tests start it hundreds of times.
+export PYTHONDONTWRITEBYTECODE =
+
 # The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'; those of
 # the compiled kernels where a C++ compiler is; those of the page where Chromium is; those of a
 # cluster where Ray is ('.[ray]'). What takes minutes runs only if it is asked for: pytest -m long.

@@ -92,12 +92,12 @@ class Place:
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", ["modiste", *map(str, words)])
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = _status(run)
+                status = status_of(run)
         said = (stream.buffer.getvalue().decode() for stream in (out, err))  # type: ignore[attr-defined]
         return Answer(status, *said)
 
 
-def _status(command: Callable[[], None]) -> int:
+def status_of(command: Callable[[], None]) -> int:
     """What a command leaves with."""
     with pytest.raises(SystemExit) as end:
         command()

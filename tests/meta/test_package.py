@@ -46,8 +46,9 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "from modiste.evaluate.study_finding import STUDY_FINDINGS; STUDY_FINDINGS.names()",
         "from modiste.search.reader import READERS; READERS.names(); import modiste.api.imported",
         "import modiste; modiste.Predictions, modiste.Evaluation",
-        "import modiste.report, modiste.report.data_figures",
+        "import modiste.report.write, modiste.report.data_figures",
         "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
+        "import modiste.search.leaderboard, modiste.api.reading",
         "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
         "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
@@ -63,6 +64,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "results",
         "report",
         "runs",
+        "reading",
         "registries",
         "data",
         "artifact",
@@ -72,6 +74,21 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
 def test_torch_is_not_loaded_by(code: str) -> None:
     loaded = python(f"{code}\nimport sys; print(); print('torch' in sys.modules)")
     assert loaded.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("modules", "others"),
+    [
+        ("modiste.search.leaderboard, modiste.api.reading", ["matplotlib", "sklearn", "pandas"]),
+        ("modiste.api.study", ["sklearn", "pandas"]),
+    ],
+)
+def test_what_is_slow_to_load_is_loaded_only_where_it_is_used(
+    modules: str, others: list[str]
+) -> None:
+    slow = ["scipy.stats", "optuna", *others]
+    code = f"import sys, {modules}; print([name for name in {slow} if name in sys.modules])"
+    assert python(code) == "[]"
 
 
 def test_help_loads_nothing_heavy() -> None:

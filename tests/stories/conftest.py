@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modiste.cli.main import run
-from tests.command_line import Answer, Cli
+from tests.command_line import Answer, Cli, status_of
 
 
 @pytest.fixture
@@ -18,10 +18,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
     def call(*words: str | Path) -> Answer:
         capfd.readouterr()
         monkeypatch.setattr(sys, "argv", ["modiste", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            run()
-        out, err = capfd.readouterr()
-        code = end.value.code
-        return Answer(code if isinstance(code, int) else int(code is not None), out, err)
+        status = status_of(run)
+        return Answer(status, *capfd.readouterr())
 
     return call

@@ -23,20 +23,12 @@ def test_trials_that_do_nothing_cost_next_to_nothing_and_leave_no_memory_behind(
         used.append(time.process_time())
 
     monkeypatch.setattr(idle.Clock, "finished", counted)
+    cost = idle.ours(tmp_path, 300)
     # The driver's own time: the clock of a busy machine says nothing. Two seconds for a hundred
     # are promised with the disk included; half of that is left to it. The last hundred, whose study
-    # holds three times as many as the first, may cost no more. A crowded processor makes that time
-    # longer, too, and never shorter, so the shortest of a few tries is nearest to the truth.
-    first, last = [], []
-    for number in range(3):
-        used.clear()
-        cost = idle.ours(tmp_path / str(number), 300)
-        first.append(used[100] - used[0])
-        last.append(used[299] - used[200])
-        if max(first[-1], last[-1]) < 1.5:
-            break
-    assert min(first) < 1.5
-    assert min(last) < 1.5
+    # holds three times as many as the first, may cost no more.
+    assert used[100] - used[0] < 1.5
+    assert used[299] - used[200] < 1.5
     # A point and its figures are kept, some kilobytes each, and no logits.
     assert cost.growth_bytes is not None
     assert cost.growth_bytes < 8 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,3 +215,13 @@ def test_a_scan_tells_what_is_there(tmp_path: Path, cli: Cli) -> None:
     assert "formats: 18 PNG; modes: 18 L" in answer.out
     assert "sizes: all 8 × 8 pixels" in answer.out
     assert answer.out.splitlines()[-1].split() == ["cat", "5", "1"]
+
+
+def test_the_command_that_init_says_can_be_typed(tmp_path: Path) -> None:
+    place = new_place(tmp_path)
+    write_classes(place.root / "my pets", per_class=12)
+    answer = place.ask("init", "my pets", "--minutes", "1", "--out", "my study.yaml")
+    assert answer.status == 0, answer.err
+    words = shlex.split(answer.out.splitlines()[-1])
+    assert words == ["modiste", "study", "my study.yaml"]
+    assert (place.root / words[2]).is_file()

@@ -61,8 +61,8 @@ VERBS = (
     data,
 )
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
-# What an output answers that has no room left, or no disk.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+# What a place answers that has no room left.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # The line with \b tells click to keep the lines after it as they are.
 EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
 
@@ -154,7 +154,8 @@ def _drop_output() -> None:
 
 
 def _say_full(error: OSError) -> NoReturn:
-    _drop_output()
+    if error.filename is None:
+        _drop_output()
     where = error.filename or "the output"
     print(f"modiste: {where}: cannot be written ({error.strerror}).", file=sys.stderr)
     print("Make room, or write elsewhere; what was finished is kept.", file=sys.stderr)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -155,8 +157,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | Non
                 paths |= {temporary / name, (temporary / name).parent}
             temporary.chmod(0o755)
             # At once, so that the disk is waited for once or twice and not for each of them.
-            with ThreadPoolExecutor(len(paths)) as pool:
-                list(pool.map(sync, paths))
+            list(_syncing().map(sync, paths))
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -164,6 +165,16 @@ def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | Non
         sync(folder.parent)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+@functools.cache
+def _syncing() -> ThreadPoolExecutor:
+    """Threads that wait for the disk, kept from one folder to the next."""
+    return ThreadPoolExecutor(16, thread_name_prefix="sync")
+
+
+if hasattr(os, "register_at_fork"):  # threads are not there in a process that was forked
+    os.register_at_fork(after_in_child=_syncing.cache_clear)
 
 
 def finish_folder(folder: Path) -> bool:

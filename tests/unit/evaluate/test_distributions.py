@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -48,18 +46,3 @@ def test_fishers_f(above: float, below: float) -> None:
 def test_a_fair_coin(tosses: int) -> None:
     for heads in {-1, 0, 1, tosses // 3, tosses // 2, tosses - 1, tosses}:
         assert ours.coin_tail(heads, tosses) == close(stats.binom.sf(heads, tosses, 0.5))
-
-
-@pytest.mark.parametrize(
-    ("modules", "without"),
-    [
-        ("modiste.search.leaderboard, modiste.search.study", "torch matplotlib sklearn pandas"),
-        ("modiste.api.reading", "torch matplotlib sklearn pandas"),
-        ("modiste.api.study", "sklearn pandas"),
-    ],
-)
-def test_commands_load_only_what_they_need(modules: str, without: str) -> None:
-    code = f"import sys, {modules}; print([n for n in {without.split()} if n in sys.modules])"
-    code += "; print([n for n in ('scipy.stats', 'optuna') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "[]"]

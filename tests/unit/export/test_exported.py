@@ -37,7 +37,7 @@ from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run, write_run
 from modiste.train.work import Task, Worker
-from tests import small
+from tests import own_images, small
 from tests.shipping import NOBODY_LOOKED, Shipped, entry, ship
 from tests.synthetic import write_idx
 
@@ -61,6 +61,17 @@ def read(shipped: Shipped, name: str) -> dict[str, Any]:
 
 def card_of(shipped: Shipped) -> str:
     return (shipped.folder / "README.md").read_text("utf-8")
+
+
+def test_a_card_says_how_the_images_were_divided(shipped: Shipped, tmp_path: Path) -> None:
+    assert "to choose by (split seed 0, the same share of every class)" in card_of(shipped)
+    data = modiste.load("folder", folder=own_images.write_parts(tmp_path / "pets"))
+    model = {"family": "mlp", "params": {"hidden": [4]}}
+    run = modiste.fit(data, model, {"epochs": 1}, folder=tmp_path / "runs")
+    export_model(run.folder, tmp_path / "out", data_folder=tmp_path / "pets")
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "to choose by (the validation part that the set came with)" in text
+    assert "split seed" not in text
 
 
 # --- the proof ------------------------------------------------------------------------------------

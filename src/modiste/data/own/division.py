@@ -227,7 +227,8 @@ def _test_part(
 ) -> tuple[Origin, apart.Record | None, frozenset[str]]:
     listing = stock.listing
     if spec.test_share is None:
-        need_no_record(listing.path, has_test=listing.has("test") or listing.is_in_memory)
+        if not listing.is_in_memory:
+            need_no_record(listing.path, has_test=listing.has("test"))
         return "given" if listing.has("test") else "none", None, frozenset()
     record = apart.of(listing)
     where = shown(apart.place(listing.path))
