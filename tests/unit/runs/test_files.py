@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,19 @@ def test_a_death_while_dropping_never_leaves_a_lost_file_unexplained(
             files.drop_file(tmp_path / "run", "b.bin", "dropped")
     with pytest.raises(StoreError, match=r"b\.bin: dropped"):
         files.read_checked(tmp_path / "run", "b.bin")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_process_that_was_forked_writes_folders_too(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from modiste.runs.files import check_folder, write_folder\n"
+        "write_folder(Path('one'), {'a': b'1'})\n"
+        "child = os.fork()\n"
+        "write_folder(Path('two' if child else 'three'), {'a': b'1'})\n"
+        "assert not child or os.waitpid(child, 0)[1] == 0\n"
+        "check_folder(Path('two' if child else 'three'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    assert {path.name for path in tmp_path.iterdir()} >= {"one", "two", "three"}
