@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from modiste.api.counting import counted, ledger_of, measured, study_around
+from modiste.api.counting import counted, ledger_of, study_around
 from modiste.api.devices import need_devices
+from modiste.api.finals import save_finals, write_cards
 from modiste.api.progress import StudyBar
 from modiste.atomic import write_whole
 from modiste.cores import num_cores
@@ -18,10 +19,7 @@ from modiste.data.load import divide
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SpecError, StoreError
-from modiste.evaluate.errors import worst_errors
 from modiste.evaluate.leaks import equal_across
-from modiste.export.model import card, save_model
-from modiste.export.stress import under_stress
 from modiste.final.look import look
 from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.models.layers import describe
@@ -29,8 +27,7 @@ from modiste.report import write as report
 from modiste.report.data_figures import render
 from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
-from modiste.runs.ledger import Ledger, Looked, Tally
-from modiste.runs.run import Run
+from modiste.runs.ledger import Ledger
 from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect, summary
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher
@@ -38,13 +35,11 @@ from modiste.search.here import Here
 from modiste.search.mirror import mirrored
 from modiste.search.pool import Start
 from modiste.search.ray_pool import RayPool, need_ray
-from modiste.search.study import DATA_FACTS, Stage, Study
+from modiste.search.study import DATA_FACTS, Study
 from modiste.spec.duration import seconds_in
 from modiste.spec.files import parse_override, read_study, study_text
 from modiste.spec.run import DataSpec
 from modiste.spec.study import Override, Point, StudySpec, check
-
-NUM_ERRORS_SHOWN = 48
 
 
 def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
@@ -157,7 +152,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         return study, False  # whoever stopped it waits; the next call draws and writes
     _draw_data(study, images, opened.source, opened.data)
     _look_for_leaks(study, images, opened.data)
-    _save_finals(study, images)
+    save_finals(study, images)
     write_report(study)
     return study, True
 
@@ -276,7 +271,7 @@ def write_report(study: Study) -> Path:
     the user's own. The cards of the study's models are brought up to date with it.
     """
     tally = ledger_of(study.folder, study.data_digest).tally()
-    _write_cards(study, tally)
+    write_cards(study, tally)
     return report.write(study, tally)
 
 
@@ -447,52 +442,3 @@ def _look_for_leaks(study: Study, images: ImageSet, spec: DataSpec) -> None:
         ids = data.val.ids_N[found].tolist()
         record = exact_record(study, len(data.train), ids, len(data.val))
         files.write_json(exact_file(study), record)
-
-
-def _save_finals(study: Study, images: ImageSet) -> None:
-    """The models of final stages as folders, their worst errors, and how they bear stress."""
-    epoch = study.spec.rank_epoch
-    tally = ledger_of(study.folder, study.data_digest).tally()
-    for stage, run in _finals(study):
-        if run.has_weights:
-            _save_final(study, stage, run, tally)
-        rows = images.take(run.predictions["image_ids"], "val")
-        errors, stress = (
-            study.folder / "figures" / f"{what}-{run.fingerprint[:16]}.npz"
-            for what in ("errors", "stress")
-        )
-        if not errors.exists():
-            logits = run.predictions[f"logits_{epoch}_NK"]
-            files.write_bytes(errors, files.to_npz(worst_errors(logits, rows, NUM_ERRORS_SHOWN)))
-        if run.has_weights and not stress.exists():
-            files.write_bytes(stress, files.to_npz(under_stress(run, epoch, rows)))
-
-
-def _write_cards(study: Study, tally: Tally) -> None:
-    """Bring the models that say something else of looks up to date with the ledger."""
-    for stage, run in _finals(study):
-        config = study.folder / "models" / stage.spec.name / "config.json"
-        written = files.read_json(config) if config.is_file() else {}
-        is_older = written.get("test") != _looked(study, run, tally).to_dict()
-        if written.get("fingerprint") == run.fingerprint and is_older:
-            _save_final(study, stage, run, tally)
-
-
-def _finals(study: Study) -> list[tuple[Stage, Run]]:
-    """The final stages that are finished, each with the first run of its winner."""
-    found = []
-    for stage in study.stages():
-        best = study.winner(stage) if stage.spec.is_final and stage.chosen else None
-        if best is not None and best.runs[0].metrics["status"] == "finished":
-            found.append((stage, best.runs[0]))
-    return found
-
-
-def _save_final(study: Study, stage: Stage, run: Run, tally: Tally) -> None:
-    epoch, looked = study.spec.rank_epoch, _looked(study, run, tally)
-    text = card(run, epoch, stage.spec.title or stage.spec.name, looked)
-    save_model(run, epoch, study.folder / "models" / stage.spec.name, text, looked)
-
-
-def _looked(study: Study, run: Run, tally: Tally) -> Looked:
-    return Looked(tally, measured(study.folder, run.fingerprint, study.spec.rank_epoch))
