@@ -22,6 +22,8 @@ def save_finals(study: Study, images: ImageSet) -> None:
     for stage, run in _finals(study):
         if run.has_weights:
             _save_final(study, stage, run, tally)
+        if not run.has_predictions:  # it comes from light results, with what was drawn of it
+            continue
         rows = images.take(run.predictions["image_ids"], "val")
         errors, stress = (
             study.folder / "figures" / f"{what}-{run.fingerprint[:16]}.npz"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -275,14 +275,17 @@ def write_report(study: Study) -> Path:
     return report.write(study, tally)
 
 
-def collect_results(study: Study, target: str | Path) -> list[Path]:
+def collect_results(study: Study, target: str | Path, *, light: Collection[str] = ()) -> list[Path]:
     """Copy a study's results without the bulk, and write their report; returns the tables.
 
+    Final models and their logits are no bulk, except those of the stages named as light.
+
     Raises:
+        SpecError: If no stage has a name given.
         StoreError: If the target cannot be written, or lies in the study itself.
         SealError: If its ledger cannot be written.
     """
-    tables = collect(study, Path(target), _ledgers(study))
+    tables = collect(study, Path(target), _ledgers(study), light=light)
     write_report(Study(Path(target)))
     return tables
 

@@ -10,8 +10,9 @@
 
 Runs of final stages keep their logits, also those that were collected before they were known to be
 such: to the bit at the epoch that counts, and at the other in 16 bits, which take half the room and
-say the same classes. Everything is read and put together beside the target first: what cannot be
-collected leaves the target as it was.
+say the same classes. Final stages that are to be light are kept as all others are: no logits, and
+no model of theirs; a look at the test set is whole always. Everything is read and put together
+beside the target first: what cannot be collected leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import fnmatch
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,30 +76,42 @@ COLUMNS = (
 )
 
 
-def collect(study: Study, target: Path, ledgers: Sequence[Ledger] = ()) -> list[Path]:
+def collect(
+    study: Study,
+    target: Path,
+    ledgers: Sequence[Ledger] = (),
+    *,
+    light: Collection[str] = (),
+) -> list[Path]:
     """Write the results of every stage that has any; what is there is brought up to date.
 
     Args:
         study: Whose results.
         target: Where they go.
         ledgers: Of looks at its test set; the target's own is made to hold the looks of all.
+        light: Names of final stages whose logits and models are left out, too. What the target has
+            of them already stays there.
 
     Returns:
         The tables written.
 
     Raises:
+        SpecError: If no stage has a name given.
         StoreError: If something in the study is not what was written, or the target cannot be
             written or lies in the study itself.
         SealError: If the ledger cannot be written.
     """
+    for name in light:
+        study.spec.stage(name)
     place, source = target.resolve(), study.folder.resolve()
     if source in (place, *place.parents):
         where = "is the study itself" if place == source else f"lies inside the study {source}"
         raise StoreError(f"{target}: {where}; choose another folder.")
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
     with _beside(target) as new:
-        _copy_files(study, new)
-        _copy_runs(study, stages, new, target)
+        _copy_files(study, new, without_models_of=light)
+        whole = [stage for stage in stages if stage.spec.is_final and stage.spec.name not in light]
+        _copy_runs(study, stages, new, target, whole=whole)
         for stage in stages:
             _write_stage(study, stage, new / stage.spec.name)
         # Before what was seen: a ledger may speak of looks that are not there, and not the reverse.
@@ -152,7 +165,7 @@ def _is_whole(folder: Path) -> bool:
     return (folder / "manifest.json").is_file()
 
 
-def _copy_files(study: Study, new: Path) -> None:
+def _copy_files(study: Study, new: Path, *, without_models_of: Collection[str]) -> None:
     """All but runs and tables."""
     source, epoch = study.folder, study.spec.rank_epoch
     for name in FILES:
@@ -162,6 +175,8 @@ def _copy_files(study: Study, new: Path) -> None:
         if (source / name).is_dir():
             shutil.copytree(source / name, new / name)
     for path in (path for name in CHECKED for path in sorted((source / name).glob("[!.]*/"))):
+        if path.parent.name == "models" and path.name in without_models_of:
+            continue
         manifest = files.read_manifest(path)
         content = {name: files.read_checked(path, name) for name in manifest["files"]}
         for name in fnmatch.filter(content, "predictions-*.npz"):
@@ -204,9 +219,19 @@ def short(logits_NK: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return answer if np.isfinite(answer).all() else logits_NK
 
 
-def _copy_runs(study: Study, stages: Sequence[Stage], new: Path, target: Path) -> None:
-    """Those that the target lacks, or has without logits that it keeps; stages may share a run."""
-    kept = {run.fingerprint for stage in stages if stage.spec.is_final for run in _runs(stage.rows)}
+def _copy_runs(
+    study: Study, stages: Sequence[Stage], new: Path, target: Path, *, whole: Sequence[Stage]
+) -> None:
+    """Those that the target lacks, or has without logits that it keeps; stages may share a run.
+
+    Args:
+        study: Whose.
+        stages: All whose runs are copied.
+        new: Where they go.
+        target: What is there already.
+        whole: Of the stages, those whose runs keep their logits.
+    """
+    kept = {run.fingerprint for stage in whole for run in _runs(stage.rows)}
     found = {run.folder.name: run for stage in stages for run in _runs([*stage.rows, *stage.lower])}
     for name, run in found.items():
         there, with_logits = target / "runs" / name, run.fingerprint in kept

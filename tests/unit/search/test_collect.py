@@ -14,7 +14,7 @@ import pytest
 
 from modiste.api.study import collect_results, write_report
 from modiste.counts import Count
-from modiste.errors import SealError, StoreError
+from modiste.errors import SealError, SpecError, StoreError
 from modiste.report import write as report
 from modiste.runs import files
 from modiste.runs.files import read_npz
@@ -145,6 +145,28 @@ def test_a_run_that_turns_out_to_be_final_is_collected_again_with_its_logits(
     assert len(final.predictions["labels"]) == small.NUM_VAL
     kept = [run for row in Study(tmp_path / "c").stage("grid").rows for run in row.runs]
     assert sorted(run.has_predictions for run in kept) == [False, True]
+
+
+def test_a_final_stage_is_kept_as_all_others_where_it_is_to_be_light(
+    study: Study, tmp_path: Path
+) -> None:
+    collect(study, tmp_path / "whole")
+    collect(study, tmp_path / "light", light=["final"])
+    kept = Study(tmp_path / "light").stage("final").rows[0].runs[0]
+    assert not kept.has_predictions
+    assert "not kept" in files.read_manifest(kept.folder)["files"]["predictions-val.npz"]["dropped"]
+    assert not list((tmp_path / "light").rglob("model.safetensors"))
+    for name in ("grid", "final"):
+        one, two = (tmp_path / kind / name / "predictions.npz" for kind in ("whole", "light"))
+        assert one.read_bytes() == two.read_bytes()
+    # What a target has already it keeps, and it can be made whole later.
+    collect(study, tmp_path / "whole", light=["final"])
+    collect(study, tmp_path / "light")
+    for kind in ("whole", "light"):
+        assert Study(tmp_path / kind).stage("final").rows[0].runs[0].has_predictions
+    with pytest.raises(SpecError, match=r"no stage is named 'finl'.*'final'"):
+        collect(study, tmp_path / "c", light=["finl"])
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_collected_study_gives_the_same_report_again(study: Study, tmp_path: Path) -> None:
