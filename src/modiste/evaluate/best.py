@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled, Seeds, satterthwaite
+from modiste.evaluate.contrast import Pooled, Seeds, satterthwaite, seed_parts
 from modiste.evaluate.distributions import coin_tail, normal_quantile, t_quantile, t_tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
@@ -291,11 +291,6 @@ def _error_of(
     `known` holds, of each side, the spread between seeds, how many stood behind it, and how many
     there are to be: each that is added is a degree of freedom more.
     """
-    parts = [(per_image / num_images, num_images - 1.0)]
-    shares: dict[Pooled, float] = {}
-    more: dict[Pooled, int] = {}
-    for seeds, had, num_seeds in known:
-        shares[seeds] = shares.get(seeds, 0.0) + 1 / num_seeds
-        more[seeds] = more.get(seeds, seeds.degrees) + num_seeds - had
-    parts += [(seeds.variance * share, more[seeds]) for seeds, share in shares.items()]
+    sides = ((seeds, 1 / num_seeds, num_seeds - had) for seeds, had, num_seeds in known)
+    parts = [(per_image / num_images, num_images - 1.0), *seed_parts(sides)]
     return math.sqrt(sum(variance for variance, _ in parts)), satterthwaite(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -164,7 +164,12 @@ def contrast(
         weight * float(np.mean(values)) for weight, values in zip(weights, points, strict=True)
     ]
     first, second = math.fsum(means[: len(one)]), math.fsum(means[len(one) :])
-    parts = _seed_parts(points, each, weights)
+    sides = [
+        (own, weight**2 / len(values), 0)
+        for values, own, weight in zip(points, each, weights, strict=True)
+        if own is not None
+    ]
+    parts = seed_parts(sides) if len(sides) == len(points) else None
     seed_error = None if parts is None else math.sqrt(sum(variance for variance, _ in parts))
     by_image = _image_parts(image_differences_N, image_shares)
     image_error = math.sqrt(sum(variance for variance, _ in by_image)) if by_image else None
@@ -189,16 +194,27 @@ def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     return total**2 / below if below else math.inf
 
 
-def _seed_parts(
-    points: Sequence[Sequence[float]], each: Sequence[Seeds], weights: Sequence[float]
-) -> list[tuple[float, int]] | None:
-    """Variance and degrees of freedom that each spread adds to a weighted sum; none if unknown."""
+def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[tuple[float, int]]:
+    """Variance and degrees of freedom that each spread between seeds adds to a sum of figures.
+
+    Args:
+        sides: For each figure, its spread, the share of that variance which enters the sum, and
+            how many seeds are to be added to those behind it: each is a degree of freedom more.
+
+    Returns:
+        One for each estimate: figures that lean on the same one share its degrees of freedom.
+
+    Example:
+        >>> one, two = Pooled(2.0, 3), Pooled(1.0, 4)
+        >>> seed_parts([(one, 0.5, 0), (one, 0.5, 0), (two, 1.0, 0)])
+        [(2.0, 3), (1.0, 4)]
+    """
     shares: dict[Pooled, float] = {}
-    for values, seeds, weight in zip(points, each, weights, strict=True):
-        if seeds is None:
-            return None
-        shares[seeds] = shares.get(seeds, 0.0) + weight**2 / len(values)
-    return [(seeds.variance * share, seeds.degrees) for seeds, share in shares.items()]
+    degrees: dict[Pooled, int] = {}
+    for seeds, share, added in sides:
+        shares[seeds] = shares.get(seeds, 0.0) + share
+        degrees[seeds] = degrees.get(seeds, seeds.degrees) + added
+    return [(seeds.variance * share, degrees[seeds]) for seeds, share in shares.items()]
 
 
 def _image_parts(
