@@ -103,7 +103,8 @@ def standings(
     Args:
         models: Of each, right or wrong for each seed and image; all answered the same images.
         seeds: Variance of an accuracy between seeds, from `contrast.pooled`: one for all models,
-            or one for each; `contrast.UNMOVED` for what comes out the same for each seed.
+            or one for each, with its `source`; `contrast.UNMOVED` for what comes out the same for
+            each seed.
         level: As a proportion.
 
     Returns:

@@ -18,10 +18,22 @@ Verdict = Literal["holds", "fails", "undecided"]
 
 
 class Pooled(NamedTuple):
-    """Variance between seeds of one point, pooled over points; `degrees` of freedom behind it."""
+    """Variance between seeds of one point, pooled over points.
+
+    Two that are equal, `source` included, are one estimate: its degrees of freedom count once,
+    however many points lean on it. Without a source, equal figures are taken for one estimate,
+    which is the cautious side.
+
+    Attributes:
+        variance: Between seeds.
+        degrees: Of freedom, behind it.
+        source: Fingerprints of the runs behind it, sorted. Accuracies are counts, so that two
+            groups of runs may have the same figures by chance.
+    """
 
     variance: float
     degrees: int
+    source: tuple[str, ...] = ()
 
 
 # Of what comes out the same for each seed, such as a model that is fitted in one go.
@@ -53,22 +65,24 @@ class Contrast:
         return self.one - self.two
 
 
-def pooled(points: Sequence[Sequence[float]]) -> Pooled | None:
+def pooled(points: Sequence[Sequence[float]], source: Iterable[str] = ()) -> Pooled | None:
     """Variance between seeds, from every point that has two or more; none if no point has.
 
     Args:
         points: One figure of each seed, for each point.
+        source: Fingerprints of the runs behind them; needed where estimates from several groups of
+            runs come together, as in `contrast`.
 
     Example:
         >>> pooled([[1.0, 3.0], [5.0, 5.0], [7.0]])
-        Pooled(variance=1.0, degrees=2)
+        Pooled(variance=1.0, degrees=2, source=())
     """
     repeated = [values for values in points if len(values) > 1]
     if not repeated:
         return None
     squares = sum(float(np.var(values) * len(values)) for values in repeated)
     degrees = sum(len(values) - 1 for values in repeated)
-    return Pooled(squares / degrees, degrees)
+    return Pooled(squares / degrees, degrees, tuple(sorted(source)))
 
 
 def alike(points: Sequence[Sequence[float]], level: float = 0.01) -> list[bool]:
@@ -130,8 +144,8 @@ def contrast(
         one: One figure of each seed, for each point of the first group.
         two: The same for the second.
         seeds: Variance between seeds, from `pooled`: one for all points, or one for each, those
-            of `one` first. None where it is not known: if of any point, the interval covers
-            images alone.
+            of `one` first, each with its `source`. None where it is not known: if of any point,
+            the interval covers images alone.
         image_differences_N: For an accuracy: for each image, the first group's share of right
             answers less the second's, averaged as the figures are.
         level: Confidence, as a proportion.
@@ -205,9 +219,9 @@ def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[tuple[float, 
         One for each estimate: figures that lean on the same one share its degrees of freedom.
 
     Example:
-        >>> one, two = Pooled(2.0, 3), Pooled(1.0, 4)
+        >>> one, two = Pooled(2.0, 3, ("a", "b")), Pooled(2.0, 3, ("c", "d"))
         >>> seed_parts([(one, 0.5, 0), (one, 0.5, 0), (two, 1.0, 0)])
-        [(2.0, 3), (1.0, 4)]
+        [(2.0, 3), (2.0, 3)]
     """
     shares: dict[Pooled, float] = {}
     degrees: dict[Pooled, int] = {}

@@ -6,6 +6,7 @@ docs/decisions/0042-whose-seeds.md says why so.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,12 +105,17 @@ def _pool(
     stays = alike([[*point.values()] for point in points])
     for point, is_alike in zip(points, stays, strict=True):
         if not is_alike and not point.keys().isdisjoint(row.fingerprints):
-            own = pooled([[*point.values()]])
+            own = _pooled([point])
             assert own is not None
             return SeedSpread(own, "row", 1)
-    kept = [[*point.values()] for point, is_alike in zip(points, stays, strict=True) if is_alike]
-    together = pooled(kept)
+    kept = [point for point, is_alike in zip(points, stays, strict=True) if is_alike]
+    together = _pooled(kept)
     return None if together is None else SeedSpread(together, basis, len(kept))
+
+
+def _pooled(points: Sequence[dict[str, float]]) -> Pooled | None:
+    """From figures by fingerprint; which runs they are tells it from an equal one of others."""
+    return pooled([[*point.values()] for point in points], itertools.chain.from_iterable(points))
 
 
 def _each_run_once(repeated: Sequence[_Repeated]) -> list[dict[str, float]]:

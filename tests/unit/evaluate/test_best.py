@@ -102,6 +102,23 @@ def test_two_spreads_count_each_for_its_own_model() -> None:
     assert needed(one, two, narrow, wide).seeds == needed(one, two, wide, narrow).seeds
 
 
+def test_equal_spreads_of_other_seeds_are_two_estimates() -> None:
+    """Else the degrees of freedom would be halved where two counts happen to be equal."""
+    one, two = np.zeros((2, 2, 10_000), bool)
+    for right_SN, counts in ((one, (9_000, 9_030)), (two, (8_930, 8_960))):
+        for right_N, count in zip(right_SN, counts, strict=True):
+            right_N[:count] = True
+    pairs = [
+        [Pooled(4.5e-6, 1, ("a", "b")), Pooled(variance, 1, ("c", "d"))]
+        for variance in (4.5e-6, 4.5e-6 * (1 + 1e-9))
+    ]
+    equal, nearly = (standings([one, two], pair)[1].p_value for pair in pairs)
+    assert equal == pytest.approx(nearly, rel=1e-6)
+    shared = standings([one, two], pairs[0][0])[1].p_value
+    assert equal < 0.05 < shared
+    assert needed(one, two, *pairs[0]) == needed(one, two, *pairs[1])
+
+
 def test_a_single_model_is_the_best() -> None:
     (only,) = standings([np.ones((2, 10), bool)], Pooled(0.0, 1))
     assert only.may_be_best

@@ -110,6 +110,21 @@ def test_each_point_has_a_spread_of_its_own_where_they_differ() -> None:
     assert unknown.low is None
 
 
+def test_equal_spreads_of_other_runs_are_two_estimates_and_of_the_same_runs_one() -> None:
+    one, two = [0.9375, 1.0], [0.8125, 0.875]
+    first, second = pooled([one], "ab"), pooled([two], "cd")
+    assert first is not None
+    assert second is not None
+    assert first[:2] == second[:2]
+    found = contrast([one], [two], [first, second])
+    wanted = stats.ttest_ind(one, two, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    # One estimate of one degree of freedom, which both sides lean on.
+    alone = contrast([one], [two], [first, pooled([one], "ba")])
+    half = (2 * first.variance / 2) ** 0.5 * stats.t.ppf(0.975, 1)
+    assert (alone.low, alone.high) == pytest.approx((0.125 - half, 0.125 + half), abs=1e-12)
+
+
 def test_weights_say_how_much_each_point_counts() -> None:
     found = contrast([[1.0], [3.0]], [[1.0]], Pooled(1.0, 9), weights=[0.75, 0.25, 1.0])
     assert found.difference == pytest.approx(0.5)

@@ -69,16 +69,18 @@ def of(stages: Sequence[Stage], at: int, number: int = 0) -> SeedSpread | None:
 
 
 def test_a_stage_with_enough_repeats_of_its_own_speaks_for_itself() -> None:
-    own = stage("own", *(row(values, str(n)) for n, values in enumerate(NARROW)))
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    own = stage("own", *rows)
     other = stage("other", row([0.8, 0.9, 0.85]))
-    assert of([own, other], 0) == SeedSpread(_pooled(NARROW), "stage", 3)
+    assert of([own, other], 0) == SeedSpread(_pooled(rows), "stage", 3)
 
 
 def test_one_with_too_few_takes_those_of_its_family_on_the_same_data() -> None:
     once = stage("once", row([0.9]), row([0.91], "b"))
-    twice = stage("twice", row(NARROW[0]))
-    more = stage("more", row(NARROW[1]), row(NARROW[2]))
-    everything = SeedSpread(_pooled(NARROW), "family", 3)
+    rows = [row(values) for values in NARROW]
+    twice = stage("twice", rows[0])
+    more = stage("more", *rows[1:])
+    everything = SeedSpread(_pooled(rows), "family", 3)
     assert of([once, twice, more], 0) == everything
     assert of([once, twice, more], 1) == everything  # two degrees of its own are too few
 
@@ -86,23 +88,21 @@ def test_one_with_too_few_takes_those_of_its_family_on_the_same_data() -> None:
 def test_a_row_that_two_stages_hold_counts_once() -> None:
     shared = row(NARROW[0])
     found = of([stage("a", shared), stage("b", shared)], 0)
-    assert found == SeedSpread(_pooled(NARROW[:1]), "family", 1)
+    assert found == SeedSpread(_pooled([shared]), "family", 1)
 
 
 def test_a_run_that_two_studies_hold_counts_once() -> None:
     # As `compare` gives them: the same stage twice, in the second with two seeds more of a point.
     rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
-    longer = [*NARROW[0], 0.908, 0.902]
+    longer = row([*NARROW[0], 0.908, 0.902], "0")
     mine = stage("grid", *rows)
-    theirs = stage("grid", row(longer, "0"), *rows[1:])
-    wanted = SeedSpread(_pooled([longer, *NARROW[1:]]), "stage", 3)
+    theirs = stage("grid", longer, *rows[1:])
+    wanted = SeedSpread(_pooled([longer, *rows[1:]]), "stage", 3)
     for stages in ([mine, theirs], [theirs, mine]):
         assert [of(stages, at, n) for at in (0, 1) for n in range(3)] == [wanted] * 6
     # Three runs of five, in a stage of another name: the family has the point once, too.
     other = stage("other", row(NARROW[0], "0"))
-    assert of([other, stage("more", row(longer, "0"))], 0) == SeedSpread(
-        _pooled([longer]), "family", 1
-    )
+    assert of([other, stage("more", longer)], 0) == SeedSpread(_pooled([longer]), "family", 1)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,10 @@ def test_a_run_that_two_studies_hold_counts_once() -> None:
     ids=["other scaling", "other images", "other epochs", "other family"],
 )
 def test_repeats_that_are_not_comparable_say_nothing(settings: dict[str, Any]) -> None:
-    stages = [stage("once", row([0.9])), stage("other", row(NARROW[0], **settings))]
+    other = row(NARROW[0], **settings)
+    stages = [stage("once", row([0.9])), stage("other", other)]
     assert of(stages, 0) is None
-    assert of(stages, 1) == SeedSpread(_pooled(NARROW[:1]), "family", 1)
+    assert of(stages, 1) == SeedSpread(_pooled([other]), "family", 1)
 
 
 def test_folds_are_no_seeds() -> None:
@@ -137,8 +138,8 @@ def test_a_row_that_scatters_far_more_has_its_own_spread_and_leaves_the_others_t
     wild = row([0.2, 0.9, 0.6], "wild")
     rows = [row(values, str(n)) for n, values in enumerate(NARROW * 3)]
     own = stage("own", *rows, wild)
-    assert of([own], 0, 9) == SeedSpread(_pooled([[0.2, 0.9, 0.6]]), "row", 1)
-    assert of([own], 0, 0) == SeedSpread(_pooled(NARROW * 3), "stage", 9)
+    assert of([own], 0, 9) == SeedSpread(_pooled([wild]), "row", 1)
+    assert of([own], 0, 0) == SeedSpread(_pooled(rows), "stage", 9)
 
 
 def test_no_seed_moves_what_is_fitted_in_one_go() -> None:
@@ -165,7 +166,30 @@ def test_rows_are_compared_on_seeds_and_images_as_far_as_both_are_known() -> Non
     assert p_values[0] < p_values[1]
 
 
-def _pooled(points: Sequence[Sequence[float]]) -> Pooled:
-    found = pooled(points)
+def test_equal_spreads_of_two_families_are_two_estimates() -> None:
+    """Accuracies are counts, so equal spreads are nothing rare; an image more changes little."""
+    first = row([0.875, 0.9375], "first")
+    p_values = []
+    for best_seed in (0.80, 0.8125, 0.825):  # of the second; that in the middle is as wide apart
+        second = row([0.75, best_seed], "second", model={"family": "cnn"})
+        both = stage("both", first, second)
+        spreads = spread_for(both, seed_spreads([both], "last"))
+        found = standing(both, "last", answers, spreads)[id(second)].standing
+        assert found is not None
+        p_values.append(found.p_value)
+        one, two = (spreads[id(each)] for each in (first, second))
+        assert one is not None
+        assert two is not None
+        assert (one.pooled.variance == two.pooled.variance) == (best_seed == 0.8125)
+        assert one.pooled != two.pooled
+    assert p_values == sorted(p_values)
+    # The same runs are one estimate, in whichever row they are looked up.
+    narrow = stage("own", *(row(values, str(n)) for n, values in enumerate(NARROW)))
+    assert of([narrow], 0, 0) == of([narrow], 0, 2)
+
+
+def _pooled(rows: Sequence[Row]) -> Pooled:
+    points = [[run.metrics["last"]["val"]["accuracy"] for run in row.runs] for row in rows]
+    found = pooled(points, [name for row in rows for name in row.fingerprints])
     assert found is not None
     return found
