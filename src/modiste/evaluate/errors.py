@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.data.types import ImageSet
+from modiste.evaluate.metrics import probabilities
 
 
 def worst_errors(
@@ -30,19 +31,18 @@ def worst_errors(
         ``images`` (uint8, N x H x W or N x H x W x 3), ``labels``, ``predicted``,
         ``probabilities_NK`` (NaN where there are none) and ``image_ids``.
     """
-    shifted = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
-    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    chances_NK = probabilities(logits_NK)
     predicted = logits_NK.argmax(axis=1)
-    given = probabilities[np.arange(len(images)), images.labels_N]
+    given = chances_NK[np.arange(len(images)), images.labels_N]
     wrong = np.flatnonzero(predicted != images.labels_N)
     worst = wrong[np.argsort(given[wrong], kind="stable")][:count]
     pixels = images.images_NCHW[worst]
     if not are_probabilities:
-        probabilities[:] = np.nan
+        chances_NK[:] = np.nan
     return {
         "images": pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1),
         "labels": images.labels_N[worst],
         "predicted": predicted[worst],
-        "probabilities_NK": probabilities[worst].astype(np.float32),
+        "probabilities_NK": chances_NK[worst].astype(np.float32),
         "image_ids": images.ids_N[worst],
     }
