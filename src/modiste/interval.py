@@ -45,10 +45,30 @@ def wilson(correct: int, total: int, level: float = 0.95) -> Interval:
         raise SpecError(f"{correct} right answers out of {total}: no such accuracy.")
     if not 0 < level < 1:
         raise SpecError(f"level: expected a proportion such as 0.95, got {level}.")
+    return wilson_of(correct / total, total, level)
+
+
+def wilson_of(share: float, number: float, level: float = 0.95) -> Interval:
+    """The same of a share, on an effective number of answers, which need not be whole.
+
+    For shares whose variance is not that of one sample: the effective number is that of a sample
+    whose variance would be the same.
+
+    Args:
+        share: Of right answers, 0 to 1.
+        number: Of answers, at least 1.
+        level: Confidence, as a proportion.
+
+    Source:
+        E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998) 193-201, for the number.
+
+    Example:
+        >>> wilson_of(0.95, 100) == wilson(95, 100)
+        True
+    """
     z = NormalDist().inv_cdf((1 + level) / 2)
-    share = correct / total
-    scale = 1 + z**2 / total
-    middle = (share + z**2 / (2 * total)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # At 0 and at `total` the ends are exactly 0 and 1; rounding must not leave them beside it.
+    scale = 1 + z**2 / number
+    middle = (share + z**2 / (2 * number)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    # At 0 and at 1 the ends are exactly 0 and 1; rounding must not leave them beside it.
     return Interval(max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))

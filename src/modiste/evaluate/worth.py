@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modiste.evaluate.intervals import NORMAL_975, BoolsSN, wilson
+from modiste.evaluate.intervals import BoolsSN, wilson
+from modiste.interval import wilson_of
 
 BoolsN = npt.NDArray[np.bool_]
 
@@ -159,6 +160,12 @@ def beside_others(right_SN: BoolsSN, chosen_N: BoolsN, labels_N: npt.NDArray[np.
     takes the classes out of the comparison. What it cannot take out: images that look alike are
     easier than others of their class, even when none of them was seen in training.
 
+    The accuracy on the others is a weighted one, and often of few images: where nearly all of a
+    class have a duplicate, it hangs on those that are left. Wilson's interval, on the number of
+    images that would leave as much doubt without weights, has a width where all of them are
+    answered right. That number is the smaller of two: one from the weights alone, as if all
+    classes were equally hard, and one from the variance of each class.
+
     Args:
         right_SN: Right or wrong, for each seed and image.
         chosen_N: At least one image.
@@ -166,8 +173,9 @@ def beside_others(right_SN: BoolsSN, chosen_N: BoolsN, labels_N: npt.NDArray[np.
 
     Source:
         For the interval, R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10
-        (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), with the standard
-        error of the weighted accuracy in the place of the second Wilson interval.
+        (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I); for the effective
+        number, E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998) 193-201, and from the
+        weights alone L. Kish, Survey Sampling, 1965.
 
     Example:
         >>> right = np.array([[True, True, False, True, True, True]])
@@ -186,14 +194,17 @@ def beside_others(right_SN: BoolsSN, chosen_N: BoolsN, labels_N: npt.NDArray[np.
     right_K = np.bincount(labels_N[~chosen_N], right_N[~chosen_N], minlength=num_classes)
     used = weights_K > 0
     shares = right_K[used] / others_K[used]
-    others = float(weights_K[used] @ shares)
-    variance = float((weights_K[used] ** 2) @ (shares * (1 - shares) / others_K[used]))
+    others = min(1.0, float(weights_K[used] @ shares))
+    parts = weights_K[used] ** 2 / others_K[used]
+    by_weights, by_class = float(parts.sum()), float(parts @ (shares * (1 - shares)))
+    of_one = others * (1 - others)  # variance of a single answer
+    effective = min(1 / by_weights, of_one / by_class) if by_class else 1 / by_weights
     low, high = wilson(round(own * count), count)
-    difference, half = own - others, NORMAL_975 * math.sqrt(variance)
+    of_others, difference = wilson_of(others, effective), own - others
     return Beside(
         count,
         own,
         others,
-        difference - math.hypot(max(own - low, 0.0), half),
-        difference + math.hypot(max(high - own, 0.0), half),
+        difference - math.hypot(max(own - low, 0.0), of_others.high - others),
+        difference + math.hypot(max(high - own, 0.0), others - of_others.low),
     )

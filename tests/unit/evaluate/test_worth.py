@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modiste.evaluate.intervals import BoolsSN
+from modiste.evaluate.intervals import BoolsSN, wilson
 from modiste.evaluate.worth import beside_others, measure, without
 
 
@@ -88,6 +88,44 @@ def test_its_interval_covers_the_truth_about_as_often_as_it_claims() -> None:
         hits += found.low <= truth <= found.high
     # Wilson's interval errs to the safe side where some classes are nearly always right.
     assert 0.93 <= hits / 1_000 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shares", "accuracies"),
+    [
+        ([12] * 3, [0.83] * 3, [0.97] * 3),  # mostly, all that are left are answered right
+        ([40] * 5, [0.8] * 5, [0.95] * 5),
+        ([40] * 5, [0.6] * 5, [0.97] * 5),
+        ([10] * 10, [0.3] * 10, [0.95] * 10),
+        # A third of the weight lies on a hundred images of a hard class: its own variance counts.
+        ([1_000, 4_000], [0.9, 0.525], [0.5, 0.99]),
+    ],
+)
+def test_its_interval_covers_where_few_others_are_left(
+    sizes: list[int], shares: list[float], accuracies: list[float]
+) -> None:
+    """As in a folder of frames from videos: nearly every image has a duplicate."""
+    chance = np.random.default_rng(3)
+    labels_N = np.repeat(np.arange(len(sizes)), sizes)
+    num_trials, hits = 0, 0
+    while num_trials < 1_000:
+        chosen_N = chance.random(len(labels_N)) < np.array(shares)[labels_N]
+        right_N = chance.random(len(labels_N)) < np.array(accuracies)[labels_N]
+        found = beside_others(right_N[np.newaxis], chosen_N, labels_N)
+        if found.low is None or found.high is None:  # a class has no others at all
+            continue
+        num_trials += 1
+        hits += found.low <= 0 <= found.high
+    # Three standard errors of a share of 0.95 below it; of few images Wilson errs to the safe side.
+    assert hits / num_trials >= 0.95 - 3 * (0.95 * 0.05 / num_trials) ** 0.5
+
+
+def test_others_that_are_all_right_leave_a_doubt() -> None:
+    labels_N, chosen_N = np.zeros(20, np.int64), np.arange(20) < 10
+    found = beside_others(np.ones((1, 20), bool), chosen_N, labels_N)
+    # Both are 10 of 10: Wilson's interval of each is as wide as the other's.
+    half = 1 - wilson(10, 10).low
+    assert (found.low, found.high) == pytest.approx((-half, half))
 
 
 def test_a_class_of_chosen_images_alone_leaves_nothing_to_compare_with() -> None:
