@@ -80,9 +80,17 @@ def pooled(points: Sequence[Sequence[float]], source: Iterable[str] = ()) -> Poo
     repeated = [values for values in points if len(values) > 1]
     if not repeated:
         return None
-    squares = sum(float(np.var(values) * len(values)) for values in repeated)
+    squares = sum(_squares(values) for values in repeated)
     degrees = sum(len(values) - 1 for values in repeated)
     return Pooled(squares / degrees, degrees, tuple(sorted(source)))
+
+
+def _squares(values: Sequence[float]) -> float:
+    """Sum of squared distances from the mean; exactly 0 of equal values.
+
+    A mean of equal floats may lie beside them by a last bit, and `alike` asks for 0.
+    """
+    return float(np.var(values) * len(values)) if min(values) < max(values) else 0.0
 
 
 def alike(points: Sequence[Sequence[float]], level: float = 0.01) -> list[bool]:

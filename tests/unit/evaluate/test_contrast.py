@@ -152,6 +152,15 @@ def test_points_that_were_trained_once_or_always_alike_are_kept() -> None:
     assert alike([[1.0, 1.0], [2.0, 2.0], [1.0, 3.0]]) == [True] * 3
 
 
+@pytest.mark.parametrize("num_seeds", [3, 5, 7])
+def test_equal_counts_are_no_measure_of_others_whatever_their_last_bit(num_seeds: int) -> None:
+    """Of every count of 400, the mean of as many equal shares may lie beside them by a bit."""
+    for count in range(401):
+        equal = [count / 400] * num_seeds
+        assert pooled([equal]) == Pooled(0.0, num_seeds - 1)
+        assert alike([equal, [0.88, 0.90, 0.91]]) == [True, True]
+
+
 def test_the_curse_holds_the_truth_although_its_points_were_picked_for_their_figures() -> None:
     """Thirty points, the ten best of one seed each confirmed on five; what they are worth known."""
     chance = np.random.default_rng(3)
