@@ -30,7 +30,11 @@ _FACE = "white"  # a card of its own: legible on a light page and on a dark one
 _INK = "#1a1a1a"
 # Okabe and Ito's palette for all kinds of colour vision (https://jfly.uni-koeln.de/color/), told
 # apart by hatching as well, for print. In the order of the bars.
-_BARS = (("training", "#0072B2", ""), ("validation", "#E69F00", "///"), ("test", "#999999", "..."))
+_BARS = (
+    ("training", "#0072B2", ""),
+    ("validation", "#E69F00", "///"),
+    ("test", "#999999", "\\\\\\"),
+)
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: looks the same everywhere
     "font.size": 9.0,

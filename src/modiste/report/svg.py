@@ -36,6 +36,8 @@ COLOURS = {
 }
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
 _LONG = re.compile(r"-?\d+\.\d{3,}")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_SMALL = 10.0
 # Text is set in the page's own font; drawings say only how large.
 _FONT = re.compile(r"font(?:-family|-weight)?:[^;]*;?")
 _SIZE = re.compile(r"font(?:-size)?:\s*(?:\w+ )*?([\d.]+)px")
@@ -100,7 +102,33 @@ def _attribute(name: str, value: str, prefix: str, used: set[str]) -> str | None
         if value.startswith("#"):
             return f"#{prefix}-{value[1:]}"
         return value if value.startswith("data:image/png;base64,") else None
-    return _value(value, prefix)
+    return _path(value) if name == "d" else _value(value, prefix)
+
+
+def _path(commands: str) -> str:
+    """A path in fewer letters: to a tenth of a pixel, and points of one line after each other.
+
+    Example:
+        >>> _path("M 1.23456 20.00001 L 30.49999 4 L 5 6 z")
+        'M 1.23 20 30.5 4 5 6 z'
+    """
+    short, last = [], ""
+    for word in commands.split():
+        if _NUMBER.fullmatch(word):
+            short.append(_coordinate(float(word)))
+        elif word == "L" and last in {"M", "L"}:
+            continue  # after these, more numbers are more points of a line
+        else:
+            short.append(word)
+            last = word
+    return " ".join(short)
+
+
+def _coordinate(value: float) -> str:
+    """To a tenth of a pixel; small shapes that are drawn again and again more finely."""
+    if abs(value) < _SMALL:
+        return f"{value:.3g}"
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _value(value: str, prefix: str) -> str:
