@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -44,8 +44,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
             script.tasks.append(task)
             self._tasks.append(task)
 
-        def stop(self) -> None:
-            self._stopped.update(self.running)
+        def stop(self, fingerprints: Collection[str] | None = None) -> None:
+            self._stopped.update(self.running if fingerprints is None else fingerprints)
 
         def events(self, timeout_seconds: float) -> Iterator[Event]:
             task = self._tasks.pop(0)

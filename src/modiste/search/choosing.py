@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from modiste.runs.run import Epoch
+from modiste.runs.run import Epoch, Run
 from modiste.search import trial_log
 from modiste.search.climbing import Trial
 from modiste.search.goals import goal_values
@@ -56,13 +56,14 @@ def _extended(
     """The points of a group, and those that follow from what came of them."""
     answer, space = list(points), search.space(group)
     tried: set[str] = set()
-    learns = search.method.num_needed(search.num_trials(group)) > 0
+    num_trials = search.num_trials(group)
+    learns = search.method.num_needed(num_trials) > 0
     told = told_of(study, search, trials) if learns else []
     brackets = search.brackets(group)
     stops = {bracket.stop for bracket in brackets}
     idle = sum(not trial.rungs[0].is_done for trial in trials)
     ahead = AHEAD if idle <= AHEAD - AT_A_TIME else 0
-    while len(answer) < search.num_trials(group):
+    while len(answer) < num_trials:
         needed = search.method.num_needed(len(answer))
         may_pause = len(answer) in stops or search.halving is None
         if needed > len(told) or (not needed and idle >= ahead and may_pause):
@@ -96,13 +97,21 @@ def told_of(study: Study, search: SearchSpec, trials: Sequence[Trial]) -> list[T
 
 
 def _early(row: Row, epochs: int, epoch: Epoch) -> float:
-    """Validation accuracy that a longer training had after so many epochs.
+    """Validation accuracy of a longer training, had it been cut after so many epochs.
 
     What is fitted in one go has no epochs; it counts as it is.
+
+    Args:
+        row: Whose runs were trained for longer.
+        epochs: How many count.
+        epoch: Of these, the last one, or the one of the lowest validation loss.
     """
-    return fmean(
-        run.history[min(epochs, len(run.history)) - 1]["val_accuracy"]
-        if run.history
-        else run.metrics[epoch]["val"]["accuracy"]
-        for run in row.runs
-    )
+
+    def cut(run: Run) -> float:
+        if not run.history:
+            return float(run.metrics[epoch]["val"]["accuracy"])
+        seen = run.history[:epochs]
+        at = seen[-1] if epoch == "last" else min(seen, key=lambda line: line["val_loss"])
+        return float(at["val_accuracy"])
+
+    return fmean(cut(run) for run in row.runs)

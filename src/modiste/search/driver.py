@@ -238,7 +238,7 @@ class Driver:
             return False
         self._closed.update(names)
         close(self._study.folder, self._budget.seconds, names)
-        pool.stop()
+        pool.stop([name for name, item in self._under_way.items() if item.stage.spec.name in names])
         return True
 
     def _measure(self, stage: Stage) -> None:
@@ -249,16 +249,14 @@ class Driver:
                     measure(self._study.folder, run)
 
     def _sweep(self) -> None:
-        """Remove what a driver that was killed had begun to write; we alone write here now.
-
-        Runs that are damaged are set aside, and done again.
-        """
+        """Remove what a driver that was killed left behind, and set aside damaged runs."""
         runs = self._study.folder / "runs"
         for path in runs.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
         for path, error in files.damaged(runs):
             aside = files.set_aside(path, self._study.folder / "damaged")
             self._watcher.note(f"{error} So it lies in {aside} now.")
+        self._work.forget_stored(runs)
 
     def _save_splits(self, stages: Sequence[Stage]) -> None:
         """The indices of each division, for whoever wants to check it."""

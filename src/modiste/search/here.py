@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -62,8 +62,8 @@ class Here:
         """Have a task wait for its turn, which comes when somebody asks for events."""
         self._tasks.append(task)
 
-    def stop(self) -> None:
-        self._stopped.update(self.running)
+    def stop(self, fingerprints: Collection[str] | None = None) -> None:
+        self._stopped.update(self.running if fingerprints is None else fingerprints)
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         """Do the task whose turn it is, however long that takes."""

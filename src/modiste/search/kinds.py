@@ -31,6 +31,8 @@ class Kind:
         threads, device, kernels, precision: Of the run.
         flops: Of one image, forward.
         parameters: All of them, with moving statistics.
+        views: What an answer is the mean of; two images take twice as long as one.
+        averages: Whether each update moves an average of the weights, too.
     """
 
     family: str
@@ -44,6 +46,8 @@ class Kind:
     precision: str
     flops: int
     parameters: int
+    views: str = "one"
+    averages: bool = False
 
     @property
     def flops_per_update(self) -> int:
@@ -84,6 +88,8 @@ def kind_of(spec: RunSpec, shape_CHW: Shape, num_classes: int) -> Kind | None:
         precision=spec.train.precision,
         flops=totals["flops_forward"],
         parameters=totals["parameters"]["total"],
+        views=params.views,
+        averages=spec.train.averaging is not None,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -227,7 +228,11 @@ def time_of(
     num_inferred = trial.num_val + (trial.num_train if trial.spec.train.until is None else 0)
     end = 2 * num_inferred * pace.per_image_inferred
     numbers = (max(0, number - trial.begun) for number in (epochs, trial.spec.train.last_epoch))
-    return Time(*(number * epoch + end for number in numbers))
+    # A limit of time ends training after the epoch in which it is reached.
+    limit = math.inf
+    if trial.spec.train.max_seconds is not None:
+        limit = trial.spec.train.max_seconds + epoch
+    return Time(*(min(number * epoch, limit) + end for number in numbers))
 
 
 def _pace_from(trial: Trial, finished: Mapping[Kind, Pace], measured: Mapping[Kind, Pace]) -> str:
@@ -310,10 +315,7 @@ def disk_of(survey: Survey, num_workers: int, arrays_bytes: int) -> Disk:
     weights = {trial.fingerprint: _weights_bytes(trial) for trial in asked}
     rest = sum(_rest_bytes(trial, epochs[trial.fingerprint].number) for trial in asked)
     rest += arrays_bytes + REPORT_BYTES
-    divisions = {
-        (trial.spec.data.num_val, trial.spec.data.split_seed, trial.num_train): trial
-        for trial in asked
-    }
+    divisions = {trial.spec.data.model_copy(update={"scaling": "unit"}): trial for trial in asked}
     rest += sum(POSITION_BYTES * (t.num_train + t.num_val) for t in divisions.values())
     kept: set[str] = set()
     for part in survey.parts:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -117,8 +117,8 @@ class Workers(Protocol):
             StoreError: If none can be started.
         """
 
-    def stop(self) -> None:
-        """Ask every worker to come back with a checkpoint at once."""
+    def stop(self, fingerprints: Collection[str] | None = None) -> None:
+        """Ask workers to come back with a checkpoint at once: those at these runs, or all."""
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         """What the workers have to say, waiting at most so long for the first word.
@@ -193,9 +193,11 @@ class Pool:
             self._busy[child.connection] = child, task.fingerprint
             return
 
-    def stop(self) -> None:
-        """Ask every child to come back with a checkpoint at once."""
-        for connection in self._busy:
+    def stop(self, fingerprints: Collection[str] | None = None) -> None:
+        """Ask children to come back with a checkpoint at once: those at these runs, or all."""
+        for connection, (_, fingerprint) in self._busy.items():
+            if fingerprints is not None and fingerprint not in fingerprints:
+                continue
             with contextlib.suppress(OSError):  # its death is the next event
                 connection.send("stop")
 
@@ -223,7 +225,11 @@ class Pool:
                 continue
             if not isinstance(event, Progress):
                 del self._busy[ready]
-                self._idle.append(child)
+                if _is_given_up(event):
+                    child.process.kill()
+                    child.process.join()
+                else:
+                    self._idle.append(child)
             yield event
 
     def _note_end(self, child: _Child) -> None:
@@ -251,6 +257,11 @@ class Pool:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         return _Child(process, ours)
+
+
+def _is_given_up(event: Event) -> bool:
+    """Whether a child has left a work that nothing interrupts, and which goes on inside it."""
+    return isinstance(event, Outcome) and event.record is None and event.checkpoint is None
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from importlib.util import find_spec
@@ -124,11 +124,13 @@ class RayPool:
         ).remote(self._worker, self._images, self._digest, versions_here(), task, self._board)
         self._busy[reference] = task.fingerprint
 
-    def stop(self) -> None:
+    def stop(self, fingerprints: Collection[str] | None = None) -> None:
+        asked = [each for each in self.running if fingerprints is None or each in fingerprints]
         with self._cluster():
-            begun = set(self._ray.get(self._board.stop.remote(self.running)))
+            begun = set(self._ray.get(self._board.stop.remote(asked)))
             for reference, fingerprint in self._busy.items():
-                if fingerprint not in begun:  # it may never be: there is no room for it
+                # One that has not begun may never do so: there is no room for it.
+                if fingerprint in asked and fingerprint not in begun:
                     self._ray.cancel(reference)
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:

@@ -214,8 +214,9 @@ def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
     known = [len(points) for points in chosen]
     for number, group in enumerate(search.groups()):
         tried = {identity(point) for point in chosen[number]}
+        space = search.space(group)
         for at in range(known[number], search.num_trials(group)):
-            point = search.method.propose(search.space(group), at, tried, ())
+            point = search.method.propose(space, at, tried, ())
             chosen[number].append(point)
             tried.add(identity(point))
     trials = study.climbed(stage.spec, found, chosen, foresees=True)
@@ -241,7 +242,7 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
             for run in lower.runs
             if run.fingerprint == lower.fingerprints[number]
         ]
-        num_left = len(images) - spec.data.num_val
+        num_left = _num_to_fit(spec, images)
         kind, why = _kind(spec, images)
         trials.append(
             Trial(
@@ -258,6 +259,14 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
             )
         )
     return trials
+
+
+def _num_to_fit(spec: RunSpec, images: ImageSet) -> int:
+    """Images that are neither validated on nor held out, to within one for each class."""
+    num_left = len(images) - spec.data.num_val
+    if spec.data.folds is None:
+        return num_left
+    return len(images) - len(images) // spec.data.folds - spec.data.num_val
 
 
 def _kind(spec: RunSpec, images: ImageSet) -> tuple[Kind | None, str]:

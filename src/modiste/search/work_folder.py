@@ -11,6 +11,7 @@ from typing import IO, Self
 
 from modiste.errors import StoreError
 from modiste.runs import files
+from modiste.runs.run import Run
 
 
 class WorkFolder:
@@ -48,6 +49,18 @@ class WorkFolder:
     def forget(self, fingerprint: str) -> None:
         """Drop what a finished run no longer needs."""
         shutil.rmtree(self._of(fingerprint), ignore_errors=True)
+
+    def forget_stored(self, runs: Path) -> None:
+        """Drop what is left of runs that were stored: a driver may be killed before it forgets.
+
+        One whose weights were dropped may be on its way to get them back.
+        """
+        for path in self.folder.glob("*/checkpoints.json"):
+            if not (runs / path.parent.name).is_dir():
+                continue
+            run = Run(runs / path.parent.name)
+            if run.has_weights or run.metrics["status"] != "finished":
+                self.forget(run.folder.name)
 
     def _of(self, fingerprint: str) -> Path:
         return self.folder / fingerprint[:16]

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, Self
 
@@ -243,6 +244,11 @@ class Space:
         """The point at a share of the way along each key, 0 to 1, in their order."""
         pairs = zip(self.domains.items(), shares, strict=True)
         return self.active({key: found.at(share) for (key, found), share in pairs})
+
+    @cached_property
+    def listed(self) -> tuple[Settings, ...]:
+        """All of `points`; nobody may change them."""
+        return tuple(self.points())
 
     def points(self) -> Iterator[Settings]:
         """Every point once, the last key fastest; only of a space whose values can be listed."""

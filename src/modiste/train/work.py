@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modiste.data.load import TrainingData
+from modiste.errors import SpecError
 from modiste.runs.run import RunRecord
 from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
@@ -156,8 +157,11 @@ class Worker:
 
         self._last = None
         data = self._load(task.spec)
-        record = one_go.beside(lambda: one_go.compute(task.spec, data), listen)
-        return Outcome(task.fingerprint, record=record)
+        try:
+            found = one_go.beside(lambda: one_go.compute(task.spec, data), listen)
+        except SpecError as error:  # no such model of so many images; other points may have one
+            found = record(task.spec, data, "failed", str(error))
+        return Outcome(task.fingerprint, record=found)
 
     def _session(self, task: Task) -> Session:
         if self._last is not None:

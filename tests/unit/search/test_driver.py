@@ -358,6 +358,22 @@ def test_what_a_killed_driver_had_begun_to_write_is_swept_away(
     assert not half.exists()
 
 
+def test_a_checkpoint_of_a_run_that_was_stored_is_swept_away(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "study", VALUES)
+    assert drive(study)
+    runs = {run.fingerprint: run for row in study.stage("mlp").rows for run in row.runs}
+    stored, other = runs
+    shutil.rmtree(study.run_folder(other))
+    work = WorkFolder(study.folder / "work")
+    for name in runs:  # as a driver leaves them that is killed between storing and forgetting
+        work.save(name, b"0123456789")
+    assert not drive(Study(study.folder), should_stop=lambda: True)
+    assert work.load(stored) is None
+    assert work.load(other) == b"0123456789", "of a run that is not finished"
+
+
 # --- what goes wrong ------------------------------------------------------------------------------
 
 

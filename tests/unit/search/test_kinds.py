@@ -57,6 +57,8 @@ def test_what_costs_nothing_makes_no_other_kind(settings: dict[str, Any]) -> Non
         {"train.optimizer.amsgrad": True},
         {"train.augment": ["mirror"]},
         {"threads": 2},
+        {"model.params.views": "mirror"},
+        {"train.averaging": {"decay": 0.99}},
     ],
     ids=str,
 )

@@ -126,6 +126,14 @@ def test_a_run_takes_its_updates_its_validation_and_two_inferences_at_the_end() 
     assert time == pytest.approx((10 * epoch + 2 * 120 * 0.1, 100 * epoch + 2 * 120 * 0.1))
 
 
+def test_a_limit_of_time_is_passed_by_one_epoch_at_most() -> None:
+    one = trial("a", settings={"train.max_seconds": 25.0})
+    epoch, end = 4 * 2.0 + 30 * 0.1, 2 * 120 * 0.1
+    paces = {kind_in(one): Pace(2.0, 0.1)}
+    assert time_of(one, 2, paces, []) == pytest.approx((2 * epoch + end, 25.0 + epoch + end))
+    assert time_of(one, 10, paces, []) == pytest.approx((25.0 + epoch + end,) * 2)
+
+
 def test_of_a_kind_of_which_nothing_is_known_nothing_is_told() -> None:
     assert time_of(trial("a"), 10, {}, []) is None
 

@@ -99,6 +99,38 @@ def test_a_child_that_is_killed_is_replaced_and_its_work_named(pool: Pool) -> No
     assert event.checkpoint is not None
 
 
+def test_only_those_are_stopped_that_are_named(pool: Pool) -> None:
+    one, two = task(train__epochs=10**9), task(train__epochs=10**8)
+    pool.submit(one)
+    pool.submit(two)
+    pool.stop([one.fingerprint])
+    event = answer(pool)
+    assert isinstance(event, Outcome)
+    assert event.fingerprint == one.fingerprint
+    assert pool.running == [two.fingerprint]
+    pool.stop()
+    assert isinstance(answer(pool), Outcome)
+
+
+class GivesUp:
+    """A worker that leaves its work as one does that nothing interrupts."""
+
+    def __init__(self, load: object) -> None: ...
+
+    def work(self, what: Task, *_: object) -> Outcome:
+        return Outcome(what.fingerprint)
+
+
+def test_a_child_that_gave_a_work_up_ends_with_what_goes_on_inside_it(tmp_path: Path) -> None:
+    save_arrays(small.images(), tmp_path)
+    before = set(multiprocessing.active_children())
+    with Pool(tmp_path, DATA.digest, GivesUp) as pool:
+        for _ in range(2):
+            pool.submit(task())
+            assert isinstance(answer(pool), Outcome)
+            assert set(multiprocessing.active_children()) == before
+
+
 def test_a_study_whose_workers_are_killed_finds_what_it_would_have_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

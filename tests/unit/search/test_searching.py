@@ -155,6 +155,30 @@ def test_what_learns_is_told_what_all_had_after_the_shortest_rung(
         assert result.values == (history[0]["val_accuracy"],)
 
 
+def test_where_the_best_epoch_ranks_it_is_told_that_of_the_first_rung(
+    tmp_path: Path, script: Script
+) -> None:
+    # Rates at which some nets get worse after their first epoch.
+    given = values(
+        trials=14,
+        tune={**TUNE, RATE: {"low": 0.5, "high": 60.0, "log": True}},
+        halving={"name": "hyperband", "first_epochs": 3, "num_brackets": 2},
+    )
+    given["train"]["optimizer"] = {"name": "sgd"}
+    study = make(tmp_path / "study", {**given, "rank_epoch": "best"})
+    assert drive(study, slice_seconds=math.inf)
+    stage = searched(study)
+    search = stage.spec.searched("full")
+    assert search is not None
+    others = 0
+    for trial, result in zip(stage.trials, told_of(study, search, stage.trials), strict=True):
+        seen = trial.rungs[0].runs[0].history[:3]
+        best = min(seen, key=lambda line: line["val_loss"])
+        assert result.values == (best["val_accuracy"],)
+        others += trial.rungs[0].until is None and best["val_accuracy"] != seen[-1]["val_accuracy"]
+    assert others, "no trial tells the two apart"
+
+
 # --- the same every time --------------------------------------------------------------------------
 
 
@@ -269,6 +293,18 @@ def test_a_model_fitted_in_one_go_that_fits_no_image_is_a_row_that_failed_too(
     assert drive(study, slice_seconds=math.inf)
     statuses = [row.runs[0].metrics["status"] for row in searched(study).ranked("last")]
     assert statuses == ["finished"] * 3 + ["failed"]
+
+
+def test_one_that_asks_for_more_images_than_there_are_is_a_row_that_failed(
+    tmp_path: Path, script: Script
+) -> None:
+    given = values(method="grid", trials=3, tune={"model.params.neighbours": [1, 5_000, 3]})
+    given["stages"][0]["model"] = {"family": "knn"}
+    study = make(tmp_path / "study", given)
+    assert drive(study, slice_seconds=math.inf)
+    rows = searched(study).ranked("last")
+    assert [row.runs[0].metrics["status"] for row in rows] == ["finished"] * 2 + ["failed"]
+    assert "only 90 images to train on" in rows[-1].runs[0].metrics["reason"]
 
 
 # --- what may change between two calls ------------------------------------------------------------

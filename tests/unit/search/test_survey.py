@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from modiste.data.load import divide
 from modiste.search.asked import Asked, asked_for
 from modiste.search.study import Study
 from modiste.search.survey import Survey, survey
@@ -75,6 +76,16 @@ def test_each_run_is_one_trial_with_its_images_and_what_was_published(study: Stu
     assert shared.fingerprint in found.parts[1].fingerprints
     assert (shared.num_train, shared.num_val, shared.num_classes) == (90, 30, 10)
     assert [trial.published_epochs for trial in found.asked].count(60) == 1
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_a_fold_that_is_held_out_is_not_trained_on(folds: int, tmp_path: Path) -> None:
+    stage = {"name": "folds", "folds": folds, "model": {"params": {"hidden": [3]}}}
+    study = make(tmp_path / "s", small.study(data=VALUES["data"], stages=[stage]), is_written=False)
+    for trial in of(study).asked:
+        really = divide(small.images(), trial.spec.data)
+        # Folds differ by an image of each class at most.
+        assert abs(trial.num_train - len(really.train)) <= trial.num_classes
 
 
 def test_what_is_finished_is_known_by_its_folder(study: Study, script: Script) -> None:

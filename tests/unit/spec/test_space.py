@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from modiste.errors import SpecError
 from modiste.spec.search import SearchSpec
+from modiste.spec.settings import Settings
 from modiste.spec.space import Choices, Range, Space, domain, identity
 from modiste.spec.talos import from_talos
 
@@ -235,6 +237,28 @@ def test_a_search_that_was_stored_and_read_is_the_same() -> None:
         }
     )
     assert SearchSpec.parse(search.to_dict()) == search
+
+
+def test_a_grid_is_listed_once_however_many_points_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listings = 0
+    points = Space.points
+
+    def count(self: Space) -> Iterator[Settings]:
+        nonlocal listings
+        listings += 1
+        return points(self)
+
+    search = SearchSpec.parse({"method": "grid", "tune": {"a": [1, 2, 3], "b": [1, 2]}})
+    space = search.space({})
+    wanted = list(space.points())
+    monkeypatch.setattr(Space, "points", count)
+    found = [search.method.propose(space, number, (), ()) for number in range(6)]
+    assert found == wanted
+    assert listings == 1
+    found[0]["a"] = 9
+    assert search.method.propose(space, 0, (), ()) == wanted[0]
 
 
 def test_a_grid_has_as_many_trials_as_points_unless_fewer_are_asked_for() -> None:

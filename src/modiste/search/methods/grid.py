@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import islice
 from typing import Literal
 
 from modiste.errors import SpecError
@@ -38,4 +37,4 @@ class Grid(Method):
     def propose(
         self, space: Space, number: int, tried: Collection[str], told: Sequence[Told]
     ) -> Settings:
-        return next(islice(space.points(), number, None))
+        return dict(space.listed[number])
