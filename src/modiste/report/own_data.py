@@ -25,10 +25,21 @@ def sizes(facts: Mapping[str, Any], most: int) -> str:
     if not shown:
         return "none"
     if facts["num_sizes"] == 1:
-        return f"all {shown[0]['width']} × {shown[0]['height']} pixels"
+        return f"all {_pixels(shown[0]['width'], shown[0]['height'])}"
     words = [f"{count(s['count'])} of {s['width']} × {s['height']}" for s in shown]
     rest = facts["num_sizes"] - len(shown)
-    return ", ".join(words) + (f" and {plural(rest, 'other size')}" if rest else "")
+    order = "" if all(s["width"] == s["height"] for s in shown) else " (width × height)"
+    return ", ".join(words) + (f" and {plural(rest, 'other size')}" if rest else "") + order
+
+
+def _pixels(width: int, height: int) -> str:
+    """A size, with the order of its numbers where they differ: `decode.size` has the other one.
+
+    Example:
+        >>> _pixels(28, 28), _pixels(24, 20)
+        ('28 × 28 pixels', '24 × 20 pixels (width × height)')
+    """
+    return f"{width} × {height} pixels" + ("" if width == height else " (width × height)")
 
 
 def rule(facts: Mapping[str, Any]) -> str:
@@ -36,7 +47,7 @@ def rule(facts: Mapping[str, Any]) -> str:
     found = facts["rule"]
     height, width = found["size_HW"]
     kind = "grey" if found["channels"] == 1 else "red, green and blue"
-    text = f"Every image becomes {width} × {height} pixels of {kind}"
+    text = f"Every image becomes {_pixels(width, height)} of {kind}"
     if facts["num_sizes"] > 1 or (facts["sizes"] and not _is_size(facts["sizes"][0], found)):
         text += f" ({found['sizing']}: {SIZING_WORDS[found['sizing']]}; filter {found['resize']})"
     if facts["num_transparent"] or found["sizing"] in ("fit", "pad"):

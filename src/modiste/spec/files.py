@@ -56,6 +56,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         SpecError: If it cannot be read; names the file, and the line where there is one.
     """
+    if (path / "study.json").is_file():
+        raise SpecError(f"{path}: a study folder. To go on with it, name its study file.")
+    if path.is_dir():
+        raise SpecError(
+            f"{path}: a folder, and no study file. `modiste init {path}` writes one for images there."
+        )
     try:
         if path.stat().st_size > LIMIT_BYTES:
             raise SpecError(f"{path}: larger than {LIMIT_BYTES} bytes; no study file is.")

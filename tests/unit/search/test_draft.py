@@ -49,6 +49,16 @@ def test_every_plan_makes_sense_for_its_images(side, num):
         assert [stage.name for stage in study.stages if stage.is_final] == ["final"]
 
 
+def test_batch_norm_follows_within_the_few_updates_of_a_small_set():
+    values = study_values(facts(300, 28), AMBITIONS[-1], 20)
+    updates = 20 * -(-240 // values["train"]["batch_size"])
+    points = check(StudySpec.parse({"name": "x", **values}), ("quick",))
+    families = [point.specs[0].model for point in points]
+    momenta = [model.params.batch_norm_momentum for model in families if model.family == "cnn"]
+    assert momenta
+    assert all(momentum**updates < 0.01 for momentum in momenta)
+
+
 def test_more_time_buys_more():
     plans = [draft(facts(), budget, seconds) for budget in (1, 60, 200, 2_000)]
     runs = [num_runs(plan.values) for plan in plans]

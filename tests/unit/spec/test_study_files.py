@@ -312,6 +312,14 @@ def test_yaml_that_would_surprise_is_refused_with_its_line(
     assert said in wrong(tmp_path, text)
 
 
+def test_a_folder_in_the_place_of_a_file_is_told_what_would_do(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"a folder, and no study file\..*`modiste init"):
+        read_study(tmp_path)
+    (tmp_path / "study.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"a study folder\. To go on with it, name its study file"):
+        read_study(tmp_path)
+
+
 def test_a_file_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="there is no such file"):
         read_study(tmp_path / "none.yaml")
