@@ -60,7 +60,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: a study folder. To go on with it, name its study file.")
     if path.is_dir():
         raise SpecError(
-            f"{path}: a folder, and no study file. `modiste init {path}` writes one for images there."
+            f"{path}: a folder, and no study file. `modiste init {path}` writes one for images."
         )
     try:
         if path.stat().st_size > LIMIT_BYTES:
