@@ -131,9 +131,12 @@ def check_same_shape(given: Shape | None, fitted: Shape) -> None:
         InputError: If they have another height, width or number of channels.
     """
     if given is not None and given != fitted:
+        # The rows of one colour image look like so many grey images, as wide as it has channels.
+        is_one = fitted[2] > 1 and given == (fitted[1], fitted[2], 1)
         raise InputError(
             f"X holds images of {_show(given)}, and this classifier was fitted on {_show(fitted)} "
             "(height x width x channels)."
+            + (" If X is one image, give it as X[np.newaxis]." if is_one else "")
         )
 
 

@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
 from modiste import ImageClassifier
+from modiste.api.arrays import check_same_shape
 from modiste.errors import DataError, InputError, ModisteError, ParameterError, SpecError
 from modiste.spec.run import RunSpec
 
@@ -444,6 +445,13 @@ def test_a_fit_that_fails_leaves_nothing_fitted_behind() -> None:
         net.fit(X, [0] * len(X))
     with pytest.raises(NotFittedError):
         net.predict(X)
+
+
+def test_one_colour_image_by_itself_is_told_how_to_come() -> None:
+    with pytest.raises(InputError, match=r"images of 14 x 3 x 1.*give it as X\[np\.newaxis\]"):
+        check_same_shape((14, 3, 1), (10, 14, 3))
+    with pytest.raises(InputError, match=r"\(height x width x channels\)\.$"):
+        check_same_shape((14, 4, 1), (10, 14, 3))
 
 
 def test_images_of_another_shape_are_refused(fitted: ImageClassifier) -> None:
