@@ -209,7 +209,9 @@ def test_a_misspelt_verb_is_answered_with_the_nearest(cli: Cli) -> None:
 
 def test_a_study_file_that_is_none_is_named(tmp_path: Path, cli: Cli) -> None:
     assert_refused(cli("study", tmp_path / "none.yaml"), "none.yaml: there is no such file")
-    assert_refused(cli("study", tmp_path), "cannot be read")
+    assert_refused(
+        cli("study", tmp_path), f"a folder, and no study file. `modiste init {tmp_path}`"
+    )
     (tmp_path / "image.yaml").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
     assert_refused(cli("study", tmp_path / "image.yaml"), "image.yaml: cannot be read")
     path = small.write_study(tmp_path / "mine.yaml", small.study(stages=[{"nme": "one"}]))

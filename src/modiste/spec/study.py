@@ -14,6 +14,7 @@ from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 from modiste.spec.final import check_final
 from modiste.spec.match import holds
+from modiste.spec.places import at_its_place
 from modiste.spec.run import RunSpec, parts_written_out, written_out
 from modiste.spec.search import SearchSpec
 from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, matches, merge
@@ -329,11 +330,13 @@ def points(
                 values = assign(values, {override.key: override.value}, where)
         own_seed = _seed({"seed": seed, **values}, where)
         first = own_seed if stage.confirm is None else seed + FIRST_FRESH_SEED
-        specs = tuple(
-            RunSpec.parse(one, where)
-            for repeat in range(repeats)
-            for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat)
-        )
+        nearer = {*settings, *shared, *own, *(override.key for override in overrides)}
+        with at_its_place(where, study, stage, nearer):
+            specs = tuple(
+                RunSpec.parse(one, where)
+                for repeat in range(repeats)
+                for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat)
+            )
         is_chosen = stage.is_chosen(profile, {**settings, "label": text})
         if stage.confirm is None or holds(
             {**specs[0].to_dict(), "seed": own_seed}, stage.confirm.among
