@@ -27,6 +27,8 @@ class RunFacts:
         epoch_limit: The epochs it was allowed.
         calibration: How sure it is of its answers beside how often they are right; none of a
             model without probabilities, or where its answers were not kept.
+        batch_norm_lag: Share of batch norm's moving figures that is still what they began with,
+            after the last update; 0 without batch norm.
     """
 
     status: str
@@ -34,6 +36,7 @@ class RunFacts:
     history: History
     epoch_limit: int
     calibration: Calibration | None = None
+    batch_norm_lag: float = 0.0
 
     def column(self, name: str) -> list[float]:
         """One figure of every epoch, in order."""
@@ -98,7 +101,15 @@ def facts(run: Run, found: Calibration | None = None) -> RunFacts:
         run.history,
         run.spec.train.epochs,
         found,
+        _batch_norm_lag(run),
     )
+
+
+def _batch_norm_lag(run: Run) -> float:
+    if not any(layer["name"].startswith("batch_norm") for layer in run.layers.get("layers", ())):
+        return 0.0
+    momentum = float(getattr(run.spec.model.params, "batch_norm_momentum", 0.0))
+    return momentum ** int(run.metrics.get("updates", 0)) if run.history else 0.0
 
 
 def findings(run: RunFacts) -> list[Finding]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from modiste.evaluate.finding import RunFacts, findings
+from modiste.evaluate.finding import RunFacts, facts, findings
 from modiste.evaluate.miscalibration import calibration
+from modiste.runs.run import Run, write_run
+from modiste.train.work import Task, Worker
+from tests import small
 
 
 def run(
@@ -105,3 +110,31 @@ def test_planted_pride_is_remarked_and_a_calibrated_model_is_not() -> None:
     assert found[0].text.startswith(f"too sure by {100 * proud.pride:.1f} points in the mean")
     assert f"calibration error {100 * proud.error:.1f} points" in found[0].text
     assert findings(replace(run(STAYS), calibration=shy))[0].text.startswith("too unsure by")
+
+
+@pytest.mark.parametrize(("momentum", "is_remarked"), [(0.99, True), (0.9, False)])
+def test_batch_norm_that_has_hardly_begun_is_remarked(
+    momentum: float, is_remarked: bool, tmp_path: Path
+) -> None:
+    spec = small.run_spec(
+        {
+            "model": {
+                "family": "cnn",
+                "params": {"filters": [2], "batch_norm_momentum": momentum},
+            },
+            "train.epochs": 20,
+            "train.batch_size": 30,
+        }
+    )
+    data = small.data()
+    worker = Worker(lambda _: data)
+    made = worker.work(Task(spec, spec.fingerprint(data.digest), None, math.inf)).record
+    assert made is not None
+    write_run(made, tmp_path / "run")
+    found = facts(Run(tmp_path / "run"))
+    updates = made.metrics["updates"]
+    assert updates == 20 * -(-len(data.train) // 30)
+    assert found.batch_norm_lag == pytest.approx(momentum**updates)
+    assert ("M016" in codes(found)) == is_remarked
+    without = replace(found, batch_norm_lag=0.0)
+    assert "M016" not in codes(without)
