@@ -15,6 +15,7 @@ from modiste.search.draft import UNBALANCED, Draft
 WIDTH = 98
 # Where a comment beside a key begins.
 BESIDE = 30
+WIDEST = 110
 TEMPLATE = Path(__file__).parent / "templates" / "study.yaml"
 
 
@@ -43,7 +44,7 @@ def study_text(
         "word": _word,
         "flow": flow,
         "left": lambda text: f"{text.ljust(BESIDE - 2)}  ",
-        "points": lambda stage: "\n".join(f"      - {flow(point)}" for point in stage["points"]),
+        "points": lambda stage: "\n".join(map(_point, stage["points"])),
         "repeats": _repeats,
     }
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -82,6 +83,12 @@ def flow(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
     return str(value) if isinstance(value, int | float) else _word(value)
+
+
+def _point(point: Mapping[str, Any]) -> str:
+    """A point in one line, or in two where that would be long."""
+    line = f"      - {flow(point)}"
+    return line if len(line) <= WIDEST else line.replace(", model: ", ",\n         model: ", 1)
 
 
 def _word(text: str) -> str:

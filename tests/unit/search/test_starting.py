@@ -41,7 +41,7 @@ class Starting(Pool):
         ours, theirs = multiprocessing.Pipe()
         if code is None:
             theirs.send(Ready())
-            theirs.send(Outcome("one"))
+            theirs.send(Outcome("one", checkpoint=b"so far"))
             self._ends.append(theirs)
         else:
             self._ends.append(theirs)
@@ -72,7 +72,7 @@ def test_one_that_is_killed_at_its_start_is_replaced() -> None:
     assert found[:-1] == [Death("one", code, had_begun=False) for code in killed]
     assert "ended by SIGKILL" in str(found[0])
     assert str(found[0]).endswith("at its start")
-    assert found[-1] == Outcome("one")
+    assert found[-1] == Outcome("one", checkpoint=b"so far")
 
 
 def test_one_that_was_ready_begins_the_count_anew() -> None:
@@ -82,7 +82,7 @@ def test_one_that_was_ready_begins_the_count_anew() -> None:
     for child in pool._idle:
         child.connection.close()
     pool._idle.clear()
-    assert events(pool, STARTS_ALLOWED)[-1] == Outcome("one")
+    assert events(pool, STARTS_ALLOWED)[-1] == Outcome("one", checkpoint=b"so far")
 
 
 @pytest.mark.parametrize(

@@ -90,11 +90,22 @@ def test_a_slice_that_is_over_does_not_end_it(odd: type[Odd]) -> None:
 
 def test_what_goes_wrong_is_raised_where_somebody_listens(odd: type[Odd]) -> None:
     def fail() -> None:
-        raise SpecError("no such thing")
+        raise DataError("no such thing")
 
     odd.does = fail
-    with pytest.raises(SpecError, match="no such thing"):
+    with pytest.raises(DataError, match="no such thing"):
         worker().work(task())
+
+
+def test_what_no_such_model_can_do_is_a_result_and_other_points_go_on(odd: type[Odd]) -> None:
+    def fail() -> None:
+        raise SpecError("more neighbours than images")
+
+    odd.does = fail
+    record = worker().work(task()).record
+    assert record is not None
+    found = record.metrics["status"], record.metrics["reason"]
+    assert found == ("failed", "more neighbours than images")
 
 
 def test_memory_that_runs_out_is_a_result(odd: type[Odd]) -> None:
