@@ -34,7 +34,7 @@ def choose(study: Study, stage: Stage) -> bool:
     search = stage.spec.searched(study.profile)
     if search is None or not stage.num_to_come or stage.is_closed:
         return False
-    chosen = trial_log.read(study.folder, stage.spec.name, search)
+    chosen = [list(points) for points in stage.listed]
     before = [len(points) for points in chosen]
     for number, group in enumerate(search.groups()):
         if stage.spec.is_chosen(study.profile, group):

@@ -288,9 +288,9 @@ class Driver:
         for number, stage in enumerate(stages):
             if stage.is_closed:
                 continue
-            places = {id(trial.row): trial for trial in stage.trials}
+            places = {id(trial.row): trial for trial in stage.trials if not trial.row.is_done}
             for row in stage.chosen:
-                if not asked.includes(stage.spec.name, row.specs[0]):
+                if row.is_done or not asked.includes(stage.spec.name, row.specs[0]):
                     continue
                 done = {run.fingerprint for run in row.runs}
                 for spec, fingerprint in zip(row.specs, row.fingerprints, strict=True):
@@ -481,12 +481,14 @@ class Driver:
 
     def _let_go(self, stage: Stage) -> None:
         """Forget how to go on with trials that were not let up, once that is certain."""
+        is_over = stage.is_done
+        if not is_over and not stage.lower:  # nobody has been let up, or ever will be
+            return
         highest: dict[tuple[int, int], int] = {}
         for trial in stage.trials:
             place = trial.group, trial.bracket
             highest[place] = max(highest.get(place, 0), len(trial.rungs))
         busy = {item.whole for item in self._under_way.values()}
-        is_over = stage.is_done
         for trial in stage.trials:
             is_left = len(trial.rungs) < highest[trial.group, trial.bracket] or is_over
             if trial.row.is_done and is_left:

@@ -6,6 +6,7 @@ until an earlier stage hands on something else.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,11 +18,11 @@ from modiste.spec.study import Found, Override, Point, StageSpec, StudySpec, poi
 
 @dataclass(slots=True)
 class Printed:
-    """A point with the fingerprints of its runs, and its row once that is whole."""
+    """A point with the fingerprints of its runs, and its row as it was last."""
 
     point: Point
     fingerprints: tuple[str, ...]
-    whole: Row | None = None
+    row: Row | None = None
 
 
 @dataclass
@@ -31,12 +32,14 @@ class _OfStage:
     Attributes:
         given: Its points, where it does not search.
         chosen: Those of a search, by their settings.
+        listed: The same as they were asked for last, by number of their compared values.
         cut: These again, stopped early, by the fingerprints of the whole and where.
     """
 
     found: str
     given: tuple[Printed, ...] | None = None
     chosen: dict[str, Printed] = field(default_factory=dict)
+    listed: dict[int, tuple[list[Settings], list[Printed]]] = field(default_factory=dict)
     cut: dict[tuple[tuple[str, ...], int], Printed] = field(default_factory=dict)
 
 
@@ -78,16 +81,36 @@ class Made:
         return kept.given
 
     def chosen(
-        self, stage: StageSpec, found: Mapping[str, Found], settings: Sequence[Settings]
+        self,
+        stage: StageSpec,
+        found: Mapping[str, Found],
+        group: int,
+        compared: Settings,
+        tuned: Sequence[Settings],
     ) -> list[Printed]:
-        """The points of a search, given what it has chosen; see `given`."""
-        kept = self._of(stage, found).chosen
-        names = [repr(each) for each in settings]
-        new = {name: settings[n] for n, name in enumerate(names) if name not in kept}
+        """The points of a search, given what it has chosen; see `given`.
+
+        Args:
+            stage: Which.
+            found: What the stages that it needs have found.
+            group: Number of these compared values.
+            compared: Values of what is compared.
+            tuned: Values of what is tuned, of each point.
+        """
+        kept = self._of(stage, found)
+        before, answer = kept.listed.get(group, ([], []))
+        # Asked after every run, of hundreds. The very same: 1 and 1.0 are equal, and two points.
+        if len(before) == len(tuned) and all(map(operator.is_, before, tuned)):
+            return answer
+        settings = [{**compared, **point} for point in tuned]
+        names = list(map(repr, settings))
+        new = {name: settings[n] for n, name in enumerate(names) if name not in kept.chosen}
         if new:
             made = self._points(stage, found, list(new.values()))
-            kept.update(zip(new, map(self._printed, made), strict=True))
-        return [kept[name] for name in names]
+            kept.chosen.update(zip(new, map(self._printed, made), strict=True))
+        answer = [kept.chosen[name] for name in names]
+        kept.listed[group] = list(tuned), answer
+        return answer
 
     def cut(self, stage: StageSpec, found: Mapping[str, Found], row: Row, until: int) -> Printed:
         """A point of a search, stopped after so many epochs; see `given`."""

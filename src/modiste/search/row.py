@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 from modiste.runs.run import Epoch, Run
@@ -31,7 +32,7 @@ class Row:
     runs: tuple[Run, ...]
     until: int | None = None
 
-    @property
+    @cached_property
     def is_done(self) -> bool:
         return len(self.runs) == len(self.specs)
 

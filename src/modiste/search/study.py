@@ -76,6 +76,7 @@ class Stage:
         stands_aside_for: The stage that it would confirm, did the profile not skip it or a budget
             close it: where it has no winner itself, that one's is handed on in its place.
         trials: Of a search, a trial for each row.
+        listed: Of a search, its points as its list has them, by combination of compared values.
         num_to_come: Of a search, points that it has not chosen yet.
         is_foreseen: Some of its trials are guesses, as a plan makes them.
         is_closed: A budget of time has closed it: what it has found by then is its result.
@@ -89,11 +90,12 @@ class Stage:
     inherited: Settings = field(default_factory=dict)
     stands_aside_for: Stage | None = None
     trials: tuple[Trial, ...] = ()
+    listed: trial_log.Chosen = field(default_factory=list)
     num_to_come: int = 0
     is_foreseen: bool = False
     is_closed: bool = False
 
-    @property
+    @cached_property
     def chosen(self) -> list[Row]:
         return [row for row in self.rows if row.is_chosen]
 
@@ -102,7 +104,7 @@ class Stage:
         """Rows of the rungs that trials have left behind."""
         return [row for trial in self.trials for row in trial.rungs[:-1]]
 
-    @property
+    @cached_property
     def is_done(self) -> bool:
         is_all = not self.waits_for and not self.num_to_come
         return is_all and all(row.is_done for row in self.chosen)
@@ -447,7 +449,7 @@ class Study:
             if spec.is_chosen(self.profile, group)
         )
         rows = tuple(trial.row for trial in trials)
-        return replace(stage, rows=rows, trials=tuple(trials), num_to_come=to_come)
+        return replace(stage, rows=rows, trials=tuple(trials), listed=chosen, num_to_come=to_come)
 
     def climbed(
         self,
@@ -473,10 +475,10 @@ class Study:
 
         trials: list[Trial] = []
         for index, group in enumerate(search.groups()):
-            full = [{**group, **point} for point in chosen[index]]
+            points = self._made.chosen(spec, found, index, group, chosen[index])
             trials += climb(
                 index,
-                list(map(self.row, self._made.chosen(spec, found, full))),
+                list(map(self.row, points)),
                 search.brackets(group),
                 cut,
                 self.spec.rank_epoch,
@@ -486,13 +488,12 @@ class Study:
 
     def row(self, printed: Printed) -> Row:
         """A point with the runs that it has so far."""
-        if printed.whole is not None:
-            return printed.whole
+        known = printed.row
+        if known is not None and known.is_done:  # nothing more will come
+            return known
         point, names = printed.point, printed.fingerprints
-        found = [self.find_run(name) for name in names]
-        runs = tuple(run for run in found if run is not None)
-        until = point.specs[0].train.until
-        row = Row(point.label, point.settings, point.specs, names, point.is_chosen, runs, until)
-        if row.is_done:  # nothing more will come
-            printed.whole = row
-        return row
+        runs = tuple(run for run in map(self.find_run, names) if run is not None)
+        if known is None or known.runs != runs:
+            given = point.label, point.settings, point.specs, names, point.is_chosen, runs
+            known = printed.row = Row(*given, point.specs[0].train.until)
+        return known

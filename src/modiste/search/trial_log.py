@@ -8,6 +8,7 @@ file it is made again: the points follow from the search and from the run folder
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,23 @@ def _path(folder: Path, stage: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    try:
+        found = path.stat()
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error}).") from None
+    return _parsed(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
+    """What a file holds, not to be changed: a study asks for it after every run.
+
+    Args:
+        path: The file, which `write` only ever replaces by another.
+        state: What tells that other one from it.
+    """
     try:
         value = files.read_sealed(path)
         is_ours = value["schema"] in (1, SCHEMA) and isinstance(value["search"], dict)
