@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modiste.api.study import open_study
+from modiste.api.opening import open_study
 from modiste.cores import num_cores
 from modiste.errors import StoreError
 from modiste.search.asked import asked_for

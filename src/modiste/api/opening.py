@@ -1,0 +1,147 @@
+"""A study as it was asked for: its file read, everything said beside it checked, its data there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modiste.api.devices import need_devices
+from modiste.atomic import write_whole
+from modiste.data.load import divide
+from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
+from modiste.data.types import ImageSet
+from modiste.errors import SpecError
+from modiste.models.layers import describe
+from modiste.runs import files
+from modiste.search.collect import summary
+from modiste.search.study import Study
+from modiste.spec.files import parse_override, read_study, study_text
+from modiste.spec.run import DataSpec
+from modiste.spec.study import Override, Point, StudySpec, check
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study as it was asked for: read, checked, with its data; nothing of it is run yet.
+
+    Attributes:
+        stages: Names of those that are asked for; none for all.
+        only: Of their points, those that agree with each of these.
+        data: How the images are divided.
+    """
+
+    study: Study
+    source: Source
+    images: ImageSet
+    data: DataSpec
+    stages: list[str] | None
+    only: list[Override]
+
+
+def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
+    file: str | Path | Mapping[str, Any],
+    *,
+    profile: str,
+    out: str | Path | None,
+    seed: int | None,
+    stages: Iterable[str] | None,
+    settings: Sequence[str],
+    only: Sequence[str],
+    data_folder: str | Path | None,
+    is_written: bool = True,
+    is_here: bool = True,
+    tell: Tell = silent,
+) -> Opened:
+    """Read a study file and all that was said beside it, and load the data.
+
+    Arguments and errors are those of `run_study`; unless `is_written`, the study's folder is
+    neither made nor changed. Where runs are computed here (`is_here`), their device has to be. The
+    file of a dictionary is written once the study was accepted: until then the folder may hold that
+    of another one.
+    """
+    content = None
+    if isinstance(file, Mapping):
+        file, content = _file_of(file, profile, out)
+    spec, published = read_study(Path(file), content)
+    if profile not in ("quick", "full"):
+        raise SpecError(f"--profile {profile}: expected quick or full.")
+    overrides = [parse_override(text) for text in settings]
+    parts = [parse_override(text, "--only") for text in only]
+    for override in (*overrides, *parts):
+        if override.stage:
+            spec.stage(override.stage)
+    wanted = None if stages is None else list(stages)
+    for name in wanted or ():
+        spec.stage(name)
+    seed = _seed(spec, seed)
+    chosen = check(spec, (profile,), overrides, seed)
+    if not chosen:
+        raise SpecError(f"--profile {profile}: every stage is skipped; there is nothing to run.")
+    if is_here:
+        need_devices(run.device for point in chosen for run in point.specs)
+    data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
+    folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
+    if is_written:
+        files.need_writable(folder)
+    source = _source(data_specs, data_folder or spec.data_place(file), tell)
+    images = source.load_train()
+    _check_fit(images, data_specs, chosen)
+    study = Study.create(
+        folder,
+        spec,
+        profile=profile,
+        seed=seed,
+        data_digest=images.digest,
+        overrides=overrides,
+        published=published,
+        committed=_committed(Path(file), spec, profile),
+        file=str(file),
+        is_written=is_written,
+    )
+    if is_written and content is not None:
+        write_whole(Path(file), content.encode())
+    return Opened(study, source, images, data_specs[0], wanted, parts)
+
+
+def _seed(spec: StudySpec, seed: int | None) -> int:
+    """What was asked for, or what the file says."""
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise SpecError(f"--seed {seed}: expected a whole number from 0 up.")
+    return spec.seed if seed is None else seed
+
+
+def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> tuple[Path, str]:
+    """The study file of a dictionary, in the folder of its study, and what is to stand in it."""
+    name = str(values.get("name", "study"))
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-{profile}"
+    return folder / f"{name}.yaml", study_text(values, name)
+
+
+def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
+    """What collected results of the full profile say, for a smaller one to show."""
+    folder = file.parent / spec.results if spec.results else None
+    if profile == "full" or folder is None or not (folder / "study.json").is_file():
+        return {}
+    return summary(Study(folder))
+
+
+def _source(specs: Sequence[DataSpec], folder: str | Path | None, tell: Tell) -> Source:
+    for key in ("name", *OWN_KEYS):
+        values = list(dict.fromkeys(getattr(spec, key) for spec in specs))
+        if len(values) > 1:
+            some = sorted(map(str, values))
+            raise SpecError(f"data.{key}: a study is of one data set; this one names {some}.")
+    return open_source(specs[0], Path(folder) if folder is not None else None, tell)
+
+
+def _check_fit(images: ImageSet, specs: Iterable[DataSpec], chosen: Iterable[Point]) -> None:
+    """Say what does not fit the images before anything runs."""
+    for spec in specs:
+        divide(images, spec)
+    for point in chosen:
+        try:
+            describe(point.specs[0].model.params, images.shape_CHW, images.num_classes)
+        except SpecError as error:
+            raise SpecError(f"point {point.label!r}: {error}") from None
