@@ -463,6 +463,7 @@ ARRAYS |= {
     "a label out of range": npz_with(
         labels=np.where(np.arange(30) == 7, 12, LABELS), class_names=np.array(["a", "b", "c"])
     ),
+    "a label below 0 beside others": npz_with(labels=np.where(np.arange(30) == 7, -1, LABELS)),
     "images as floating-point numbers": npz_with(images=IMAGES / 255),
     "images of signed numbers": npz_with(images=IMAGES.astype(np.int32)),
     "images without rows and columns": npz_with(images=IMAGES.reshape(30, 64)),

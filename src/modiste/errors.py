@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ModisteError(Exception):
@@ -91,6 +92,15 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{hint} Known: {', '.join(names) or 'none'}."
+
+
+def no_folder(folder: Path) -> str:
+    """That there is no such folder, and which one beside it has nearly its name."""
+    beside = folder.absolute().parent
+    names = [path.name for path in beside.iterdir() if path.is_dir()] if beside.is_dir() else []
+    near = difflib.get_close_matches(folder.name, names, n=1)
+    hint = f" Did you mean {folder.parent / near[0]}?" if near else ""
+    return f"{folder}: no such folder.{hint}"
 
 
 def first_sentence(error: BaseException) -> str:

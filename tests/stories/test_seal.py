@@ -118,6 +118,22 @@ def assert_known(study: Path, cli: Cli, looks: int) -> None:
     assert answer["looks"] == looks
 
 
+def test_the_same_look_again_shows_what_was_stored_and_says_so(
+    place: Path, data: Path, cli: Cli
+) -> None:
+    words = ("evaluate", place / "study", "--final", "--data", data, "--reason")
+    before = ledger_of(place / "study").count()
+    other = cli(*words, "another paper")
+    assert other.status == 0, other.err
+    assert "what was stored then is shown again, and nothing was opened or counted." in other.out
+    assert "Reason: the paper, table 1" in other.out
+    assert "The reason that was given now stands nowhere." in other.out
+    same = cli(*words, "the paper, table 1")
+    assert "is shown again" in same.out
+    assert "stands nowhere" not in same.out
+    assert ledger_of(place / "study").count() == before
+
+
 # --- what somebody could do to it -----------------------------------------------------------------
 
 

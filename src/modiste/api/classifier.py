@@ -286,6 +286,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _learn_from(self, X: Any, y: Any) -> tuple[arrays.Array, npt.NDArray[np.int64]]:
         """Rows and labels, checked; sets what is known of them afterwards."""
         rows, given = arrays.flattened(X)
+        _need_no_columns(y)
         with as_input_error():
             X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
         self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
@@ -346,6 +347,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "learnt."
             )
         return np.asarray(np.searchsorted(self.classes_, y_N), np.int64)
+
+
+def _need_no_columns(y: Any) -> None:
+    """That labels are not one-hot, which scikit-learn would call a wrong shape and no more."""
+    with as_input_error():
+        shape = np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        raise InputError(
+            f"y: {shape[1]} numbers for each image; expected one label, so that y should be a 1d "
+            "array. Of one-hot labels, take y.argmax(axis=1)."
+        )
 
 
 def _sorted(y_N: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

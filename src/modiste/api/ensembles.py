@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modiste.api.evaluation import leaning
 from modiste.api.places import run_of
 from modiste.api.study import winners
 from modiste.errors import DataError, SpecError, StoreError
@@ -57,7 +58,7 @@ def together(
     parts: dict[str, Any] = {
         "validation": _part([_validation(member) for member in members], members)
     }
-    notes = ["Validation images chose when to stop: figures on them lean to the bright side."]
+    notes = leaning(member.run for member in members)
     shown = [_shown(member.run) for member in members]
     stored = [arrays for arrays in shown if arrays is not None]
     if len(stored) == len(members):

@@ -15,7 +15,7 @@ from modiste.final.stored import Candidate
 from modiste.report.looks import Look
 from modiste.report.looks import read as read_looks
 from modiste.runs.ledger import Tally
-from modiste.runs.run import EPOCHS
+from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
 
 # What every answer says of the ledger.
@@ -60,18 +60,20 @@ def evaluate(
         study, looks = Study(place), place / "final"
         if not final:
             return _validation(winners(study, stages), looks, tally_of(place))
+        before = {each.folder for each in read_looks(looks)}
         look = look_at_test(study, reason, stages, data_folder)
     else:
         looks = _looks_folder(place)
         candidate = _candidate(place)
         if not final:
             return _validation([candidate], looks, tally_of(place))
+        before = {each.folder for each in read_looks(looks)}
         look = look_at_runs([candidate], reason, looks, data_folder)
     around = study_around(place)
     if around is not None:
         write_report(Study(around))
     (found,) = (each for each in read_looks(look.parent) if each.folder == look)
-    return _test(found, tally_of(place))
+    return _test(found, tally_of(place), again=reason if look in before else None)
 
 
 def _candidate(place: Path) -> Candidate:
@@ -93,7 +95,7 @@ def _looks_folder(place: Path) -> Path:
 
 def _validation(candidates: list[Candidate], looks: Path, tally: Tally) -> Evaluation:
     rows = []
-    notes = ["These images chose when to stop: the figures lean to the bright side."]
+    notes = leaning(candidate.run for candidate in candidates)
     for candidate in candidates:
         metrics = candidate.run.metrics
         if metrics["status"] != "finished":
@@ -120,17 +122,38 @@ def _validation(candidates: list[Candidate], looks: Path, tally: Tally) -> Evalu
     )
 
 
-def _test(found: Look, tally: Tally) -> Evaluation:
+def _test(found: Look, tally: Tally, again: str | None) -> Evaluation:
+    """What a look showed; `again` is the reason of one that was asked for a second time."""
     look = _look(found)
+    notes = [f"Reason: {found.reason}"]
+    if again is not None:
+        opened = f" on {found.opened_at[:10]}" if found.opened_at else ""
+        notes.insert(
+            0,
+            f"The test set was opened for this list{opened}; what was stored then is shown again, "
+            "and nothing was opened or counted.",
+        )
+        if again.strip() not in ("", found.reason):
+            notes.append("The reason that was given now stands nowhere.")
     return Evaluation(
         {
             "schema": 1,
             "part": "test",
             **{key: look[key] for key in ("num_images", "reason", "opened_at", "file", "runs")},
             **_ledger(tally),
-            "notes": [f"Reason: {found.reason}", tally.words],
+            "notes": [*notes, tally.words],
         }
     )
+
+
+def leaning(runs: Iterable[Run]) -> list[str]:
+    """A note on what validation images chose of these runs; none if they chose nothing."""
+    chosen = dict.fromkeys(what for run in runs for e in EPOCHS if (what := run.chosen_by_val(e)))
+    if not chosen:
+        return []
+    return [
+        f"Validation images chose {' and '.join(chosen)}: their figures lean to the bright side."
+    ]
 
 
 def _stored(looks: Path, fingerprints: set[str]) -> list[dict[str, Any]]:

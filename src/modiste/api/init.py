@@ -18,7 +18,8 @@ from modiste.data.own import facts as own_facts
 from modiste.data.own.division import Division, divide, seal
 from modiste.data.own.propose import propose
 from modiste.data.own.recognise import recognise
-from modiste.data.source import SOURCES, Tell, open_source, silent
+from modiste.data.own.source import images_of
+from modiste.data.source import SOURCES, Tell, silent
 from modiste.data.types import ImageSet
 from modiste.errors import SpecError, StoreError
 from modiste.runs import files
@@ -112,7 +113,8 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if not minutes > 0:
         raise SpecError(f"--minutes {minutes:g}: expected more than none.")
     kind, place = recognise(Path(path))
-    name = _slug(place)
+    # Of its file: two plans for one data set are two studies, each with a folder of its own.
+    name = _slug(place if out is None else Path(out))
     file = Path(out) if out is not None else Path(f"{name}.yaml")
     if file.exists():
         raise StoreError(
@@ -131,38 +133,26 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     stock = look(tell)
     spec = propose(stock, {key: value for key, value in said.items() if value is not None})
     division = divide(stock, spec, is_growing=True)
-    notes = _seal(division, spec)
-    images = open_source(spec, place, tell).load_train()
+    images = images_of(division, tell)
     spec = spec.model_copy(update={"num_val": usual_num_val(images)})
     num_workers = num_workers or num_cores()
-    facts = own_facts.of_division(divide(stock, spec))
     plan = _plan(name, _facts(spec, images), images, minutes, num_workers, probe_seconds, note)
     values = {"name": name, **plan.values}
     values["data"] = {"name": kind, "path": _seen_from(file, place), **values["data"]}
+    # Sealed when there is a plan: who is stopped before leaves nothing behind.
+    sealed, notes = _seal(division, spec)
+    facts = own_facts.of_division(divide(stock, spec))
     _write(file, study_text(file, values, facts, plan, num_workers), values)
-    return Begun(file, facts, plan, num_workers, _record(division), notes)
+    return Begun(file, facts, plan, num_workers, sealed, notes)
 
 
-def _seal(division: Division, spec: DataSpec) -> tuple[str, ...]:
-    """Write the split-off test part down; what to say if that cannot be."""
+def _seal(division: Division, spec: DataSpec) -> tuple[Path | None, tuple[str, ...]]:
+    """Write the split-off test part down: where that is, and what to say if it cannot be."""
     if spec.test_share is None:
-        return ()
-    try:
-        seal(division, spec.test_share)
-    except OSError as error:
-        return (
-            (
-                f"Which images are the test part could not be written beside them "
-                f"({error.strerror}). It follows from the images alone, so it stays the same as "
-                "long as none comes, goes or changes."
-            ),
-        )
-    return ()
-
-
-def _record(division: Division) -> Path | None:
+        return None, ()
+    trouble = seal(division, spec.test_share)
     place = apart.place(division.stock.listing.path)
-    return place if division.origin == "split off" and place.is_file() else None
+    return (place if place.is_file() else None), ((trouble,) if trouble else ())
 
 
 def _facts(spec: DataSpec, images: ImageSet) -> Facts:

@@ -12,14 +12,14 @@ from modiste.atomic import write_whole
 from modiste.data.load import divide
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
-from modiste.errors import SpecError
+from modiste.errors import DataError, SpecError
 from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.search.collect import summary
 from modiste.search.study import Study
 from modiste.spec.files import parse_override, read_study, study_text
-from modiste.spec.run import DataSpec
-from modiste.spec.study import Override, Point, StudySpec, check
+from modiste.spec.run import DataSpec, RunSpec
+from modiste.spec.study import Override, Point, StageSpec, StudySpec, check
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         raise SpecError(f"--profile {profile}: expected quick or full.")
     overrides = [parse_override(text) for text in settings]
     parts = [parse_override(text, "--only") for text in only]
-    for override in (*overrides, *parts):
-        if override.stage:
-            spec.stage(override.stage)
+    for override in overrides:
+        _check_setting(spec, override, "--set")
+    for part in parts:
+        _check_setting(spec, part, "--only")
     wanted = None if stages is None else list(stages)
     for name in wanted or ():
         spec.stage(name)
@@ -85,7 +86,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
         files.need_writable(folder)
-    source = _source(data_specs, data_folder or spec.data_place(file), tell)
+    source = _source(data_specs, data_folder or _data_place(spec, Path(file)), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
     study = Study.create(
@@ -103,6 +104,28 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if is_written and content is not None:
         write_whole(Path(file), content.encode())
     return Opened(study, source, images, data_specs[0], wanted, parts)
+
+
+def _check_setting(spec: StudySpec, said: Override, option: str) -> None:
+    """Whether ``[STAGE:]KEY`` speaks of a stage that is there, and of a run's keys.
+
+    Raises:
+        SpecError: If not; says what would.
+    """
+    if said.stage:
+        spec.stage(said.stage)
+    first, _, rest = said.key.partition(".")
+    if first in RunSpec.model_fields:
+        return  # what is wrong further down is said with the run that it makes no sense in
+    if not said.stage and rest and first in {stage.name for stage in spec.stages}:
+        raise SpecError(f"{option} {said.key}: no such key. Of that stage it is {first}:{rest}=...")
+    fields = {**StudySpec.model_fields, **StageSpec.model_fields}
+    if first in {field.alias or name for name, field in fields.items()}:
+        raise SpecError(
+            f"{option} {said.key}: it reaches what runs are made of: "
+            f"{', '.join(sorted(RunSpec.model_fields))}. What else a study or a stage says, such "
+            f"as {first}, stands in its file alone."
+        )
 
 
 def _seed(spec: StudySpec, seed: int | None) -> int:
@@ -125,6 +148,21 @@ def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
     if profile == "full" or folder is None or not (folder / "study.json").is_file():
         return {}
     return summary(Study(folder))
+
+
+def _data_place(spec: StudySpec, file: Path) -> Path | None:
+    """Where a study file says that the images lie.
+
+    Raises:
+        DataError: If nothing is there.
+    """
+    place = spec.data_place(file)
+    if place is not None and not place.exists():
+        raise DataError(
+            f"{file}: data.path: {spec.data_path}: no such file or folder, seen from where the "
+            f"study file lies ({place.absolute()}). Mend it there, or name the place with --data."
+        )
+    return place
 
 
 def _source(specs: Sequence[DataSpec], folder: str | Path | None, tell: Tell) -> Source:

@@ -13,8 +13,9 @@ from modiste.api.arrays import Shape
 from modiste.api.defaults import default_epochs, default_family, with_defaults
 from modiste.api.division import FEWEST_TO_CHOOSE_BY
 from modiste.data.sources.memory import NAME
-from modiste.errors import ParameterError, SpecError
+from modiste.errors import ParameterError, SpecError, unknown_name
 from modiste.spec.early_stopping import EarlyStopping
+from modiste.spec.parts import MODELS, ModelFamily
 from modiste.spec.run import RunSpec
 
 # PyTorch's defaults: its batch norm follows within tens of updates, where Keras's needs hundreds,
@@ -89,6 +90,9 @@ def _model(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
                 f"params: {params} are hyperparameters of a family; name it as well, such as "
                 f"family={family!r}."
             )
+    if family not in MODELS.names():
+        nets = [name for name in MODELS.names() if issubclass(MODELS.get(name), ModelFamily)]
+        raise ParameterError(f"family: {unknown_name('model family', family, nets)}")
     return {"family": family, "params": with_defaults(family, params or {}, height, width)}
 
 

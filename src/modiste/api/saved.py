@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from modiste.api.parameters import plain
 from modiste.atomic import sync
-from modiste.errors import DataError, InputError, StoreError
+from modiste.errors import DataError, InputError, StoreError, no_folder
 from modiste.export.model import card, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked
@@ -118,6 +118,8 @@ def read(folder: Path) -> Saved:
     Raises:
         StoreError: If the folder is no such model, or a file in it was changed.
     """
+    if not folder.exists():
+        raise StoreError(no_folder(folder))
     if not (folder / "classifier.json").is_file():
         raise StoreError(f"{folder}: holds no classifier.json; ImageClassifier.save writes one.")
     described = json.loads(files.read_checked(folder, "classifier.json"))

@@ -90,6 +90,8 @@ class Source:
         facts: What a report tells of the set, as JSON values; reads the images, if need be.
         stock: Looks at every image of all parts, whatever a spec makes of them.
         propose: Fills in what a spec has to say of the images, given the keys that are settled.
+        seal: Writes down which images are a test part that is split off, if nobody has yet; says
+            so, or why it cannot be, in a line. Whoever trains does that first.
         own_name: What people call the set, where the name stands for a kind of source.
     """
 
@@ -103,6 +105,7 @@ class Source:
     facts: Callable[[], dict[str, Any]] | None = None
     stock: Callable[[Tell], Stock] | None = None
     propose: Callable[[Mapping[str, Any], Tell], DataSpec] | None = None
+    seal: Callable[[], str] = lambda: ""
     own_name: str = ""
 
     @property

@@ -185,7 +185,7 @@ def _figures(facts: Facts) -> str:
     text = (
         f"## Figures\n\nOn the {figures['images']:,} validation images, with 95 % intervals for "
         "the choice of images. One training: how much another seed moves them is not in the "
-        "intervals. These images chose when to stop, and perhaps which model to ship, so the "
+        "intervals. These images may have chosen when to stop and which model to ship, so the "
         f"figures lean to the bright side.\n\n{_table(('figure', 'value', '95 % interval'), rows)}"
     )
     names = facts.config["class_names"]

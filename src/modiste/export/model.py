@@ -23,7 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from modiste.data.decode import Rule, rule_of
-from modiste.errors import StoreError
+from modiste.errors import StoreError, no_folder
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.export.card import escape
@@ -223,6 +223,8 @@ def read_run(folder: Path) -> Run:
         StoreError: If it is none.
         SpecError: If its model is no net: then no weights are kept of it.
     """
+    if not folder.exists():
+        raise StoreError(no_folder(folder))
     if not (folder / "spec.json").is_file():
         _refuse_study(folder)
         raise StoreError(
@@ -282,11 +284,18 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | fingerprint | `{run.fingerprint}` |
 | commit | {run.environment.get("git_commit") or "unknown"} |
 
-The validation images chose when to stop, so their figure leans to the bright side. Images that
+{_leans(run, epoch)}Images that
 look unlike the training data (photographs, light backgrounds) were never measured.
 
     modiste predict . IMAGE.png
 """
+
+
+def _leans(run: Run, epoch: Epoch) -> str:
+    chosen = run.chosen_by_val(epoch)
+    return chosen and (
+        f"The validation images chose {chosen}, so their figure leans to the bright side. "
+    )
 
 
 def _tempered(temperature: float) -> str:

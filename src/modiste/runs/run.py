@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 import safetensors.numpy
 
-from modiste.errors import StoreError
+from modiste.errors import StoreError, no_folder
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.spec.run import RunSpec
@@ -97,7 +97,8 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = folder = Path(folder)
         if not (folder / "manifest.json").is_file():
-            raise StoreError(f"{folder}: no run folder (it holds no manifest.json).")
+            why = f"{folder}: no run folder (it holds no manifest.json)."
+            raise StoreError(why if folder.exists() else no_folder(folder))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -150,6 +151,19 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         return self._json("metrics.json")
+
+    def chosen_by_val(self, epoch: Epoch) -> str:
+        """What validation images chose of a training, so that their figures lean; empty if nothing.
+
+        Which model to keep, of several, is another choice, and nothing that a run knows of.
+        """
+        train = self.spec.train
+        if train.early_stopping is not None:
+            return "when to stop"
+        if train.schedule.name == "reduce_on_plateau":
+            return "when to take smaller steps"
+        is_picked = epoch == "best" and self.metrics["epochs"] > 1
+        return "which epoch is the best" if is_picked else ""
 
     @property
     def data_name(self) -> str:

@@ -71,6 +71,27 @@ def test_the_test_part_is_sealed_at_once(tmp_path):
     assert scan("pets")["test"]["sealed_at"] == begun.facts["test"]["sealed_at"]
 
 
+def test_who_is_stopped_before_there_is_a_plan_leaves_nothing_behind(tmp_path, monkeypatch):
+    write_classes(tmp_path / "pets", 20)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modiste.api.init.probe", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        init_study("pets")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets"]
+    assert not (tmp_path / "pets" / apart.NAME).exists()
+
+
+def test_two_plans_for_one_data_set_are_two_studies(tmp_path):
+    write_classes(tmp_path / "pets", 20)
+    names = [
+        read_study(init_study("pets", out=out).file)[0].name for out in (None, "Longer plan.yaml")
+    ]
+    assert names == ["pets", "longer-plan"]
+
+
 def test_images_that_come_later_get_their_share_and_move_no_other(tmp_path):
     root = write_classes(tmp_path / "pets", 20)
     init_study("pets")

@@ -114,15 +114,23 @@ def divide(stock: Stock, spec: DataSpec, *, is_growing: bool = False) -> Divisio
     return found
 
 
-def seal(found: Division, share: float) -> apart.Record:
+def seal(found: Division, share: float) -> str:
     """Write down which pictures are the test part that was split off.
 
-    Raises:
-        OSError: If that cannot be written beside the images.
+    Returns:
+        Nothing; where it cannot be written beside the images, why, and what that means.
     """
     every = (*found.train, *found.val, *found.test)
     path = found.stock.listing.path
-    return apart.save(path, share, pictures(found.test), pictures(every), found.record)
+    try:
+        apart.save(path, share, pictures(found.test), pictures(every), found.record)
+    except OSError as error:
+        return (
+            f"Which images are the test part could not be written beside them ({error.strerror}). "
+            "It follows from the images alone, so it stays the same as long as none comes, goes "
+            "or changes."
+        )
+    return ""
 
 
 def rule_for(stock: Stock, spec: DataSpec) -> Rule:
@@ -280,11 +288,15 @@ def need_no_record(path: Path, *, has_test: bool) -> None:
 
 
 def _check_enough(found: Division) -> None:
-    without = " without the test part" if found.origin == "split off" else ""
     listing = found.stock.listing
-    for name, number in zip(listing.class_names, found.counts("train"), strict=True):
+    sealed = found.counts("test") if found.origin == "split off" else [0] * len(listing.class_names)
+    counts = zip(listing.class_names, found.counts("train"), sealed, strict=True)
+    for name, number, num_sealed in counts:
         if number < MIN_PER_CLASS:
+            few = f"{number} image(s)"
+            if num_sealed:
+                few = f"{number + num_sealed} image(s), {number} of them outside the test part"
             raise DataError(
-                f"{shown(listing.path)}: the class '{shown(name)}' has {number} image(s){without}; "
-                f"expected {MIN_PER_CLASS} or more, all different. Add some, or take the class out."
+                f"{shown(listing.path)}: the class '{shown(name)}' has {few}; expected "
+                f"{MIN_PER_CLASS} or more, all different. Add some, or take the class out."
             )

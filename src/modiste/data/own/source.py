@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from modiste.data import places
-from modiste.data.own import facts
+from modiste.data.own import apart, facts
 from modiste.data.own.division import Division, divide
+from modiste.data.own.division import seal as sealed
 from modiste.data.own.listing import Listing
 from modiste.data.own.names import called, shown
 from modiste.data.own.propose import propose
@@ -41,8 +42,12 @@ def adapted(
     """The same, as a spec wants it. Nothing is opened before it is asked for."""
 
     @functools.cache
+    def looked() -> Stock:
+        return stock(tell)
+
+    @functools.cache
     def division() -> Division:
-        return divide(stock(tell), spec)
+        return divide(looked(), spec)
 
     def stock(tell: Tell) -> Stock:
         return take_stock(list_images(named(kind, path)), tell)
@@ -60,6 +65,15 @@ def adapted(
             return _images(found, found.test, "test", tell)
         return images_of(found, tell)
 
+    def seal() -> str:
+        found = division()
+        if spec.test_share is None or found.record is not None:
+            return ""
+        where = shown(apart.place(found.stock.listing.path))
+        trouble = sealed(found, spec.test_share)
+        division.cache_clear()  # it is of what was written from now on
+        return trouble or f"Which images are the sealed test part stands in {where} from now on."
+
     place = places.named_folder(path)
     return Source(
         name=kind,
@@ -69,6 +83,7 @@ def adapted(
         facts=lambda: facts.of_division(division()),
         stock=stock,
         propose=lambda said, tell: propose(stock(tell), said),
+        seal=seal,
         own_name=called(place[0]) if place else "",
     )
 
