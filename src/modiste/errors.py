@@ -94,13 +94,21 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(names) or 'none'}."
 
 
-def no_folder(folder: Path) -> str:
-    """That there is no such folder, and which one beside it has nearly its name."""
-    beside = folder.absolute().parent
-    names = [path.name for path in beside.iterdir() if path.is_dir()] if beside.is_dir() else []
+def lacks(folder: Path, what: str) -> str:
+    """Why a folder is not what it was taken for: it ``holds no x``, or is not there at all.
+
+    Of one that is not there, which one beside it has nearly its name.
+    """
+    try:
+        if folder.exists():
+            return f"it holds {what}"
+        beside = folder.absolute().parent
+        names = [path.name for path in beside.glob("[!.]*") if path.is_dir()]
+    except OSError:  # nobody may look
+        return f"it holds {what}"
     near = difflib.get_close_matches(folder.name, names, n=1)
-    hint = f" Did you mean {folder.parent / near[0]}?" if near else ""
-    return f"{folder}: no such folder.{hint}"
+    hint = f"; did you mean {folder.parent / near[0]}?" if near else ""
+    return f"there is no such folder{hint}"
 
 
 def first_sentence(error: BaseException) -> str:

@@ -356,7 +356,7 @@ def _need_no_columns(y: Any) -> None:
     if len(shape) == 2 and shape[1] > 1:
         raise InputError(
             f"y: {shape[1]} numbers for each image; expected one label, so that y should be a 1d "
-            "array. Of one-hot labels, take y.argmax(axis=1)."
+            "array. Of one-hot labels, take np.asarray(y).argmax(axis=1)."
         )
 
 

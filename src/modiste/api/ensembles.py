@@ -58,7 +58,7 @@ def together(
     parts: dict[str, Any] = {
         "validation": _part([_validation(member) for member in members], members)
     }
-    notes = leaning(member.run for member in members)
+    notes = leaning([member.run for member in members])
     shown = [_shown(member.run) for member in members]
     stored = [arrays for arrays in shown if arrays is not None]
     if len(stored) == len(members):

@@ -59,7 +59,9 @@ def evaluate(
     if (place / "study.json").is_file():
         study, looks = Study(place), place / "final"
         if not final:
-            return _validation(winners(study, stages), looks, tally_of(place))
+            is_picked = any(len(stage.chosen) > 1 for stage in study.stages())
+            best = winners(study, stages)
+            return _validation(best, looks, tally_of(place), is_picked=is_picked)
         before = {each.folder for each in read_looks(looks)}
         look = look_at_test(study, reason, stages, data_folder)
     else:
@@ -93,9 +95,11 @@ def _looks_folder(place: Path) -> Path:
     return place.absolute().parent.parent / "final"
 
 
-def _validation(candidates: list[Candidate], looks: Path, tally: Tally) -> Evaluation:
+def _validation(
+    candidates: list[Candidate], looks: Path, tally: Tally, *, is_picked: bool = False
+) -> Evaluation:
     rows = []
-    notes = leaning(candidate.run for candidate in candidates)
+    notes = leaning([candidate.run for candidate in candidates], is_picked=is_picked)
     for candidate in candidates:
         metrics = candidate.run.metrics
         if metrics["status"] != "finished":
@@ -146,14 +150,23 @@ def _test(found: Look, tally: Tally, again: str | None) -> Evaluation:
     )
 
 
-def leaning(runs: Iterable[Run]) -> list[str]:
-    """A note on what validation images chose of these runs; none if they chose nothing."""
-    chosen = dict.fromkeys(what for run in runs for e in EPOCHS if (what := run.chosen_by_val(e)))
-    if not chosen:
-        return []
-    return [
-        f"Validation images chose {' and '.join(chosen)}: their figures lean to the bright side."
-    ]
+def leaning(runs: Iterable[Run], *, is_picked: bool = False) -> list[str]:
+    """A note on what validation images chose; none if they chose nothing.
+
+    Args:
+        runs: Whose trainings.
+        is_picked: They are the best of several.
+    """
+    finished = [run for run in runs if run.metrics["status"] == "finished"]
+    chosen = dict.fromkeys(what for run in finished if (what := run.chosen_by_val("last")))
+    if is_picked:
+        chosen["which models of the study to keep"] = None
+    if chosen:
+        words = " and ".join(chosen)
+        return [f"Validation images chose {words}: their figures lean to the bright side."]
+    if any(run.chosen_by_val("best") for run in finished):
+        return ["Validation images chose the best epoch: its figures lean to the bright side."]
+    return []
 
 
 def _stored(looks: Path, fingerprints: set[str]) -> list[dict[str, Any]]:

@@ -33,9 +33,6 @@ def load(
 ) -> TrainingData:
     """Images to train on and images to choose by; the test set stays sealed.
 
-    Where a set of your own has no test part, one is split off, and which images that are is written
-    down beside them, as `modiste init` does.
-
     Args:
         name: A data source, or the path of images of your own: a folder of class folders, a
             `.npz` file, a CSV of paths and labels, a folder of IDX files.
@@ -61,7 +58,6 @@ def load(
         num_train=num_train,
         **own,
     )
-    opened.source.seal()
     return opened.divided()
 
 

@@ -113,8 +113,8 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if not minutes > 0:
         raise SpecError(f"--minutes {minutes:g}: expected more than none.")
     kind, place = recognise(Path(path))
-    # Of its file: two plans for one data set are two studies, each with a folder of its own.
-    name = _slug(place if out is None else Path(out))
+    # Two plans for one data set are two studies, each with a folder of its own.
+    name = _slug(place) if out is None else _slug(place, Path(out))
     file = Path(out) if out is not None else Path(f"{name}.yaml")
     if file.exists():
         raise StoreError(
@@ -201,10 +201,11 @@ def _plan(
         )
 
 
-def _slug(path: Path) -> str:
-    """A study's name from a path: lower-case words and hyphens."""
-    words = re.sub(r"[^a-z0-9]+", "-", path.absolute().stem.lower()).strip("-")
-    return words[:40].strip("-") or "images"
+def _slug(*paths: Path) -> str:
+    """A study's name from paths that are called differently: lower-case words and hyphens."""
+    stems = dict.fromkeys(path.absolute().stem.lower() for path in paths)
+    words = (re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:30].strip("-") for stem in stems)
+    return "-".join(dict.fromkeys(filter(None, words))) or "images"
 
 
 def _seen_from(file: Path, path: Path) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 from modiste.api.devices import need_devices
 from modiste.atomic import write_whole
 from modiste.data.load import divide
+from modiste.data.own.names import shown
+from modiste.data.places import reachable
 from modiste.data.source import OWN_KEYS, Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
-from modiste.errors import DataError, SpecError
+from modiste.errors import DataError, ResumeError, SpecError, StoreError
 from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.search.collect import summary
-from modiste.search.study import Study
+from modiste.search.study import DATA_FACTS, ELSEWHERE, Study
 from modiste.spec.files import parse_override, read_study, study_text
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.spec.study import Override, Point, StageSpec, StudySpec, check
@@ -89,6 +91,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     source = _source(data_specs, data_folder or _data_place(spec, Path(file)), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
+    _check_names(folder, source)
     study = Study.create(
         folder,
         spec,
@@ -117,7 +120,8 @@ def _check_setting(spec: StudySpec, said: Override, option: str) -> None:
     first, _, rest = said.key.partition(".")
     if first in RunSpec.model_fields:
         return  # what is wrong further down is said with the run that it makes no sense in
-    if not said.stage and rest and first in {stage.name for stage in spec.stages}:
+    is_key = rest.partition(".")[0] in RunSpec.model_fields
+    if not said.stage and is_key and first in {stage.name for stage in spec.stages}:
         raise SpecError(f"{option} {said.key}: no such key. Of that stage it is {first}:{rest}=...")
     fields = {**StudySpec.model_fields, **StageSpec.model_fields}
     if first in {field.alias or name for name, field in fields.items()}:
@@ -125,6 +129,30 @@ def _check_setting(spec: StudySpec, said: Override, option: str) -> None:
             f"{option} {said.key}: it reaches what runs are made of: "
             f"{', '.join(sorted(RunSpec.model_fields))}. What else a study or a stage says, such "
             f"as {first}, stands in its file alone."
+        )
+
+
+def _check_names(folder: Path, source: Source) -> None:
+    """Whether classes have the names that they had for a study that is there.
+
+    Raises:
+        ResumeError: If not; says which.
+    """
+    path = folder / DATA_FACTS
+    if source.facts is None or not path.exists():
+        return
+    names = source.facts()["class_names"]
+    try:
+        before = files.read_json(path)["class_names"]
+    except (StoreError, KeyError):  # damaged; it is written anew
+        return
+    pairs = [(old, new) for old, new in zip(before, names, strict=False) if old != new]
+    if len(before) == len(names) and pairs:
+        some = ", ".join(f"{shown(old)} is {shown(new)} now" for old, new in pairs[:3])
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        raise ResumeError(
+            f"{folder}: of the classes that this study knows, {some}{more}. Give them their names "
+            f"back. {ELSEWHERE}"
         )
 
 
@@ -157,7 +185,7 @@ def _data_place(spec: StudySpec, file: Path) -> Path | None:
         DataError: If nothing is there.
     """
     place = spec.data_place(file)
-    if place is not None and not place.exists():
+    if place is not None and not reachable(place).exists():
         raise DataError(
             f"{file}: data.path: {spec.data_path}: no such file or folder, seen from where the "
             f"study file lies ({place.absolute()}). Mend it there, or name the place with --data."

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from modiste.api.parameters import plain
 from modiste.atomic import sync
-from modiste.errors import DataError, InputError, StoreError, no_folder
+from modiste.errors import DataError, InputError, StoreError, lacks
 from modiste.export.model import card, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked
@@ -118,10 +118,9 @@ def read(folder: Path) -> Saved:
     Raises:
         StoreError: If the folder is no such model, or a file in it was changed.
     """
-    if not folder.exists():
-        raise StoreError(no_folder(folder))
     if not (folder / "classifier.json").is_file():
-        raise StoreError(f"{folder}: holds no classifier.json; ImageClassifier.save writes one.")
+        why = lacks(folder, "no classifier.json")
+        raise StoreError(f"{folder}: no classifier ({why}). ImageClassifier.save writes one.")
     described = json.loads(files.read_checked(folder, "classifier.json"))
     if described.get("kind") != KIND or described.get("schema") != SCHEMA:
         raise StoreError(f"{folder}/classifier.json: no classifier of this version ({SCHEMA}).")

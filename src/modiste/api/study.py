@@ -14,10 +14,9 @@ from modiste.api.opening import Opened, open_study
 from modiste.api.progress import StudyBar
 from modiste.cores import num_cores
 from modiste.data.load import divide
-from modiste.data.own.names import shown
 from modiste.data.source import Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
-from modiste.errors import DataError, ResumeError, SpecError, StoreError
+from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.leaks import equal_across
 from modiste.final.look import look
 from modiste.final.stored import Candidate, folder_of, is_stored
@@ -154,39 +153,10 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
 def _write_down(opened: Opened, watcher: Watcher) -> None:
     """What has to be known of a set of your own before anything is trained on it."""
-    if opened.source.facts is not None:
-        _write_facts(opened.study, opened.source.facts())
     if said := opened.source.seal():
         watcher.note(said)
-        assert opened.source.facts is not None
-        _write_facts(opened.study, opened.source.facts())
-
-
-def _write_facts(study: Study, facts: dict[str, Any]) -> None:
-    """Keep what the data are like, for the report.
-
-    Raises:
-        ResumeError: If classes have other names than they had for the runs that are there.
-    """
-    path = study.folder / DATA_FACTS
-    try:
-        before = files.read_json(path)["class_names"] if path.exists() else facts["class_names"]
-    except (StoreError, KeyError):  # damaged; it is written anew
-        before = facts["class_names"]
-    new = [name for name in facts["class_names"] if name not in before]
-    if before != facts["class_names"]:
-        gone = [name for name in before if name not in facts["class_names"]]
-        raise ResumeError(
-            f"{study.folder}: its runs know the classes {_named(gone)}, which the data set calls "
-            f"{_named(new)} now. Give them their names back, or choose another folder with --out."
-        )
-    files.write_json(path, facts)
-
-
-def _named(names: Sequence[str]) -> str:
-    """Some names, in a message."""
-    some = ", ".join(map(shown, names[:3]))
-    return some if len(names) <= 3 else f"{some} and {len(names) - 3} more"
+    if opened.source.facts is not None:
+        files.write_json(opened.study.folder / DATA_FACTS, opened.source.facts())
 
 
 def _budget(text: str | float | None) -> Budget | None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modiste.errors import ArtifactError, no_folder
+from modiste.errors import ArtifactError, lacks
 
 ONNX, INT8 = "model.onnx", "model-int8.onnx"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -92,12 +92,10 @@ def open_folder(path: Path) -> Folder:
     Raises:
         ArtifactError: If it is none, or the manifest is damaged or names other files than ours.
     """
-    if not path.exists():
-        raise ArtifactError(no_folder(path))
     if not is_exported(path):
+        why = lacks(path, f"neither {ONNX} nor {CERTIFICATE}")
         raise ArtifactError(
-            f"{path}: no exported model (it holds neither {ONNX} nor {CERTIFICATE}). "
-            "`modiste export RUN --to DIR` makes one."
+            f"{path}: no exported model ({why}). `modiste export RUN --to DIR` makes one."
         )
     manifest = path / MANIFEST
     content = read_file(manifest, LIMIT_JSON_BYTES)

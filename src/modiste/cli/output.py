@@ -7,6 +7,7 @@ import shlex
 import sys
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from modiste.errors import SpecError
@@ -47,7 +48,8 @@ def plain(text: str) -> str:
 
 def this_command() -> str:
     """The command line of this process, as one would type it."""
-    return shlex.join(["modiste", *sys.argv[1:]])
+    is_module = Path(sys.argv[0]).name == "__main__.py"
+    return shlex.join([*(("python", "-m") if is_module else ()), "modiste", *sys.argv[1:]])
 
 
 def names_in(option: str, text: str | None) -> list[str] | None:

@@ -23,7 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from modiste.data.decode import Rule, rule_of
-from modiste.errors import StoreError, no_folder
+from modiste.errors import StoreError, lacks
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.export.card import escape
@@ -223,13 +223,10 @@ def read_run(folder: Path) -> Run:
         StoreError: If it is none.
         SpecError: If its model is no net: then no weights are kept of it.
     """
-    if not folder.exists():
-        raise StoreError(no_folder(folder))
     if not (folder / "spec.json").is_file():
         _refuse_study(folder)
-        raise StoreError(
-            f"{folder}: neither a model folder (config.json) nor a run folder (spec.json)."
-        )
+        why = lacks(folder, "neither config.json nor spec.json")
+        raise StoreError(f"{folder}: neither a model folder nor a run folder ({why}).")
     run = Run(folder)
     _ = run.spec.model.net  # said before its weights are missed
     return run

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 import safetensors.numpy
 
-from modiste.errors import StoreError, no_folder
+from modiste.errors import StoreError, lacks
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.spec.run import RunSpec
@@ -97,8 +97,8 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = folder = Path(folder)
         if not (folder / "manifest.json").is_file():
-            why = f"{folder}: no run folder (it holds no manifest.json)."
-            raise StoreError(why if folder.exists() else no_folder(folder))
+            why = lacks(folder, "no manifest.json")
+            raise StoreError(f"{folder}: no run folder ({why}).")
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -158,9 +158,10 @@ class Run:
         Which model to keep, of several, is another choice, and nothing that a run knows of.
         """
         train = self.spec.train
-        if train.early_stopping is not None:
+        stopping, monitor = train.early_stopping, getattr(train.schedule, "monitor", "")
+        if stopping is not None and stopping.monitor.startswith("val_"):
             return "when to stop"
-        if train.schedule.name == "reduce_on_plateau":
+        if monitor.startswith("val_"):
             return "when to take smaller steps"
         is_picked = epoch == "best" and self.metrics["epochs"] > 1
         return "which epoch is the best" if is_picked else ""

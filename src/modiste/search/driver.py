@@ -482,7 +482,7 @@ class Driver:
     def _let_go(self, stage: Stage) -> None:
         """Forget how to go on with trials that were not let up, once that is certain."""
         is_over = stage.is_done
-        if not is_over and not stage.lower:  # nobody has been let up, or ever will be
+        if not is_over and not stage.lower:  # nobody has been let up yet, so nobody was left
             return
         highest: dict[tuple[int, int], int] = {}
         for trial in stage.trials:

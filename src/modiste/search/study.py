@@ -33,7 +33,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modiste.errors import ResumeError, StoreError, no_folder
+from modiste.errors import ResumeError, StoreError, lacks
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, trial_log
@@ -152,8 +152,8 @@ class Study:
         self.folder = folder = Path(folder)
         self._without = without
         if value is None and not (folder / "study.json").is_file():
-            why = f"{folder}: no study folder (it holds no study.json)."
-            raise StoreError(why if folder.exists() else no_folder(folder))
+            why = lacks(folder, "no study.json")
+            raise StoreError(f"{folder}: no study folder ({why}).")
         value = files.read_json(folder / "study.json") if value is None else value
         if value.get("schema") != SCHEMA:
             raise StoreError(f"{folder}/study.json: schema {value.get('schema')}, not {SCHEMA}.")

@@ -86,10 +86,9 @@ def test_who_is_stopped_before_there_is_a_plan_leaves_nothing_behind(tmp_path, m
 
 def test_two_plans_for_one_data_set_are_two_studies(tmp_path):
     write_classes(tmp_path / "pets", 20)
-    names = [
-        read_study(init_study("pets", out=out).file)[0].name for out in (None, "Longer plan.yaml")
-    ]
-    assert names == ["pets", "longer-plan"]
+    files = (None, "Longer plan.yaml", "a/pets.yaml", "pets/study.yaml")
+    names = [read_study(init_study("pets", out=file).file)[0].name for file in files]
+    assert names == ["pets", "pets-longer-plan", "pets", "pets-study"]
 
 
 def test_images_that_come_later_get_their_share_and_move_no_other(tmp_path):

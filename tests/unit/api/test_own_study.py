@@ -12,9 +12,13 @@ import modiste
 from modiste.api.opening import open_study
 from modiste.api.study import run_study
 from modiste.data.own import apart
-from modiste.errors import DataError, ModisteError, ResumeError, SpecError
+from modiste.data.own.division import divide, seal
+from modiste.data.own.stock import take_stock
+from modiste.data.own.walk import list_folder
+from modiste.errors import DataError, ModisteError, ResumeError, SpecError, StoreError
 from modiste.runs.files import read_json
 from modiste.search.study import Study
+from modiste.spec.run import DataSpec
 from modiste.spec.study import StudySpec
 from tests.own_images import picture, png_bytes, write_classes
 
@@ -24,6 +28,7 @@ STUDY = {
     "train": {"epochs": 1, "batch_size": 16},
     "stages": [{"name": "first", "points": [{"model": {"family": "majority"}}]}],
 }
+SPEC = DataSpec.parse({"name": "folder", "test_share": 0.2, "num_val": 9})
 
 
 class Notes:
@@ -52,6 +57,10 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(study: dict[str, Any], name: str = "pets.yaml") -> None:
     Path(name).write_text(yaml.safe_dump(study), encoding="utf-8")
+
+
+def fails(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 def run(name: str = "pets.yaml", **given: Any) -> tuple[Study, list[str]]:
@@ -92,9 +101,6 @@ def test_another_share_or_other_images_move_nothing_from_one_side_to_the_other(p
 def test_where_it_cannot_be_written_that_is_said(
     pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
     monkeypatch.setattr(apart, "write_whole", fails)
     _, notes = run()
     assert "could not be written beside them (Permission denied)" in notes[0]
@@ -106,18 +112,31 @@ def test_a_plan_writes_nothing_beside_the_images(pets: Path) -> None:
     assert apart.load(pets) is None
 
 
-def test_images_that_are_loaded_to_be_trained_on_are_sealed_as_well(pets: Path) -> None:
-    data = modiste.load(str(pets))
+def test_whoever_seals_it_meanwhile_is_not_written_over(pets: Path) -> None:
+    found = divide(take_stock(list_folder(pets)), SPEC)
+    run()
     record = apart.load(pets)
-    assert record is not None
-    assert len(data.train) + len(data.val) == len(record.others)
+    with pytest.raises(DataError, match="somebody else has sealed the test part meanwhile"):
+        seal(found, 0.2)
+    assert apart.load(pets) == record
+
+
+def test_what_came_later_and_cannot_be_sealed_is_said(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    (pets / "ant" / "new.png").write_bytes(png_bytes(picture(300)))
+    found = divide(take_stock(list_folder(pets)), SPEC, is_growing=True)
+    monkeypatch.setattr(apart, "write_whole", fails)
+    with pytest.raises(StoreError, match=r"pets/modiste-test\.json: Permission denied"):
+        seal(found, 0.2)
 
 
 def test_a_class_that_has_another_name_now_is_noticed(pets: Path) -> None:
     study, _ = run()
     before = (study.folder / "data.json").read_bytes()
     (pets / "ant").rename(pets / "Ameise")
-    with pytest.raises(ResumeError, match="know the classes ant, which the data set calls Ameise"):
+    with pytest.raises(ResumeError, match=r"ant is Ameise now\. Give them their names back"):
         run()
     assert (study.folder / "data.json").read_bytes() == before
     run(out="elsewhere")
@@ -132,12 +151,16 @@ def test_a_path_that_leads_nowhere_is_named_as_it_was_looked_for(pets: Path) -> 
     assert str(error.value).startswith("pets.yaml: data.path: pets: no such file or folder")
     assert str(Path("pets").absolute()) in str(error.value)
     run(data_folder="dogs")
+    write({**STUDY, "data": {**STUDY["data"], "path": "x" * 300}})
+    with pytest.raises(DataError, match="cannot be read"):
+        run()
 
 
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
         ("first.train.epochs=5", "Of that stage it is first:train.epochs=..."),
+        ("first.final=true", "first: no such key"),
         ("first:final=true", "such as final, stands in its file alone"),
         ("stages=3", "such as stages, stands in its file alone"),
         ("first:train.epoch=5", "Did you mean 'epochs'?"),

@@ -26,7 +26,15 @@ import numpy.typing as npt
 
 from modiste.data import sniff
 from modiste.data.own import names
-from modiste.data.own.listing import PLACES, Content, Item, Listing, Place, check_classes
+from modiste.data.own.listing import (
+    PLACES,
+    Content,
+    Item,
+    Listing,
+    Place,
+    check_classes,
+    check_numbers,
+)
 from modiste.data.own.names import shown
 from modiste.data.own.walk import PART_NAMES
 from modiste.errors import DataError
@@ -217,25 +225,9 @@ def _class_names(
                 "image in the train part. Every class needs images to learn it from."
             )
     if labels["train"].dtype.kind in "iu":
-        _check_signs(f"{shown(path)}: {parts['train'].labels_name}", labels["train"])
+        check_numbers(f"{shown(path)}: {parts['train'].labels_name}", of_train)
         return tuple(str(label) for label in np.unique(labels["train"]).tolist())
     return names.in_order(of_train)
-
-
-def _check_signs(where: str, labels: Array) -> None:
-    """Refuse labels below 0 among others, unless they are one of two: mostly they mean none.
-
-    Raises:
-        DataError: Names the first of them.
-    """
-    below = np.flatnonzero(labels < 0)
-    if below.size in (0, len(labels)) or len(np.unique(labels)) == 2:
-        return
-    raise DataError(
-        f"{where}[{below[0]}]: the label {labels[below[0]]}, one of {below.size:,} below 0. If "
-        "they mean that nobody knows the class, leave these images out; if they are a class, say "
-        "it in words: labels.astype(str)."
-    )
 
 
 def seems(path: Path) -> str:

@@ -18,7 +18,7 @@ from modiste.data.own import apart
 from modiste.data.own.listing import PLACES, Place
 from modiste.data.own.names import shown
 from modiste.data.own.stock import Seen, Stock
-from modiste.errors import DataError, SpecError
+from modiste.errors import DataError, SpecError, StoreError
 from modiste.spec.run import DataSpec
 
 # Of all images, how many may be left out as unreadable where that was asked for.
@@ -119,12 +119,23 @@ def seal(found: Division, share: float) -> str:
 
     Returns:
         Nothing; where it cannot be written beside the images, why, and what that means.
+
+    Raises:
+        DataError: If somebody else has written it since these images were divided.
+        StoreError: If what came later cannot be added to it.
     """
     every = (*found.train, *found.val, *found.test)
     path = found.stock.listing.path
+    if apart.load(path) != found.record:
+        raise DataError(
+            f"{shown(apart.place(path))}: somebody else has sealed the test part meanwhile. Do it "
+            "again, now with what stands there."
+        )
     try:
         apart.save(path, share, pictures(found.test), pictures(every), found.record)
     except OSError as error:
+        if found.record is not None:
+            raise StoreError(f"{shown(apart.place(path))}: {error.strerror}.") from None
         return (
             f"Which images are the test part could not be written beside them ({error.strerror}). "
             "It follows from the images alone, so it stays the same as long as none comes, goes "
@@ -283,7 +294,7 @@ def need_no_record(path: Path, *, has_test: bool) -> None:
         raise SpecError(
             f"data.test_share: a test part was split off from these images "
             f"({shown(apart.place(path))}). Say data.test_share: {record.share:g}, so that nobody "
-            "trains on it."
+            "trains on it; or, if nothing was ever measured on that part, delete the file."
         )
 
 
@@ -295,8 +306,8 @@ def _check_enough(found: Division) -> None:
         if number < MIN_PER_CLASS:
             few = f"{number} image(s)"
             if num_sealed:
-                few = f"{number + num_sealed} image(s), {number} of them outside the test part"
+                few = f"{number + num_sealed} image(s), {number} without the test part"
             raise DataError(
-                f"{shown(listing.path)}: the class '{shown(name)}' has {few}; expected "
-                f"{MIN_PER_CLASS} or more, all different. Add some, or take the class out."
+                f"{shown(listing.path)}: the class '{shown(name)}' has {few}, copies left out; "
+                f"expected {MIN_PER_CLASS} or more. Add some, or take the class out."
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -102,4 +102,22 @@ def check_classes(path: Path, class_names: Sequence[str]) -> None:
         raise DataError(
             f"{names.shown(path)}: {len(class_names)} class{'' if class_names else 'es'}{only}. "
             "To tell classes apart it takes two or more, each with images of its own."
+        )
+
+
+def check_numbers(where: str, labels: Collection[str]) -> None:
+    """Refuse -1 beside the numbers of three classes or more: mostly nobody knows that class.
+
+    Args:
+        where: The labels stand, in words.
+        labels: The different ones, as they are written.
+
+    Raises:
+        DataError: Says what would do.
+    """
+    last = len(labels) - 2
+    if last >= 2 and set(labels) == {"-1", *map(str, range(last + 1))}:
+        raise DataError(
+            f"{where}: the label -1 beside 0 to {last}. If it means that nobody knows the class, "
+            "leave these images out; if it is a class, give it a name: words in place of numbers."
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modiste.data.own import names
-from modiste.data.own.listing import Item, Listing, Place, check_classes
+from modiste.data.own.listing import Item, Listing, Place, check_classes, check_numbers
 from modiste.data.own.names import shown
 from modiste.data.own.walk import PART_NAMES, read_file, trouble_with_kind, trouble_with_link
 from modiste.errors import DataError
@@ -71,6 +71,7 @@ def list_table(path: Path) -> Listing:
             "class needs images to learn it from."
         )
     check_classes(path, known)
+    check_numbers(shown(path), known)
     label_of = {name: label for label, name in enumerate(known)}
     root = file.parent
     items = [
