@@ -44,6 +44,29 @@ def counted(stages: Sequence[str]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in Counter(stages).items())
 
 
+def without_place(old: Study, new: Study) -> list[str]:
+    """For each finished run of a study that no row of the changed one stands for, its stage.
+
+    A stage that waits for another's winner has no rows yet: its runs may find their place.
+    """
+    stages = new.stages()
+    waits = {stage.spec.name for stage in stages if stage.waits_for}
+    kept = {
+        name
+        for stage in stages
+        for row in (*stage.rows, *stage.lower)
+        for name in row.fingerprints
+    }
+    lost = {
+        run.fingerprint: stage.spec.name
+        for stage in old.stages()
+        for row in (*stage.rows, *stage.lower)
+        for run in row.runs
+        if run.fingerprint not in kept and stage.spec.name not in waits
+    }
+    return list(lost.values())
+
+
 def moved(old: Study, new: Study, lost: Sequence[str]) -> str:
     """What has changed of the searches that lost runs, and what puts these in their place again.
 

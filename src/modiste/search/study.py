@@ -38,7 +38,7 @@ from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, trial_log
 from modiste.search.answers import Answers, Kept
-from modiste.search.changes import counted, differences, moved
+from modiste.search.changes import counted, differences, moved, without_place
 from modiste.search.climbing import Trial, climb
 from modiste.search.closing import closed_stages
 from modiste.search.leaderboard import leaderboard
@@ -251,7 +251,7 @@ class Study:
         # Whoever drives on sets damaged runs aside: there is nothing to be lost of them.
         damaged = {path.name for path, _ in files.damaged(folder / "runs")}
         new, old = (cls(folder, each, damaged) for each in (value, there))
-        if lost := old.runs_without_place(new):
+        if lost := without_place(old, new):
             raise ResumeError(
                 f"{folder} holds finished runs that the study file has no place for any more: "
                 f"{counted(lost)}.{moved(old, new, lost)} {ELSEWHERE[0].lower()}{ELSEWHERE[1:]}"
@@ -373,28 +373,6 @@ class Study:
         ranked = stage.ranked(self.spec.rank_epoch) if stage.is_decided else []
         has_figures = ranked and not math.isnan(ranked[0].mean("last", "val", "correct"))
         return ranked[0] if has_figures else None
-
-    def runs_without_place(self, changed: Study) -> list[str]:
-        """For each finished run that no row of the changed study stands for, its stage here.
-
-        A stage that waits for another's winner has no rows yet: its runs may find their place.
-        """
-        stages = changed.stages()
-        waits = {stage.spec.name for stage in stages if stage.waits_for}
-        kept = {
-            name
-            for stage in stages
-            for row in (*stage.rows, *stage.lower)
-            for name in row.fingerprints
-        }
-        lost = {
-            run.fingerprint: stage.spec.name
-            for stage in self.stages()
-            for row in (*stage.rows, *stage.lower)
-            for run in row.runs
-            if run.fingerprint not in kept and stage.spec.name not in waits
-        }
-        return list(lost.values())
 
     def hands_on(self, stage: Stage, among: Settings | None = None) -> Found | None:
         """What later stages take over from one that is decided; none where it has no winner.
