@@ -33,8 +33,8 @@ STALE_SECONDS = 15.0
 
 def left_out(stage: Stage) -> str:
     """What a budget left out of a stage that it closed, in a few words; empty if nothing."""
-    begun = [t for t in stage.trials if not t.row.is_done and (len(t.rungs) > 1 or t.row.runs)]
-    rows = [row for row in stage.chosen if not row.is_done]
+    begun = [t for t in stage.trials if not t.top.is_done and (len(t.rungs) > 1 or t.top.runs)]
+    rows = [row for row in stage.tops if not row.is_done]
     total = len(stage.chosen) + stage.num_to_come
     num_untried = stage.num_to_come + len(rows) - len(begun)
     if stage.waits_for or num_untried == total:

@@ -52,10 +52,7 @@ def without_place(old: Study, new: Study) -> list[str]:
     stages = new.stages()
     waits = {stage.spec.name for stage in stages if stage.waits_for}
     kept = {
-        name
-        for stage in stages
-        for row in (*stage.rows, *stage.lower)
-        for name in row.fingerprints
+        name for stage in stages for row in (*stage.rows, *stage.lower) for name in row.fingerprints
     }
     lost = {
         run.fingerprint: stage.spec.name

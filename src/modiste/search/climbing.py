@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modiste.runs.run import Epoch
 from modiste.search.row import Row, rank_key
@@ -23,17 +23,31 @@ class Trial:
         group: Number of its combination of compared values.
         number: Within that.
         bracket: Number of the trials that it competes with.
-        rungs: A row for each rung that it was let up to, the last one being where it stands.
+        rungs: A row for each rung that it was let up to.
+        stands: Number of the one that speaks for it: the last, unless a budget has closed its
+            search; then it is the last that it has ended.
     """
 
     group: int
     number: int
     bracket: int
     rungs: tuple[Row, ...]
+    stands: int = -1
 
     @property
     def row(self) -> Row:
+        return self.rungs[self.stands]
+
+    @property
+    def top(self) -> Row:
+        """Up to where it was let."""
         return self.rungs[-1]
+
+    @property
+    def closed(self) -> Trial:
+        """The same, if nothing more comes of it."""
+        ended = [number for number, row in enumerate(self.rungs) if row.is_done]
+        return replace(self, stands=ended[-1]) if ended else self
 
 
 def climb(

@@ -127,6 +127,7 @@ class Driver:
         self._budget = budget
         self._start = start
         self._closed: set[str] = set()
+        self._tried_again: set[str] = set()
         self._is_stopping = False
 
     def run(self, stages: Iterable[str] | None = None) -> bool:
@@ -318,7 +319,7 @@ class Driver:
             if row is None or not asked.includes(stage.spec.name, row.specs[0]):
                 continue
             for run in runs:
-                if run.fingerprint not in self._under_way:
+                if run.fingerprint not in (self._under_way.keys() | self._tried_again):
                     order = 0.0, -float(self._cost(run.spec, run.fingerprint)[0])
                     whole = self._whole(run.spec, run.fingerprint)
                     yield _Todo(stage, row, run.spec, run.fingerprint, whole, order, is_again=True)
@@ -453,8 +454,10 @@ class Driver:
     def _put_back(self, item: _Todo, record: RunRecord) -> None:
         """Weights that were dropped, if they are the same again; the record stays as it was."""
         run = Run(self._study.run_folder(item.fingerprint))
-        if not run.put_weights_back(record.weights, GONE):
-            status, reason = record.metrics["status"], record.metrics["reason"]
+        status, reason = record.metrics["status"], record.metrics["reason"]
+        self._tried_again.add(item.fingerprint)
+        has_ended = status in ("finished", "diverged")  # else another time may go better
+        if not has_ended or not run.put_weights_back(record.weights, GONE):
             why = "with another processor, or another build of torch, they are others"
             self._watcher.note(
                 f"{item.stage.spec.name}, {item.row.label}, seed {item.spec.seed}: its weights "
@@ -474,10 +477,9 @@ class Driver:
             if stage.spec.name not in wanted or not stage.is_decided or not stage.chosen:
                 continue
             write_decision(self._study, stage)
-            for row in stage.chosen:
-                for run in row.runs:
-                    if run.fingerprint not in kept and run.has_weights:
-                        run.drop_weights(DROPPED)
+            for run in [run for row in stage.chosen for run in row.runs]:
+                if run.fingerprint not in kept and run.has_weights:
+                    run.drop_weights(DROPPED)
 
     def _let_go(self, stage: Stage) -> None:
         """Forget how to go on with trials that were not let up, once that is certain."""
@@ -491,7 +493,8 @@ class Driver:
         busy = {item.whole for item in self._under_way.values()}
         for trial in stage.trials:
             is_left = len(trial.rungs) < highest[trial.group, trial.bracket] or is_over
-            if trial.row.is_done and is_left:
-                for spec, fingerprint in zip(trial.row.specs, trial.row.fingerprints, strict=True):
+            # A whole training has left none; one that is done again for its weights is not over.
+            if trial.top.is_done and is_left and trial.top.until is not None:
+                for spec, fingerprint in zip(trial.top.specs, trial.top.fingerprints, strict=True):
                     if (whole := self._whole(spec, fingerprint)) not in busy:
                         self._work.forget(whole)

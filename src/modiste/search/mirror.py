@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from modiste.errors import ModisteError, StoreError, first_sentence
 from modiste.search.goals import figure
-from modiste.search.optuna_points import distribution
+from modiste.search.optuna_points import by_place, distribution
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 from modiste.spec.search import Goal
@@ -206,7 +206,7 @@ def _curve(rungs: Sequence[Row]) -> dict[int, float]:
 
 def _known(found: Domain) -> BaseDistribution:
     """What Optuna knows of a key: a range as it is, all else as a list of its values."""
-    return distribution(found) if found.listed is None else _listed(found.listed)
+    return _listed(found.listed) if by_place(found) else distribution(found)
 
 
 def _listed(values: Any) -> BaseDistribution:

@@ -138,7 +138,7 @@ def distribution(found: Domain) -> optuna.distributions.BaseDistribution:
         IntDistribution,
     )
 
-    if _by_place(found):
+    if by_place(found):
         last = len(found.listed or ()) - 1
         if found.is_ordered:
             return IntDistribution(0, last)
@@ -151,7 +151,7 @@ def distribution(found: Domain) -> optuna.distributions.BaseDistribution:
 
 def encode(found: Domain, value: object) -> float:
     """A value as Optuna has it."""
-    if _by_place(found):
+    if by_place(found):
         return (found.listed or ()).index(value)
     assert isinstance(value, int | float)
     return value
@@ -159,13 +159,14 @@ def encode(found: Domain, value: object) -> float:
 
 def decode(found: Domain, code: float) -> object:
     """What `encode` was given, or would have to be."""
-    if _by_place(found):
+    if by_place(found):
         return (found.listed or ())[int(code)]
     assert not isinstance(found, Choices)
     return found.tidy(code)
 
 
-def _by_place(found: Domain) -> bool:
+def by_place(found: Domain) -> bool:
+    """Whether a value is known by its number among those there are, and not by what it is."""
     return isinstance(found, Choices) or bool(found.step or found.num)
 
 

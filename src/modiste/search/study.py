@@ -101,13 +101,19 @@ class Stage:
 
     @property
     def lower(self) -> list[Row]:
-        """Rows of the rungs that trials have left behind."""
-        return [row for trial in self.trials for row in trial.rungs[:-1]]
+        """Rows of the rungs that trials have left behind; of a closed search, all other rungs."""
+        return [row for trial in self.trials for row in trial.rungs if row is not trial.row]
+
+    @property
+    def tops(self) -> list[Row]:
+        """What is to be run of it: chosen rows; of a search, up to where its trials were let."""
+        rows = [trial.top for trial in self.trials] if self.trials else self.rows
+        return [row for row in rows if row.is_chosen]
 
     @cached_property
     def is_done(self) -> bool:
         is_all = not self.waits_for and not self.num_to_come
-        return is_all and all(row.is_done for row in self.chosen)
+        return is_all and all(row.is_done for row in self.tops)
 
     @property
     def is_decided(self) -> bool:
@@ -382,11 +388,14 @@ class Study:
             among: Only those that agree with these full keys count, or need be finished.
         """
         if among:
-            rows = [row for row in stage.rows if holds(row.specs[0].to_dict(), among)]
-            return self.hands_on(replace(stage, rows=tuple(rows)))
+            rows = tuple(row for row in stage.rows if holds(row.specs[0].to_dict(), among))
+            trials = tuple(t for t in stage.trials if any(t.row is row for row in rows))
+            return self.hands_on(replace(stage, rows=rows, trials=trials))
         if self.winner(stage) is None:
             aside = stage.stands_aside_for
-            return None if aside is None else self.hands_on(aside)
+            confirm = stage.spec.confirm
+            among = confirm.among if confirm else None
+            return None if aside is None else self.hands_on(aside, among)
         ranked = stage.ranked(self.spec.rank_epoch)
         good = [row for row in ranked if not math.isnan(row.mean("last", "val", "correct"))]
         return Found(tuple((row.label, layered(stage.inherited, row.settings)) for row in good))
@@ -422,6 +431,8 @@ class Study:
         assert search is not None
         chosen = trial_log.read(self.folder, spec.name, search)
         trials = self.climbed(spec, found, chosen)
+        if stage.is_closed:
+            trials = [trial.closed for trial in trials]
         to_come = sum(
             search.num_trials(group) - len(points)
             for group, points in zip(search.groups(), chosen, strict=True)

@@ -38,7 +38,7 @@ def needed(study: Study, stages: Sequence[Stage]) -> set[str]:
             continue
         rows += stage.ranked(study.spec.rank_epoch)[:num_kept]
         if stage.is_closed and num_kept:
-            rows += [row for row in stage.rows if not row.is_done]
+            rows += [row for row in stage.tops if not row.is_done]
     return {name for row in rows for name in row.fingerprints}
 
 

@@ -88,7 +88,14 @@ class Lock:
             raise files.cannot_write(path, error) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                self._file.close()
+                raise StoreError(
+                    f"{path}: this file system keeps no locks ({error.strerror}), so that nobody "
+                    "can tell whether another process works here. Choose a folder on another one "
+                    "with --out DIR."
+                ) from None
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
             self._file.close()

@@ -160,6 +160,37 @@ def test_halving_is_closed_where_it_stands(tmp_path: Path, script: Script) -> No
     assert stages(study)["f"].is_done
 
 
+@pytest.mark.parametrize("seconds", [13, 14, 15, 16])
+def test_who_was_let_up_and_has_not_come_to_the_next_rung_still_counts(
+    tmp_path: Path, script: Script, seconds: int
+) -> None:
+    halving = {"name": "successive", "first_epochs": 1, "factor": 3}
+    search = {**SEARCH["search"], "trials": 9, "halving": halving}
+    given = values({**SEARCH, "search": search}, {"name": "f", "from": ["s"]})
+    given["train"]["epochs"] = 9
+    study = make(tmp_path / "study", given)
+    assert within(study, script, seconds)
+    stage = stages(study)["s"]
+    assert stage.is_closed
+    assert not stage.is_done
+    ended = [[rung for rung in trial.rungs if rung.is_done][-1] for trial in stage.trials]
+    longest = max(row.until for row in ended if row.until is not None)
+    far = [row for row in ended if row.until == longest]
+    best = max(far, key=lambda row: row.mean("last", "val", "correct"))
+    winner = study.winner(stage)
+    assert winner is not None
+    assert winner.mean("last", "val", "correct") == best.mean("last", "val", "correct")
+    assert winner.until == longest
+    assert len(stage.ranked("last")) == len(stage.trials) == 9
+    assert stages(study)["f"].is_done
+    # And the next time it goes on as if nothing had closed it.
+    again = make(study.folder, given)
+    assert drive(again, slice_seconds=math.inf)
+    plain = make(tmp_path / "plain", given)
+    assert drive(plain, slice_seconds=math.inf)
+    assert results(again) == results(plain)
+
+
 # --- afterwards -----------------------------------------------------------------------------------
 
 

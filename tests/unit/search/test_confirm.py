@@ -175,6 +175,29 @@ def test_a_profile_that_skips_it_hands_on_the_winner_of_the_search(
     assert watched.notes == []
 
 
+def test_a_profile_that_skips_it_hands_on_the_best_of_those_that_it_is_about(
+    tmp_path: Path, script: Script
+) -> None:
+    dropout = "model.params.dropout"
+    grid = {"name": "grid", "grid": {"model.params.hidden": [[3], [6]], dropout: [0.1, 0.2]}}
+    made = make(tmp_path / "s", study(grid), profile="quick")
+    drive(made)
+    best = made.winner(made.stage("grid"))
+    assert best is not None
+    (other,) = {0.1, 0.2} - {best.settings[dropout]}
+    confirm = {
+        "name": "again",
+        "confirm": {"top": 1, "seeds": 2, "stage": "grid", "among": {dropout: other}},
+        "profiles": {"quick": {"skip": "two trainings more"}},
+    }
+    made = make(tmp_path / "s", study(grid, confirm, LATER), profile="quick")
+    drive(made)
+    (row,) = made.stage("later").rows
+    assert row.is_done
+    among = [row for row in made.stage("grid").ranked("last") if row.settings[dropout] == other]
+    assert row.fingerprints == among[0].fingerprints
+
+
 def test_it_takes_no_point_whose_run_broke(tmp_path: Path, script: Script) -> None:
     broken = {"label": "broken", "train.optimizer": {"name": "sgd", "learning_rate": 1e30}}
     deep = {"family": "mlp", "params": {"hidden": [8, 8]}}

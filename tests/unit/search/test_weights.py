@@ -116,6 +116,39 @@ def test_other_weights_than_those_that_were_dropped_are_not_taken(
     )
 
 
+def test_a_training_for_weights_that_died_is_tried_again_another_time(
+    finished: Study, script: Script
+) -> None:
+    (run,) = winners(finished)
+    run.drop_weights(DROPPED)
+    watched = Watched()
+    script.dies = lambda _: True
+    driven(finished.folder, finished.spec.to_dict(), watched)
+    assert not run.has_weights
+    assert any("its weights did not come back (the worker" in note for note in watched.notes)
+    script.dies = lambda _: False
+    driven(finished.folder, finished.spec.to_dict())
+    assert run.has_weights
+
+
+def test_a_training_for_weights_that_was_stopped_goes_on_where_it_was(
+    tmp_path: Path, script: Script
+) -> None:
+    search = {"method": "grid", "tune": {"model.params.hidden": [[2], [3]]}}
+    given = values({"name": "grid", "search": search}, FINAL | {"from": ["grid"]})
+    given["train"]["epochs"] = 3
+    study = driven(tmp_path / "study", given)
+    (run,) = winners(study)
+    run.drop_weights(DROPPED)
+    script.tasks.clear()
+    assert not drive(study, should_stop=lambda: len(script.tasks) > 1)
+    assert not run.has_weights
+    script.tasks.clear()
+    driven(study.folder, given)
+    assert script.tasks[0].checkpoint is not None
+    assert run.has_weights
+
+
 def test_a_budget_trains_nothing_again_and_says_so(finished: Study, script: Script) -> None:
     (run,) = winners(finished)
     run.drop_weights(DROPPED)
