@@ -194,6 +194,17 @@ def test_a_name_of_bytes_that_are_no_text_can_be_printed(
         assert "dcfc" in answer.out or "xfc" in answer.out
 
 
+def test_a_bad_file_with_such_a_name_is_listed_as_well(
+    exported: Path, tmp_path: Path, cli: Cli
+) -> None:
+    (tmp_path / "gr\udcfc.png").write_text("words")
+    Image.new("L", (28, 28), 40).save(tmp_path / "a.png")
+    answer = cli("predict", exported, tmp_path, "--json", "--skip-bad")
+    assert answer.status == 0, answer.err
+    (row,) = answer.json["skipped"]
+    assert "xfc.png: no image" in row["reason"]
+
+
 def test_a_file_that_is_none_ends_it_or_is_named(exported: Path, tmp_path: Path, cli: Cli) -> None:
     Image.new("L", (28, 28), 40).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("words")

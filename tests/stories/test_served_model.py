@@ -72,6 +72,18 @@ def test_a_long_upload_gets_its_refusal_and_others_are_served(server: Running) -
     assert is_served(server)
 
 
+@pytest.mark.parametrize("closing", ["Connection: close", "Connection: Keep-Alive, CLOSE"])
+def test_who_closes_afterwards_gets_the_refusal_too(server: Running, closing: str) -> None:
+    head = HEAD + f"{closing}\r\nContent-Length: {9 << 20}\r\n\r\n".encode()
+    with connected(server, head) as client:
+        for _ in range(9):
+            client.sendall(bytes(1 << 20))
+        said = everything(client)
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b'"too_large"' in said
+    assert is_served(server)
+
+
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "video/mp4"])
 def test_a_body_of_another_kind_is_refused(server: Running, kind: str) -> None:
     reply = server.ask("POST", "/predict", {"content-type": kind}, WHITE)

@@ -66,7 +66,7 @@ def print_object(
         is_first = True
         for answer in answers:
             if isinstance(answer, Skipped):
-                skipped.append({"image": _text(answer.path), "reason": answer.reason})
+                skipped.append({"image": _text(answer.path), "reason": _text(answer.reason)})
                 continue
             file.write(f"{'' if is_first else ','}\n    {_json(_row(answer, class_names))}")
             is_first = False
@@ -89,9 +89,9 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=not shows_all_letters(), allow_nan=False)
 
 
-def _text(path: Path) -> str:
-    """A path as text that can be written: bytes of a name that are none stand as escapes."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _text(words: Path | str) -> str:
+    """A path, or what names one, as text that can be written: bytes that are none as escapes."""
+    return str(words).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _cell(text: str) -> str:

@@ -63,6 +63,8 @@ VERBS = (
 HELP = "Find, train, honestly evaluate, report on and ship small image classifiers."
 # What a place answers that has no room left.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What one may not enter, or no disk could hold.
+_OUT_OF_REACH = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 # The line with \b tells click to keep the lines after it as they are.
 EXAMPLES = "\b\nExamples:\n" + "\n".join(f"  {verb.EXAMPLE}" for verb in VERBS)
 
@@ -125,6 +127,10 @@ def run() -> None:
     except Exception as error:  # noqa: BLE001 (the last place where it can become a message)
         if isinstance(error, OSError) and error.errno in _FULL:
             _say_full(error)
+        if isinstance(error, OSError) and error.errno in _OUT_OF_REACH and error.filename:
+            where = plain(os.fsdecode(error.filename))
+            print(f"modiste: {where}: cannot be reached ({error.strerror}).", file=sys.stderr)
+            sys.exit(2)
         _say_bug(error)
 
 

@@ -49,6 +49,8 @@ Pixels = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
 MAX_PIXELS = 25_000_000
+# Of an image with transparency, so many are worked on at once.
+_STRIP_ROWS = 256
 _FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Resize)}
 _EXIF_ORIENTATION = 0x0112
 # `warnings.catch_warnings` changes what belongs to all threads.
@@ -191,8 +193,7 @@ def _with_image(
 ) -> T:
     """Open a file as one of these formats, and work on it; whatever goes wrong names the file."""
     name = name or (str(file) if isinstance(file, Path) else "the image")
-    if isinstance(file, Path) and not file.is_file():
-        trouble = "is a folder, or no ordinary file" if file.exists() else "no such file"
+    if isinstance(file, Path) and (trouble := _no_file(file)):
         raise DataError(f"{name}: {trouble}.")
     try:
         with _opened(file, formats) as image:
@@ -241,9 +242,24 @@ def _head(file: Path | bytes) -> bytes:
         return b""
 
 
+def _no_file(path: Path) -> str:
+    """Why nothing can be read there; empty if something can be tried."""
+    try:
+        if path.is_file():
+            return ""
+        return "is a folder, or no ordinary file" if path.exists() else "no such file"
+    except OSError as error:  # in a folder that may not be entered, or a name that no disk takes
+        return f"cannot be read ({error.strerror})"
+
+
 def _scale_key(image: Image.Image, head: bytes) -> None:
-    """Pillow spreads 2 and 4 bits of grey over 0 to 255, but not the level that is transparent."""
+    """Pillow keeps what is transparent as the file has it, and not as it gives the pixels.
+
+    It spreads 2 and 4 bits of grey over 0 to 255, and keeps the upper 8 of 16 bits of colour.
+    """
     key, bits = image.info.get("transparency"), head[24] if len(head) > 24 else 8
+    if image.format == "PNG" and image.mode == "RGB" and isinstance(key, tuple) and bits == 16:
+        image.info["transparency"] = tuple(level >> 8 for level in key)
     if (
         image.format == "PNG"
         and image.mode == "L"
@@ -372,18 +388,22 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """16 bits of grey become 8; of 16 bits of colour, Pillow has kept the upper 8 already."""
     if image.mode != "I" and not image.mode.startswith("I;16"):
         return image
-    samples = np.array(image).astype(np.int64)
+    samples = np.asarray(image)
     grey = Image.fromarray(np.clip(samples >> 8, 0, 255).astype(np.uint8))
     key = image.info.get("transparency")
     if isinstance(key, int):
-        opaque = np.where(samples == key, 0, 255).astype(np.uint8)
+        opaque = np.where(samples == key, np.uint8(0), np.uint8(255))
         return Image.merge("LA", (grey, Image.fromarray(opaque)))
     return grey
 
 
 def _on_background(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """``(colour x alpha + background x (255 - alpha)) / 255``, rounded to the nearest."""
-    pixels = np.array(image, np.uint16).astype(np.uint32)
-    colours, alphas = pixels[..., :3], pixels[..., 3:]
-    mixed = (colours * alphas + np.array(background, np.uint32) * (255 - alphas) + 127) // 255
-    return Image.fromarray(mixed.astype(np.uint8))
+    pixels = np.asarray(image)
+    mixed = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for start in range(0, len(pixels), _STRIP_ROWS):  # of 25 million pixels, a gigabyte at once
+        strip = pixels[start : start + _STRIP_ROWS].astype(np.uint32)
+        colours, alphas = strip[..., :3], strip[..., 3:]
+        under = np.array(background, np.uint32) * (255 - alphas)
+        mixed[start : start + _STRIP_ROWS] = (colours * alphas + under + 127) // 255
+    return Image.fromarray(mixed)

@@ -133,7 +133,7 @@ def _use(facts: Facts) -> str:
     return f"""## Use
 
     modiste verify .                       # is it whole, safe, and does it answer here as there?
-    modiste predict . IMAGE.png FOLDER     # no PyTorch needed: pip install 'modiste[export]'
+    modiste predict . IMAGE.png FOLDER     # loads no PyTorch: pip install 'modiste[export]'
 
 Without modiste, with an image that is {height} x {width} pixels already:
 

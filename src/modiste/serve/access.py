@@ -57,14 +57,14 @@ class Access:
     def _check_host(self, headers: Headers) -> str:
         given = _values(headers, b"host")
         host = given[0].lower() if len(given) == 1 else ""
-        name = _host_name(host)
+        name = host_name(host)
         # Nobody can make a number mean another machine, as one can with a name; beyond loopback
         # the numbers of this machine are many and may change.
         if name in self.names or (self.token is not None and _is_address(name)):
             return host
         raise Problem(
             "wrong_host",
-            f"the request names the host {host!r}; this server is "
+            f"the request names the host {name or host!r}; this server is "
             f"{', '.join(sorted(self.names))}. Ask it by one of these names, or start it with "
             "--allow-host NAME.",
         )
@@ -75,7 +75,8 @@ class Access:
             if parts is None or parts[0] not in ("http", "https") or parts[1] != host:
                 raise Problem(
                     "foreign_origin",
-                    f"a page of {origin!r} asks; only this server's own pages may.",
+                    f"a page of {origin!r} asks the host {host!r}; only this server's own pages "
+                    "may. A proxy in front of it has to hand on the Host that it was asked for.",
                 )
         site, mode = _values(headers, b"sec-fetch-site"), _values(headers, b"sec-fetch-mode")
         # Somebody may follow a link to here; a foreign page may not take anything in.
@@ -111,11 +112,11 @@ def _values(headers: Headers, name: bytes) -> list[str]:
     return [value.decode("latin-1") for key, value in headers if key == name]
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """Without port and brackets; empty if it is no host.
 
     Example:
-        >>> _host_name("localhost:8000"), _host_name("[::1]:80"), _host_name("a@b"), _host_name("")
+        >>> host_name("localhost:8000"), host_name("[::1]:80"), host_name("a@b"), host_name("")
         ('localhost', '::1', '', '')
     """
     parts = _split(f"http://{host}")

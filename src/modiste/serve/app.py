@@ -98,7 +98,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.add_middleware(Guard, access=access or Access())
+    app.add_middleware(Guard, access=access or Access(), body_seconds=limits.body_seconds)
     _add_health(app, state)
     _add_model(app, served, limits)
     _add_answers(app, served, engine, limits)

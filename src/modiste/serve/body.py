@@ -131,6 +131,9 @@ async def _form(request: Request, content: bytes, limits: Limits) -> list[Upload
     most = limits.images + 1
     _, options = parse_options_header(request.headers["content-type"])
     boundary = options.get(b"boundary", b"").decode("latin-1")
+    # The parser would leave out the part that it ends in, and say nothing.
+    if boundary and content and f"--{boundary}--".encode("latin-1") not in content:
+        raise Problem("bad_form", "the form cannot be read: it ends before its last boundary.")
     # A part without a file name is read as text; as latin-1 it can be turned back into its bytes.
     as_bytes = Headers({"content-type": f'{FORM}; boundary="{boundary}"; charset=latin-1'})
     parser = MultiPartParser(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -31,32 +33,72 @@ _ADDED = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.it
 
 
 class Guard:
-    """An ASGI application around another."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
+    Args:
+        app: The other.
+        access: Who may ask.
+        body_seconds: For which the rest of a body is read that nobody wants.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, body_seconds: float) -> None:
+        self._app, self._access, self._body_seconds = app, access, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
+        body = _Body(receive)
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *_ADDED]}
+                # A connection that closes on what it has not read takes the answer along.
+                if _closes(scope) and not body.is_over:
+                    await body.drop(self._body_seconds)
             await send(message)
 
         access = self._access
         try:
             access.check(scope["path"], scope["query_string"], scope["headers"])
         except Problem as problem:
-            await answer(problem)(scope, receive, guarded)
+            await answer(problem)(scope, body.receive, guarded)
             return
         token = access.token_in(scope["query_string"])
         if token is not None and scope["method"] == "GET":
-            await _remembered(access.cookie, token, scope)(scope, receive, guarded)
+            await _remembered(access.cookie, token, scope)(scope, body.receive, guarded)
             return
-        await self._app(_as_get(scope), receive, guarded)
+        await self._app(_as_get(scope), body.receive, guarded)
+
+
+class _Body:
+    """What a client sends, and whether that was all."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_over = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.is_over = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def drop(self, seconds: float) -> None:
+        """Read the rest, for so long, and keep nothing of it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.is_over:
+                    await self.receive()
+
+
+def _closes(scope: Scope) -> bool:
+    """Whether the connection ends with this answer, of a client that has begun to send a body."""
+    said = {name: value.lower() for name, value in scope["headers"]}
+    has_body = b"content-length" in said or b"transfer-encoding" in said
+    if not has_body or b"expect" in said:  # of these, one waits until it is asked for
+        return False
+    return scope["http_version"] == "1.0" or b"close" in said.get(b"connection", b"")
 
 
 def answer(problem: Problem) -> Response:

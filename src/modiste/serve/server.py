@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from modiste.errors import SpecError
-from modiste.serve.access import LOOPBACK_NAMES, Access, is_loopback
+from modiste.serve.access import LOOPBACK_NAMES, Access, host_name, is_loopback
 from modiste.serve.answers import Served
 from modiste.serve.app import State, create_app
 from modiste.serve.guard import SECURITY_HEADERS
@@ -53,19 +53,23 @@ def listen(host: str, port: int, names: Sequence[str] = ()) -> Place:
     Raises:
         SpecError: If the address is none, is taken, or may not be used.
     """
+    known = {name: host_name(name.lower()) for name in names}
+    for name, called in known.items():
+        if not called:
+            raise SpecError(f"--allow-host {name}: expected a host's name, such as model.example.")
     listener = _bound(host, port)
     number, taken = listener.getsockname()[:2]
     is_open = not is_loopback(number)
     token = secrets.token_urlsafe(32) if is_open else None
     access = Access(
-        frozenset(name.lower() for name in (*LOOPBACK_NAMES, host, number, *names)),
+        frozenset((*LOOPBACK_NAMES, host.lower(), number.lower(), *known.values())),
         token,
         # A browser knows no ports of cookies; two servers must not take each other's.
         f"modiste-{taken}",
     )
     shown = host
     if ipaddress.ip_address(number.partition("%")[0]).is_unspecified:
-        shown = names[0] if names else socket.gethostname()
+        shown = known[names[0]] if names else socket.gethostname()
         access = Access(access.names | {socket.gethostname().lower()}, token, access.cookie)
     shown = f"[{shown}]" if ":" in shown else shown
     ending = f"?token={token}" if token else ""
@@ -202,12 +206,13 @@ class Patient(H11Protocol):
     def _patience(self, seconds: float | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        is_open = seconds is not None and not self.transport.is_closing()
-        self._timer = self.loop.call_later(seconds, self._expire) if is_open and seconds else None
+        # Also of one that closes: what was written for it may wait for a reader who never reads.
+        self._timer = self.loop.call_later(seconds, self._expire) if seconds else None
 
     def _expire(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle
-        if (cycle is None or cycle.response_complete) and self.conn.trailing_data[0]:
+        is_idle = cycle is None or cycle.response_complete
+        if is_idle and self.conn.trailing_data[0] and not self.transport.is_closing():
             limit = f"{self.limits.head_seconds:g} seconds"
             self._refuse(Problem("too_slow", f"the headers did not end within {limit}."))
         else:

@@ -142,6 +142,30 @@ def test_of_16_bits_of_colour_the_upper_8_are_kept():
     assert np.array_equal(decoded, (samples >> 8).transpose(2, 0, 1))
 
 
+def test_a_transparent_colour_among_16_bits_becomes_the_background():
+    samples = np.full((2, 3, 3), 0x1212, ">u2")
+    samples[0, 0] = 0x1234  # the one that is meant
+    samples[1, 1] = 0x3456  # its upper byte is the lower one of that
+    content = png(3, 2, 16, 2, rows_of(samples), (b"tRNS", b"\x12\x34" * 3))
+    found = decode(content, Rule((2, 3), 3, background=(77, 77, 77)))[0]
+    # What shares its upper bytes cannot be told from it: Pillow keeps no more.
+    assert found.tolist() == [[77, 77, 77], [77, 0x34, 77]]
+
+
+def test_transparency_is_the_same_however_many_rows_are_worked_on_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    content = packed(Image.fromarray(rng.integers(0, 256, (7, 5, 4), np.uint8)))
+    rule = Rule((7, 5), 3, background=(10, 200, 30))
+    whole = decode(content, rule)
+    monkeypatch.setattr("modiste.data.decode._STRIP_ROWS", 3)
+    assert np.array_equal(decode(content, rule), whole)
+
+
+def test_a_file_that_nobody_may_reach_is_one_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="cannot be read \\(File name too long\\)"):
+        decode(tmp_path / ("x" * 300), Rule((2, 3), 3))
+
+
 def test_a_transparent_level_among_16_bits_of_grey_becomes_the_background():
     key = struct.pack(">H", 256)
     content = png(3, 2, 16, 0, rows_of(SAMPLES_16), (b"tRNS", key))

@@ -188,6 +188,7 @@ HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\0\0\0\1\0\0\x08\0\0\0\0" + b"\xa5\xe4
         ),
         ({"content-type": "multipart/form-data"}, b"--b--", 400, "bad_form"),
         ({"content-type": FORM}, b"nothing of a form", 400, "bad_form"),
+        (form([])[0], form([("images", "a.png", WHITE)] * 2)[1][:-20], 400, "bad_form"),
         ({"content-type": FORM}, b"--b--\r\n", 400, "no_image"),
         (
             {"content-type": FORM},

@@ -26,6 +26,15 @@ def test_another_number_of_this_machine_alone_is_one_of_its_names() -> None:
         assert {"127.0.0.2", "model.example"} <= place.access.names
 
 
+def test_a_name_is_allowed_with_or_without_its_port_and_none_is_refused() -> None:
+    place = listen("127.0.0.1", 0, ["model.example:8443", "[::2]"])
+    with place.listener:
+        assert {"model.example", "::2"} <= place.access.names
+    for name in ("", "https://model.example", "a@b"):
+        with pytest.raises(SpecError, match="expected a host's name"):
+            listen("127.0.0.1", 0, [name])
+
+
 def test_on_any_other_address_there_is_a_token_of_256_bits_and_another_each_time() -> None:
     tokens = set()
     for _ in range(2):
