@@ -15,7 +15,7 @@ from modiste.search.asked import asked_for
 from modiste.search.kinds import Pace
 from modiste.search.plan import Disk, Forecast, disk_of, forecast
 from modiste.search.probe import PROBE_SECONDS, Probed, kinds_to_probe, probe
-from modiste.search.survey import Survey, survey
+from modiste.search.survey import Survey, survey, with_guesses
 
 # Workers that get a smaller share of their cores have company worth a word.
 BUSY = 0.85
@@ -124,7 +124,8 @@ def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     study, images = opened.study, opened.images
     place = _place_for(study.folder)
     asked = asked_for(study.spec, opened.stages, opened.only)
-    asked.check(study.stages())
+    if opened.only:
+        asked.check(with_guesses(study))
     found = survey(study, images, asked)
     kinds = kinds_to_probe(found)
     num_workers = num_workers or num_cores()

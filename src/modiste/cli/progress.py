@@ -162,7 +162,7 @@ class Display:
         runs = [run for row in stage.chosen for run in row.runs]
         missing = {name for row in stage.chosen for name in row.fingerprints}
         missing -= {run.fingerprint for run in runs}
-        ranked = stage.ranked("last")
+        ranked = stage.ranked(stage.rank_epoch)
         left = seconds_left(
             [run.metrics for run in runs],
             [self._under_way[name] for name in missing if name in self._under_way],
@@ -173,7 +173,7 @@ class Display:
             stage.spec.name,
             f"{len(runs)} of {sum(len(row.specs) for row in stage.chosen) + _to_come(stage)}",
             ranked[0].label if ranked else "",
-            f"{ranked[0].mean('last', 'val', 'accuracy'):.4f}" if ranked else "",
+            f"{ranked[0].mean(stage.rank_epoch, 'val', 'accuracy'):.4f}" if ranked else "",
             "" if left is None else ("" if runs else "at most ") + duration(left),
         )
 

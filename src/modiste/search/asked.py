@@ -38,26 +38,33 @@ class Asked:
     def check(self, stages: Sequence[Stage]) -> None:
         """Each part of `only` must speak of some point, in case a key or a value is misspelt.
 
+        Args:
+            stages: With guesses for what is not known yet; what a search will learn to try is not,
+                so of its values nothing is asked.
+
         Raises:
             SpecError: If one agrees with no point of these stages that are asked for.
         """
         for part in self.only:
-            rows = [
-                row
+            meant = [
+                stage
                 for stage in stages
                 if stage.spec.name in self.stages and part.stage in ("", stage.spec.name)
-                for row in stage.chosen
             ]
-            values = [row.specs[0].to_dict() for row in rows]
+            rows = [row for stage in meant for row in stage.chosen]
             text = f"--only {part.stage + ':' if part.stage else ''}{part.key}={part.value}"
-            if rows and not any(has(value, part.key) for value in values):
+            if rows and not any(has(row.specs[0].to_dict(), part.key) for row in rows):
                 raise SpecError(
                     f"{text}: no point of these stages has the key {part.key!r}. "
                     "Give a full key, such as model.params.hidden or train.batch_size."
                 )
-            if rows and not any(holds(value, {part.key: part.value}) for value in values):
-                labels = "; ".join(row.label for row in rows[:SHOWN])
-                more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+            # What waits for a winner has the values of whichever that will be.
+            sure = [row for stage in meant if not stage.waits_for for row in stage.chosen]
+            if not sure or any(stage.is_foreseen for stage in meant):
+                continue
+            if not any(holds(row.specs[0].to_dict(), {part.key: part.value}) for row in sure):
+                labels = "; ".join(row.label for row in sure[:SHOWN])
+                more = f"; and {len(sure) - SHOWN} more" if len(sure) > SHOWN else ""
                 raise SpecError(f"{text}: agrees with no point. There are: {labels}{more}.")
 
 

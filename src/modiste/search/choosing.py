@@ -8,6 +8,7 @@ from statistics import fmean
 
 from modiste.runs.run import Epoch, Run
 from modiste.search import trial_log
+from modiste.search.asked import Asked
 from modiste.search.climbing import Trial
 from modiste.search.goals import goal_values
 from modiste.search.row import Row
@@ -21,12 +22,13 @@ from modiste.spec.space import identity
 AHEAD, AT_A_TIME = 64, 16
 
 
-def choose(study: Study, stage: Stage) -> bool:
+def choose(study: Study, stage: Stage, asked: Asked) -> bool:
     """Write down the points that can be chosen by now.
 
     Args:
         study: Where it is written.
         stage: One of its stages, as it stands; one that does not search has nothing to choose.
+        asked: Which points are run; others are not waited for.
 
     Returns:
         Whether there was any, so that the stage is to be read again.
@@ -39,7 +41,13 @@ def choose(study: Study, stage: Stage) -> bool:
     for number, group in enumerate(search.groups()):
         if stage.spec.is_chosen(study.profile, group):
             trials = [trial for trial in stage.trials if trial.group == number]
-            chosen[number] = _extended(study, search, group, chosen[number], trials)
+            waiting = sum(
+                not trial.rungs[0].is_done
+                and asked.includes(stage.spec.name, trial.rungs[0].specs[0])
+                for trial in trials
+            )
+            points = chosen[number]
+            chosen[number] = _extended(study, search, group, points, trials, waiting)
     if before == [len(points) for points in chosen]:
         return False
     trial_log.write(study.folder, stage.spec.name, search, chosen)
@@ -52,8 +60,12 @@ def _extended(
     group: Settings,
     points: Sequence[Settings],
     trials: Sequence[Trial],
+    idle: int,
 ) -> list[Settings]:
-    """The points of a group, and those that follow from what came of them."""
+    """The points of a group, and those that follow from what came of them.
+
+    So many of the trials that it has are `idle`: nothing has come of them yet.
+    """
     answer, space = list(points), search.space(group)
     tried: set[str] = set()
     num_trials = search.num_trials(group)
@@ -61,7 +73,6 @@ def _extended(
     told = told_of(study, search, trials) if learns else []
     brackets = search.brackets(group)
     stops = {bracket.stop for bracket in brackets}
-    idle = sum(not trial.rungs[0].is_done for trial in trials)
     ahead = AHEAD if idle <= AHEAD - AT_A_TIME else 0
     while len(answer) < num_trials:
         needed = search.method.num_needed(len(answer))

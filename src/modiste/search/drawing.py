@@ -30,7 +30,10 @@ def first_new(
             return point
     if space.unlisted:
         key = space.unlisted[0]
-        raise SpecError(f"tune.{key}: {ATTEMPTS} draws gave no new point. Widen its range.")
+        raise SpecError(
+            f"tune.{key}: {ATTEMPTS} draws gave no new point: too few are left. Ask for "
+            "fewer trials."
+        )
     left = [point for point in space.points() if identity(point) not in tried]
     return left[int(seeds.generator(seed, "left", len(tried)).integers(len(left)))]
 

@@ -145,7 +145,8 @@ class Driver:
         asked = asked_for(self._study.spec, stages, self._only)
         with Lock(self._work.folder / "lock"):
             self._sweep()
-            asked.check(self._study.stages())
+            if self._only:
+                asked.check(with_guesses(self._study))
             reopen(self._study.folder, asked.stages)
             clock = self._clock(asked)
             arrays = self._work.folder / "data"
@@ -173,7 +174,7 @@ class Driver:
 
     def _drive(self, pool: Workers, asked: Asked, clock: Clock | None) -> bool:
         while True:
-            found = self._read(asked.stages)
+            found = self._read(asked)
             self._save_splits(found)
             self._decide(found, asked.stages)
             self._watcher.planned([s for s in found if s.spec.name in asked.stages])
@@ -208,15 +209,15 @@ class Driver:
             if any(ended):
                 return True
 
-    def _read(self, wanted: frozenset[str]) -> list[Stage]:
+    def _read(self, asked: Asked) -> list[Stage]:
         """All stages as they stand, with the points that their searches choose by now."""
         while True:
             found = self._study.stages()
-            searching = [stage for stage in found if stage.spec.name in wanted]
+            searching = [stage for stage in found if stage.spec.name in asked.stages]
             for stage in searching:
                 self._measure(stage)
             # What is chosen may have been run before, and then more can be chosen at once.
-            if not any(choose(self._study, stage) for stage in searching):
+            if not any(choose(self._study, stage, asked) for stage in searching):
                 return found
 
     def _clock(self, asked: Asked) -> Clock | None:
@@ -382,9 +383,8 @@ class Driver:
     def _begun(self, item: _Todo) -> bytes | None:
         """A checkpoint to go on from; one from beyond the end of a run that is cut is none."""
         checkpoint = self._work.load(item.whole)
-        if checkpoint is None or not is_within(checkpoint, item.spec.train.until):
-            return None
-        return checkpoint
+        is_usable = checkpoint is not None and is_within(checkpoint, item.spec.train.until)
+        return checkpoint if is_usable else None
 
     def _submit(self, pool: Workers, item: _Todo) -> None:
         checkpoint = self._checkpoints[item.fingerprint]

@@ -32,6 +32,7 @@ def remains(
         elif is_part and not stage.is_done:
             done = sum(row.is_done for row in stage.chosen)
             yield (
-                f"{stage.spec.name}: {done} of {len(stage.chosen)} points are finished; "
+                f"{stage.spec.name}: {done} of {len(stage.chosen) + stage.num_to_come} points are "
+                "finished; "
                 "--only left the others for another time."
             )

@@ -80,6 +80,7 @@ class Stage:
         num_to_come: Of a search, points that it has not chosen yet.
         is_foreseen: Some of its trials are guesses, as a plan makes them.
         is_closed: A budget of time has closed it: what it has found by then is its result.
+        rank_epoch: Whose validation accuracy ranks.
     """
 
     spec: StageSpec
@@ -94,6 +95,7 @@ class Stage:
     num_to_come: int = 0
     is_foreseen: bool = False
     is_closed: bool = False
+    rank_epoch: Epoch = "last"
 
     @cached_property
     def chosen(self) -> list[Row]:
@@ -413,7 +415,15 @@ class Study:
                 found[name] = handed
         skipped = spec.profile(self.profile).skip or ""
         aside = origin if spec.confirm and (skipped or is_closed) else None
-        stage = Stage(spec, (), skipped, tuple(waits), stands_aside_for=aside, is_closed=is_closed)
+        stage = Stage(
+            spec,
+            (),
+            skipped,
+            tuple(waits),
+            stands_aside_for=aside,
+            is_closed=is_closed,
+            rank_epoch=self.spec.rank_epoch,
+        )
         if waits:
             return stage
         stage = replace(stage, given=found, inherited=inherited(spec, found))

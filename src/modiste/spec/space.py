@@ -56,6 +56,10 @@ class Choices(Spec):
     def listed(self) -> tuple[Value, ...] | None:
         return self.values
 
+    def size(self, limit: int) -> int:
+        """How many values it has, counted up to a limit."""
+        return min(limit, len(self.values))
+
     @property
     def is_ordered(self) -> bool:
         """Whether the values are numbers that rise."""
@@ -155,6 +159,24 @@ class Range(Spec):
             low, high = math.log(self.low), math.log(self.high)
             return self.tidy(math.exp(low + share * (high - low)))
         return self.tidy(self.low + share * (self.high - self.low))
+
+    def size(self, limit: int) -> int:
+        """How many values it has, counted up to a limit: few digits may leave few of them.
+
+        Example:
+            >>> Range(low=0.999, high=0.9999).size(100), Range(low=0.1, high=0.9).size(100)
+            (10, 100)
+        """
+        if self.listed is not None:
+            return min(limit, len(self.listed))
+        if self.low <= 0:  # near 0 there is no end of them
+            return limit
+        value, count = self.low, 1
+        while count < limit and value < self.high:
+            step = 1 if self.integer else 10.0 ** (math.floor(math.log10(value)) + 1 - DIGITS)
+            value = float(self.tidy(value + step))
+            count += 1
+        return count
 
     def tidy(self, value: float) -> Value:
         """A number as it is set: within the range, whole if asked for, with few digits."""
@@ -269,7 +291,11 @@ class Space:
 
     def count(self, limit: int) -> int:
         """How many points there are, counted up to a limit; the limit where none can be told."""
-        return limit if self.unlisted else len(list(islice(self.points(), limit)))
+        if not self.unlisted:
+            return len(list(islice(self.points(), limit)))
+        if any(found.when for found in self.domains.values()):
+            return limit
+        return min(limit, math.prod(found.size(limit) for found in self.domains.values()))
 
     def samples(self) -> list[Settings]:
         """A few points that together hold each listed value and both ends of each range."""

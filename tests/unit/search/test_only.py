@@ -77,3 +77,57 @@ def test_what_agrees_with_nothing_is_a_mistake(
     with pytest.raises(SpecError, match=re.escape(said)):
         drive_only(study, only)
     assert not script.tasks
+
+
+SEARCH: dict[str, Any] = {
+    "name": "search",
+    "search": {
+        "method": "random",
+        "trials": 300,
+        "tune": {
+            "model.params.hidden": [[2], [3], [4], [5]],
+            "train.optimizer.learning_rate": {"low": 0.001, "high": 0.1, "log": True},
+        },
+    },
+}
+
+
+def test_points_of_a_search_that_are_left_for_another_time_hold_up_no_others(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "s", {**VALUES, "stages": [SEARCH]})
+    watched = drive_only(study, "search:model.params.hidden=[4]")
+    stage = study.stage("search")
+    assert stage.num_to_come == 0
+    meant = [row for row in stage.rows if row.settings["model.params.hidden"] == [4]]
+    assert len(meant) > 64  # more than are ever chosen ahead
+    assert all(row.is_done for row in meant)
+    assert len(watched.labels) == len(meant)
+    assert f"search: {len(meant)} of 300 points are finished" in watched.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("search:model.params.hiden=[4]", "no point of these stages has the key"),
+        ("search:model.params.hidden=[7]", "agrees with no point"),
+    ],
+)
+def test_a_slip_about_a_search_that_has_not_begun_is_said(
+    tmp_path: Path, script: Script, only: str, said: str
+) -> None:
+    study = make(tmp_path / "s", {**VALUES, "stages": [SEARCH]})
+    with pytest.raises(SpecError, match=said):
+        drive_only(study, only)
+
+
+def test_what_only_a_search_sets_can_be_asked_for_before_it_has_begun(
+    tmp_path: Path, script: Script
+) -> None:
+    search = {**SEARCH["search"], "method": "tpe", "trials": 12}
+    base = {"name": "base", "points": [{"label": "logistic", "model": {"family": "majority"}}]}
+    given = {**VALUES, "stages": [base, {**SEARCH, "search": search}]}
+    study = make(tmp_path / "s", given)
+    drive_only(study, "model.params.hidden=[4]", stages=["search"])
+    rows = study.stage("search").rows
+    assert {row.is_done for row in rows if row.settings["model.params.hidden"] == [4]} == {True}

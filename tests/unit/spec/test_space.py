@@ -225,6 +225,16 @@ def test_a_search_that_makes_no_sense_is_named(search: dict[str, Any], message: 
         SearchSpec.parse({"tune": TUNE, **search})
 
 
+def test_a_range_whose_digits_leave_few_values_has_no_more_trials_than_these() -> None:
+    tune = {"decay": {"low": 0.999, "high": 0.9999}, "batch": [64, 128]}
+    fits = SearchSpec.parse({"tune": tune, "method": "tpe", "trials": 20})
+    assert fits.trials_per_value == 20
+    with pytest.raises(SpecError, match="21, but there are 20 points"):
+        SearchSpec.parse({"tune": tune, "method": "tpe", "trials": 21})
+    tune["decay"] = {"low": 0.9, "high": 0.9999}
+    assert SearchSpec.parse({"tune": tune, "method": "tpe", "trials": 500}).trials_per_value == 500
+
+
 def test_a_search_that_was_stored_and_read_is_the_same() -> None:
     search = SearchSpec.parse(
         {
