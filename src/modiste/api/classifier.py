@@ -351,8 +351,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _need_no_columns(y: Any) -> None:
     """That labels are not one-hot, which scikit-learn would call a wrong shape and no more."""
-    with as_input_error():
-        shape = np.shape(y)
+    shape = getattr(y, "shape", ())
+    if isinstance(y, list | tuple):
+        with as_input_error():
+            shape = np.shape(y)
     if len(shape) == 2 and shape[1] > 1:
         raise InputError(
             f"y: {shape[1]} numbers for each image; expected one label, so that y should be a 1d "
