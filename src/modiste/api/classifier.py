@@ -351,7 +351,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _need_no_columns(y: Any) -> None:
     """That labels are not one-hot, which scikit-learn would call a wrong shape and no more."""
-    shape = getattr(y, "shape", ())
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     if isinstance(y, list | tuple):
         with as_input_error():
             shape = np.shape(y)
