@@ -170,6 +170,15 @@ def test_a_small_space_is_tried_to_its_last_point(name: str, space: str) -> None
     assert {identity(point) for point in points} == every
 
 
+@pytest.mark.parametrize("name", [name for name, space in PAIRS if space == "numbers"])
+def test_ranges_whose_digits_leave_few_values_are_tried_to_their_last_point(name: str) -> None:
+    few = {RATE: {"low": 0.9997, "high": 0.9999}, DROP: {"low": 0.1001, "high": 0.1003}}
+    spec = SearchSpec.parse({"method": name, "tune": few, "trials": 9})
+    every = {identity(point) for point in spec.space({}).points()}
+    assert len(every) == 9
+    assert {identity(point) for point in played(spec.method, spec.space({}), num=9)} == every
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_several_goals_are_taken_or_refused(name: str) -> None:
     spaces = taken(name, 2)

@@ -59,8 +59,13 @@ def evaluate(
     if (place / "study.json").is_file():
         study, looks = Study(place), place / "final"
         if not final:
-            is_picked = any(len(stage.chosen) > 1 for stage in study.stages())
             best = winners(study, stages)
+            names = {candidate.stage for candidate in best}
+            is_picked = any(
+                len(stage.chosen) > 1 or study.spec.needs(stage.spec)
+                for stage in study.stages()
+                if stage.spec.name in names
+            )
             return _validation(best, looks, tally_of(place), is_picked=is_picked)
         before = {each.folder for each in read_looks(looks)}
         look = look_at_test(study, reason, stages, data_folder)

@@ -88,7 +88,8 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """Look at a data set, and write a study file for it.
 
     Every image is decoded once. A set without a test part loses a share of each class to one,
-    which is written down beside the images at once. A short probe tells how fast nets go here.
+    before anything is trained; which images that are is written beside them with the study file.
+    A short probe tells how fast nets go here.
 
     Args:
         path: A folder of class folders, a folder of IDX files, a `.npz` or a CSV file.

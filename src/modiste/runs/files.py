@@ -158,15 +158,16 @@ def write_folder(folder: Path, files: Mapping[str, bytes], manifest: bytes | Non
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            paths = {temporary: None}
+            paths, folders = [], {temporary}
             for name, content in {**files, "manifest.json": manifest}.items():
                 path = temporary / name
-                if path.parent not in paths:
+                if path.parent not in folders:
                     path.parent.mkdir(exist_ok=True)
+                    folders.add(path.parent)
                 path.write_bytes(content)
-                paths |= {path: None, path.parent: None}
+                paths.append(path)
             temporary.chmod(0o755)
-            _sync_all(list(paths))
+            _sync_all([*paths, *folders])
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -28,11 +28,10 @@ def first_new(
     for point in itertools.islice(candidates, ATTEMPTS):
         if identity(point) not in tried:
             return point
-    if space.unlisted:
-        key = space.unlisted[0]
+    if space.endless:
         raise SpecError(
-            f"tune.{key}: {ATTEMPTS} draws gave no new point: too few are left. Ask for "
-            "fewer trials."
+            f"tune.{space.endless[0]}: {ATTEMPTS} draws gave no new point: too few are left. Ask "
+            "for fewer trials."
         )
     left = [point for point in space.points() if identity(point) not in tried]
     return left[int(seeds.generator(seed, "left", len(tried)).integers(len(left)))]

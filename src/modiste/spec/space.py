@@ -20,6 +20,8 @@ from modiste.spec.settings import Settings
 # Numbers that are drawn have so many digits: enough for any hyperparameter, few enough that the
 # last bit of a library's logarithm moves no point, and none with it the leaderboard.
 DIGITS = 4
+# Values of a range that is not listed, but has an end.
+MOST_FEW = 1_000
 # More values than this are no list.
 MOST_LISTED = 100_000
 Value = Any
@@ -56,9 +58,9 @@ class Choices(Spec):
     def listed(self) -> tuple[Value, ...] | None:
         return self.values
 
-    def size(self, limit: int) -> int:
-        """How many values it has, counted up to a limit."""
-        return min(limit, len(self.values))
+    @property
+    def few(self) -> tuple[Value, ...] | None:
+        return self.values
 
     @property
     def is_ordered(self) -> bool:
@@ -160,23 +162,23 @@ class Range(Spec):
             return self.tidy(math.exp(low + share * (high - low)))
         return self.tidy(self.low + share * (self.high - self.low))
 
-    def size(self, limit: int) -> int:
-        """How many values it has, counted up to a limit: few digits may leave few of them.
+    @property
+    def few(self) -> tuple[Value, ...] | None:
+        """Its values, if they are listed or their digits leave few of them; else none.
 
         Example:
-            >>> Range(low=0.999, high=0.9999).size(100), Range(low=0.1, high=0.9).size(100)
-            (10, 100)
+            >>> Range(low=0.999, high=0.9993).few, Range(low=0.1, high=0.9).few
+            ((0.999, 0.9991, 0.9992, 0.9993), None)
         """
-        if self.listed is not None:
-            return min(limit, len(self.listed))
-        if self.low <= 0:  # near 0 there is no end of them
-            return limit
-        value, count = self.low, 1
-        while count < limit and value < self.high:
-            step = 1 if self.integer else 10.0 ** (math.floor(math.log10(value)) + 1 - DIGITS)
-            value = float(self.tidy(value + step))
-            count += 1
-        return count
+        if self.listed is not None or self.integer or self.low <= 0:  # near 0 there is no end
+            return self.listed
+        values: list[Value] = [self.low]
+        while (value := float(values[-1])) < self.high:
+            if len(values) == MOST_FEW:
+                return None
+            step = 10.0 ** (math.floor(math.log10(value)) + 1 - DIGITS)
+            values.append(self.tidy((math.floor(value / step + 1e-9) + 1) * step))
+        return tuple(values)
 
     def tidy(self, value: float) -> Value:
         """A number as it is set: within the range, whole if asked for, with few digits."""
@@ -241,6 +243,11 @@ class Space:
         """Keys whose values cannot be listed one by one."""
         return [key for key, found in self.domains.items() if found.listed is None]
 
+    @property
+    def endless(self) -> list[str]:
+        """Keys with more values than anybody would list."""
+        return [key for key, found in self.domains.items() if found.few is None]
+
     def within(self, given: Settings) -> Space:
         """The part of it that is left where some keys are given from outside.
 
@@ -273,7 +280,7 @@ class Space:
         return tuple(self.points())
 
     def points(self) -> Iterator[Settings]:
-        """Every point once, the last key fastest; only of a space whose values can be listed."""
+        """Every point once, the last key fastest; only of a space with an end."""
         yield from self._points(list(self.domains.items()), {})
 
     def _points(self, rest: Sequence[tuple[str, Domain]], point: Settings) -> Iterator[Settings]:
@@ -284,18 +291,14 @@ class Space:
         if not is_met(found.when, point):
             yield from self._points(others, point)
             return
-        listed = found.listed
-        assert listed is not None, f"{key} cannot be listed"
-        for value in listed:
+        values = found.few
+        assert values is not None, f"{key} cannot be listed"
+        for value in values:
             yield from self._points(others, {**point, key: value})
 
     def count(self, limit: int) -> int:
         """How many points there are, counted up to a limit; the limit where none can be told."""
-        if not self.unlisted:
-            return len(list(islice(self.points(), limit)))
-        if any(found.when for found in self.domains.values()):
-            return limit
-        return min(limit, math.prod(found.size(limit) for found in self.domains.values()))
+        return limit if self.endless else len(list(islice(self.points(), limit)))
 
     def samples(self) -> list[Settings]:
         """A few points that together hold each listed value and both ends of each range."""

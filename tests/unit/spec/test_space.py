@@ -231,6 +231,9 @@ def test_a_range_whose_digits_leave_few_values_has_no_more_trials_than_these() -
     assert fits.trials_per_value == 20
     with pytest.raises(SpecError, match="21, but there are 20 points"):
         SearchSpec.parse({"tune": tune, "method": "tpe", "trials": 21})
+    assert SearchSpec.parse({"tune": tune | {"decay": [0.1]}, "trials": 2}).trials_per_value == 2
+    ends = Range(low=0.99955, high=1.0012).few
+    assert ends == (0.99955, 0.9996, 0.9997, 0.9998, 0.9999, 1.0, 1.001, 1.0012)
     tune["decay"] = {"low": 0.9, "high": 0.9999}
     assert SearchSpec.parse({"tune": tune, "method": "tpe", "trials": 500}).trials_per_value == 500
 

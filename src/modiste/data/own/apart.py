@@ -6,9 +6,10 @@ pictures are on one side, whatever their classes. So everybody who has the same 
 test part, and needs nothing to find it.
 
 Images that come or go would move the border, and what was trained on could become what is tested
-on. So `modiste init` writes down which pictures are sealed and which were not, beside the images:
-from then on that is the test part. Pictures that are in neither list are refused until `init` has
-been run again; it gives each class its share of the new ones, and moves none of the old.
+on. So `modiste init`, or the first study without it, writes down which pictures are sealed and
+which were not, beside the images: from then on that is the test part. Pictures that are in neither
+list are refused until `init` has been run again; it gives each class its share of the new ones, and
+moves none of the old.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MAX_BYTES = 256 << 20
 ABOUT = (
     "Which pictures of this data set are its test part, by a digest of their pixels. Keep this "
     "file with the images: models are trained on none of them, and chosen by none. Written by "
-    "`modiste init`, which also adds what comes later."
+    "`modiste init`, which also adds what comes later, or by the first study."
 )
 _DIGEST_LETTERS = 32
 
