@@ -6,6 +6,7 @@ nothing is written -> golden images, certificate, card -> the folder, whole
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,12 +188,18 @@ def need_new(target: Path) -> None:
     """Say before anything is computed that the folder cannot be written.
 
     Raises:
-        StoreError: If something is there already: an export is written once.
+        StoreError: If something is there already, for an export is written once; or if nothing may
+            be written beside it.
     """
     if target.exists() or target.is_symlink():
         raise StoreError(
             f"{target}: there is something of that name; an export is written once, and whole. "
             "Name another folder with --to, or move that one away."
+        )
+    around = next(path for path in target.absolute().parents if path.exists())
+    if not around.is_dir() or not os.access(around, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"{target}: nothing can be written in {around}. Name another folder with --to."
         )
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -155,22 +156,15 @@ class Served:
             deadline.check()
             pixels.append(self._decoded(upload, number, len(uploads)))
         names = [upload.name for upload in uploads]
-        return {"model": self.digest, "predictions": self._answers(np.stack(pixels), names)}
+        answers = self._answers(np.stack(pixels), names, deadline)
+        return {"model": self.digest, "predictions": answers}
 
     def explain(self, upload: Upload, deadline: Deadline) -> dict[str, Any]:
         """As `Explanation`, in plain values."""
         image_CHW = self._decoded(upload, 1, 1)
-        (prediction,) = self._answers(image_CHW[np.newaxis], [upload.name])
+        (prediction,) = self._answers(image_CHW[np.newaxis], [upload.name], deadline)
         label = self.artifact.class_names.index(prediction["class"])
-
-        def asked(images_NCHW: Pixels) -> npt.NDArray[np.float64]:
-            size = self.artifact.batch_size
-            rows = []
-            for start in range(0, len(images_NCHW), size):
-                deadline.check()
-                rows.append(self.artifact.probabilities(images_NCHW[start : start + size]))
-            return np.concatenate(rows)
-
+        asked = partial(self._shares, deadline=deadline)
         found = occlusion(image_CHW, asked, prediction["probability"], label)
         return {
             "model": self.digest,
@@ -191,9 +185,20 @@ class Served:
         except DataError as error:
             raise Problem("bad_image", str(error)) from None
 
-    def _answers(self, images_NCHW: Pixels, names: Sequence[str | None]) -> list[dict[str, Any]]:
+    def _shares(self, images_NCHW: Pixels, deadline: Deadline) -> npt.NDArray[np.float64]:
+        """Probabilities, N x K; the deadline is looked at before each batch."""
+        size = self.artifact.batch_size
+        rows = []
+        for start in range(0, len(images_NCHW), size):
+            deadline.check()
+            rows.append(self.artifact.probabilities(images_NCHW[start : start + size]))
+        return np.concatenate(rows)
+
+    def _answers(
+        self, images_NCHW: Pixels, names: Sequence[str | None], deadline: Deadline
+    ) -> list[dict[str, Any]]:
         artifact = self.artifact
-        shares_NK = artifact.probabilities(images_NCHW)
+        shares_NK = self._shares(images_NCHW, deadline)
         return [
             {
                 "image": name,

@@ -31,6 +31,7 @@ from modiste.evaluate.metrics import probabilities
 from modiste.export import certificate, exported
 from modiste.export.card import escape
 from modiste.export.certificate import compare
+from modiste.export.exported import need_new
 from modiste.export.model import card as model_card
 from modiste.export.model import load_model, save_model
 from modiste.runs import files
@@ -289,6 +290,15 @@ def test_what_is_there_is_never_overwritten(shipped: Shipped, tmp_path: Path) ->
     for target in (shipped.folder, tmp_path / "file"):
         with pytest.raises(StoreError, match="there is something of that name"):
             export_model(shipped.run, target, data_folder=shipped.data)
+
+
+def test_where_nothing_can_be_written_that_is_said_before_anything_is_computed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match=r"nothing can be written in .*file\. Name another"):
+        need_new(tmp_path / "file" / "deep" / "out")
+    need_new(tmp_path / "new" / "deep" / "out")
 
 
 def test_words_that_mean_nothing_are_refused(shipped: Shipped, tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from fastapi import FastAPI
 from PIL import Image
 
 from modiste.artifact.golden import TOLERANCE
+from modiste.artifact.model import Artifact
 from modiste.errors import ArtifactError
 from modiste.serve.answers import Description, Error, Explanation, Predictions, Served, prepare
 from modiste.serve.app import State, create_app
+from modiste.serve.body import Upload
+from modiste.serve.engine import Deadline
 from modiste.serve.limits import Limits
-from modiste.serve.problem import CODES
+from modiste.serve.problem import CODES, Problem
 from tests import small
 from tests.serving import PNG, Reply, ask, asked, form, png
 from tests.shipping import Shipped
@@ -296,6 +299,34 @@ def test_bodies_of_all_requests_together_have_a_limit_and_give_it_back(served: S
     slow, refused, after = asyncio.run(two())
     assert (slow.code, refused.code, refused.headers["retry-after"]) == ("too_slow", "busy", "1")
     assert after.status == 200
+
+
+def test_a_deadline_is_looked_at_before_each_batch(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    ask_model = Artifact.probabilities
+
+    def counted(self: Artifact, images: Any) -> Any:
+        batches.append(len(images))
+        return ask_model(self, images)
+
+    class Passing(Deadline):
+        """Passes as the second batch is to be asked: after three images and one batch."""
+
+        def check(self) -> None:
+            if len(batches) == 1:
+                raise self.passed()
+
+    monkeypatch.setattr(Artifact, "batch_size", property(lambda _: 2))
+    monkeypatch.setattr(Artifact, "probabilities", counted)
+    uploads = [Upload(None, WHITE)] * 3
+    with pytest.raises(Problem, match="not ready after"):
+        served.predict(uploads, Passing(10.0))
+    assert batches == [2]
+    batches.clear()
+    assert len(served.predict(uploads, Deadline(60.0))["predictions"]) == 3
+    assert batches == [2, 1]
 
 
 def test_an_answer_that_takes_too_long_is_given_up(served: Served) -> None:
