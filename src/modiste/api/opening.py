@@ -85,10 +85,10 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     if is_here:
         need_devices(run.device for point in chosen for run in point.specs)
     data_specs = list(dict.fromkeys(run.data for point in chosen for run in point.specs))
+    source = _source(data_specs, data_folder or _data_place(spec, Path(file)), tell)
     folder = Path(out) if out is not None else Path("runs") / f"{spec.name}-{profile}"
     if is_written:
         files.need_writable(folder)
-    source = _source(data_specs, data_folder or _data_place(spec, Path(file)), tell)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
     _check_names(folder, source)

@@ -150,6 +150,7 @@ def test_a_path_that_leads_nowhere_is_named_as_it_was_looked_for(pets: Path) -> 
         run()
     assert str(error.value).startswith("pets.yaml: data.path: pets: no such file or folder")
     assert str(Path("pets").absolute()) in str(error.value)
+    assert not Path("runs").exists()
     run(data_folder="dogs")
     write({**STUDY, "data": {**STUDY["data"], "path": "x" * 300}})
     with pytest.raises(DataError, match="cannot be read"):
