@@ -33,8 +33,8 @@ from modiste.search.driver import Driver
 from modiste.search.pool import Load, Pool
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
-from modiste.train.session import record
-from modiste.train.work import Outcome, Task
+from modiste.train.record import record
+from modiste.train.task import Outcome, Task
 
 NUM_VAL = 1_000
 

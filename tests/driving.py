@@ -10,7 +10,7 @@ from typing import Any
 from modiste.search.driver import Driver
 from modiste.search.study import Study
 from modiste.spec.study import Override, StudySpec, check
-from modiste.train.work import Progress, Task
+from modiste.train.task import Progress, Task
 from tests import small
 
 

@@ -17,7 +17,8 @@ from modiste.api.exporting import export_model
 from modiste.export import certificate
 from modiste.runs.ledger import Looked, Tally
 from modiste.runs.run import write_run
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import small
 from tests.synthetic import write_idx
 

@@ -1,8 +1,11 @@
-"""How many processor cores there are to work on."""
+"""What of the machine this process has: cores to work on, and memory."""
 
 from __future__ import annotations
 
 import os
+import resource
+import sys
+from pathlib import Path
 
 
 def num_cores() -> int:
@@ -10,3 +13,18 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Memory of this process, in bytes.
+
+    On Linux its proportional set: pages that several processes map, such as the data set and the
+    libraries, count for each by its share, so that processes can be added up. Elsewhere the most
+    that was resident, which counts such pages in full.
+    """
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most << 10

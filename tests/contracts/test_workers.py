@@ -16,7 +16,8 @@ from modiste.search.driver import Driver
 from modiste.search.here import Here
 from modiste.search.pool import Death, Event, Pool, Start, Trouble, Workers
 from modiste.search.ray_pool import RayPool
-from modiste.train.work import Outcome, Progress, Task, Worker
+from modiste.train.task import Outcome, Progress, Task
+from modiste.train.work import Worker
 from tests import small
 from tests.driving import Watched, drive, make, results
 from tests.ray_cluster import two_nodes

@@ -15,7 +15,8 @@ from torch import Tensor
 from modiste.errors import SpecError
 from modiste.models.build import Network
 from modiste.models.layers import BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
-from modiste.train.noise import ByteNoise, kept_share
+from modiste.train.kept import kept_share
+from modiste.train.noise import ByteNoise
 
 Floats = npt.NDArray[np.float64]
 

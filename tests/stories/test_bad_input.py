@@ -15,7 +15,8 @@ from modiste.data.source import SOURCES
 from modiste.data.sources.fashion_mnist import FASHION_MNIST
 from modiste.errors import DataError
 from modiste.runs.run import write_run
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import small
 from tests.command_line import Answer, Cli
 from tests.driving import make

@@ -16,7 +16,8 @@ import pytest
 import modiste
 from modiste.runs.run import Run, RunRecord, write_run
 from modiste.spec.run import RunSpec
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests.command_line import Place, new_place
 from tests.synthetic import write_idx
 

@@ -12,7 +12,8 @@ import pytest
 from modiste.data.load import divide, map_arrays
 from modiste.search.pool import Death, Event
 from modiste.train import work
-from modiste.train.work import Progress, Task, Worker
+from modiste.train.task import Progress, Task
+from modiste.train.work import Worker
 from tests.driving import Script
 
 

@@ -29,7 +29,8 @@ from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
 from modiste.train.machine import put_back
 from modiste.train.predictor import Predictor
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 
 # As Keras calls them, and as our histories do.
 HISTORY = {

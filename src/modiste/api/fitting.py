@@ -18,7 +18,8 @@ from modiste.spec.settings import assign
 from modiste.train.loop import to_end
 from modiste.train.machine import put_back
 from modiste.train.population import run_population
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 
 
 def load(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modiste.runs.run import Run
     from modiste.search.row import Row
     from modiste.search.study import Stage
-    from modiste.train.work import Progress
+    from modiste.train.task import Progress
 
 # How often a log hears, in seconds.
 LOG_SECONDS = 30.0

@@ -39,9 +39,10 @@ from modiste.search.driver import SLICE_SECONDS
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
-from modiste.train.session import record as blank_record
-from modiste.train.state import history_of
-from modiste.train.work import Progress, Task, Worker
+from modiste.train.checkpoint import history_of
+from modiste.train.record import record as blank_record
+from modiste.train.task import Progress, Task
+from modiste.train.work import Worker
 
 # Runs whose end says something of the machine, and nothing of the numbers.
 WITHOUT_NUMBERS = ("failed", "out_of_memory")

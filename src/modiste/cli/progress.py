@@ -24,7 +24,7 @@ from modiste.report.numbers import plural
 from modiste.runs.run import Run
 from modiste.search.row import Row
 from modiste.search.study import Stage
-from modiste.train.work import Progress
+from modiste.train.task import Progress
 
 # The time left of a run under way is guessed from its own pace once it was watched for so long.
 WATCHED_SECONDS = 2.0

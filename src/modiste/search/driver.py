@@ -30,9 +30,9 @@ from modiste.search.weights import DROPPED, GONE, missing, needed
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.run import RunSpec
 from modiste.spec.study import Override
-from modiste.train.session import record
-from modiste.train.state import is_within
-from modiste.train.work import Outcome, Progress, Task
+from modiste.train.checkpoint import is_within
+from modiste.train.record import record
+from modiste.train.task import Outcome, Progress, Task
 
 # A worker comes back with a checkpoint this often: what a crash can cost, in seconds.
 SLICE_SECONDS = 15.0

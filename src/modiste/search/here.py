@@ -12,7 +12,8 @@ from modiste.data.load import map_arrays
 from modiste.errors import first_sentence
 from modiste.search.pool import Death, Event, Load, Works, answer, loader
 from modiste.train.machine import put_back
-from modiste.train.work import Progress, Task, Worker
+from modiste.train.task import Progress, Task
+from modiste.train.work import Worker
 
 
 class Here:

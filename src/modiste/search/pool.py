@@ -20,8 +20,8 @@ from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import ModisteError, SpecError, StoreError, first_sentence
 from modiste.spec.run import DataSpec, RunSpec
-from modiste.train.pace import Sample
-from modiste.train.work import Outcome, Progress, Task, Worker
+from modiste.train.task import Outcome, Progress, Sample, Task
+from modiste.train.work import Worker
 
 # Children in a row that end before they can take a task, until no more are started.
 STARTS_ALLOWED = 3

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from modiste.cores import memory_bytes
 from modiste.data.load import save_arrays
 from modiste.data.types import ImageSet
 from modiste.search.kinds import Kind, Pace, in_order, pace_of
@@ -17,8 +18,8 @@ from modiste.search.plan import paces_of_finished
 from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
 from modiste.search.survey import Survey
 from modiste.spec.run import RunSpec
-from modiste.train.pace import Prober, Sample, memory_bytes
-from modiste.train.work import Task
+from modiste.train.pace import Prober
+from modiste.train.task import Sample, Task
 
 # By then the last kind should be measured; what is left is told by its FLOPs.
 PROBE_SECONDS = 30.0

@@ -27,8 +27,8 @@ from modiste.data.types import ImageSet
 from modiste.errors import InstallError, SpecError, StoreError, first_sentence
 from modiste.search.pool import Death, Event, Load, Trouble, Works, answer
 from modiste.spec.run import DataSpec, RunSpec, versions_here
-from modiste.train.pace import Sample
-from modiste.train.work import Outcome, Progress, Task, Worker
+from modiste.train.task import Outcome, Progress, Sample, Task
+from modiste.train.work import Worker
 
 # How often a task asks whether to stop, in seconds.
 ASK_SECONDS = 0.5

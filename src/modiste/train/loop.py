@@ -16,9 +16,10 @@ from modiste.data.batches import INFERENCE_BATCH, Batches
 from modiste.models.build import Network
 from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
+from modiste.train.checkpoint import EpochRow
 from modiste.train.loss import class_weights, cross_entropy
 from modiste.train.noise import ByteNoise
-from modiste.train.state import EpochRow, TrainState
+from modiste.train.state import TrainState
 
 LogitsNK = npt.NDArray[np.float32]
 Result = TypeVar("Result")

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,14 +38,6 @@ def _is_flushing() -> bool:
     """Whether this thread takes denormal numbers for zero; nobody tells, so it is tried."""
     smallest_normal = np.array([2.0**-126], np.float32)
     return bool((smallest_normal * np.float32(0.5))[0] == 0)
-
-
-def device_facts(device: str, threads: int) -> dict[str, Any]:
-    """What a run computes with, for its `environment.json`."""
-    facts: dict[str, Any] = {"threads": threads, "device": device}
-    if device == "cuda" and torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
-    return facts
 
 
 @functools.cache

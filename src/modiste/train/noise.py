@@ -9,16 +9,7 @@ from torch import Tensor
 from modiste import seeds
 from modiste.kernels.blocks import Kept
 from modiste.kernels.ops import Drawn
-
-
-def kept_share(rate: float) -> float:
-    """The share of values that dropout really keeps: one byte decides, so rates are n / 256.
-
-    Example:
-        >>> kept_share(0.25), round(kept_share(0.3), 4)
-        (0.75, 0.6992)
-    """
-    return 1.0 - _threshold(rate) / 256.0
+from modiste.train.kept import kept_share, threshold
 
 
 class ByteNoise:
@@ -44,7 +35,7 @@ class ByteNoise:
             chance = torch.Generator(values.device)
             chance.manual_seed(seeds.derive(self._seed, "dropout", self._update, layer))
             draws = torch.empty_like(values, dtype=torch.uint8).random_(generator=chance)
-            return (draws >= _threshold(rate)).to(values.dtype).mul_(scale)
+            return (draws >= threshold(rate)).to(values.dtype).mul_(scale)
         multiplier = self.kept(layer, values.numel(), rate).mask.to(values.dtype).mul_(scale)
         if values.dim() == 4:
             batch, channels, height, width = values.shape
@@ -56,14 +47,10 @@ class ByteNoise:
         source = np.random.SFC64(seeds.sequence(self._seed, "dropout", self._update, layer))
         raw = source.random_raw(-(-count // 8)).view(np.uint8)[:count]
         # NumPy compares bytes, and torch turns bytes (not booleans) into floats, at full speed.
-        mask = torch.from_numpy((raw >= _threshold(rate)).view(np.uint8))
+        mask = torch.from_numpy((raw >= threshold(rate)).view(np.uint8))
         return Kept(mask, 1.0 / kept_share(rate))
 
     def drawn(self, layer: int, rate: float) -> Drawn:
         """The same as what a kernel draws it from."""
         words = seeds.words(self._seed, "dropout", self._update, layer)
-        return Drawn(words, _threshold(rate), 1.0 / kept_share(rate))
-
-
-def _threshold(rate: float) -> int:
-    return min(max(round(rate * 256), 1), 255)
+        return Drawn(words, threshold(rate), 1.0 / kept_share(rate))

@@ -22,7 +22,8 @@ from modiste.runs.run import RunRecord
 from modiste.spec.parts import Estimator, Fitted
 from modiste.spec.run import RunSpec
 from modiste.train.machine import prepare
-from modiste.train.session import held_part, measured, record
+from modiste.train.record import record
+from modiste.train.session import held_part, measured
 
 ScoresNK = npt.NDArray[np.float32]
 

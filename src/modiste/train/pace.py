@@ -5,49 +5,26 @@ What is measured are the steps of the real loop on the real images; nothing is t
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from modiste.cores import memory_bytes
 from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, infer
 from modiste.train.session import Session
-from modiste.train.work import Task
+from modiste.train.task import Sample, Task
 
 # Steps are timed after a first one that is not: two of them or more, or one that takes so many
 # times longer than all of them should.
 LEAST_STEPS, LONG = 2, 3
 # Inference is a tenth of a run or less, so it gets less of the time, and fewer images.
 INFERENCE_SHARE, NUM_INFERRED = 0.25, 128
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What was measured of a run that was only begun.
-
-    Attributes:
-        fingerprint: Of the task.
-        seconds_per_update: Mean over the updates after the first.
-        seconds_per_image: Mean over inferred images.
-        core_share: Of the processor's time that its threads could have had, what they got: about
-            1 on a machine of its own.
-        memory_bytes: Of the process by then; what it shares with others is divided among them.
-    """
-
-    fingerprint: str
-    seconds_per_update: float
-    seconds_per_image: float
-    core_share: float
-    memory_bytes: int
 
 
 class Prober:
@@ -125,18 +102,3 @@ def _catch_up(device: str) -> None:
     """Wait for what a GPU was asked to do; asked after every step, it would be slowed down."""
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def memory_bytes() -> int:
-    """Memory of this process, in bytes.
-
-    On Linux its proportional set: pages that several processes map, such as the data set and the
-    libraries, count for each by its share, so that processes can be added up. Elsewhere the most
-    that was resident, which counts such pages in full.
-    """
-    try:
-        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most << 10

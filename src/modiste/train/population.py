@@ -26,11 +26,12 @@ from modiste.models.population import Population
 from modiste.runs.run import RunRecord
 from modiste.spec.parts import Moment
 from modiste.spec.run import RunSpec, TrainSpec
+from modiste.train.checkpoint import EpochRow
 from modiste.train.loop import Tick, diverge, end_epoch, rate_of, score
 from modiste.train.loss import class_weights, image_losses
 from modiste.train.noise import ByteNoise
 from modiste.train.session import Session, batches_of
-from modiste.train.state import EpochRow, TrainState
+from modiste.train.state import TrainState
 
 # What all members must have in common, beside the shape of their nets.
 COMMON = ("batch_size", "label_smoothing", "class_weights", "precision", "augment")

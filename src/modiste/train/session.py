@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,17 @@ from modiste.data import places
 from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
-from modiste.errors import ResumeError, SpecError
+from modiste.errors import ResumeError
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
-from modiste.models.layers import Dropout, describe, nothing_of
-from modiste.models.places import every_place
-from modiste.runs.environment import environment
 from modiste.runs.run import RunRecord
-from modiste.spec.parts import Estimator, ModelFamily
+from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
+from modiste.train.checkpoint import is_within
 from modiste.train.loop import Tick, fit, infer, score, to_end
-from modiste.train.machine import device_facts, prepare
-from modiste.train.noise import kept_share
-from modiste.train.state import TrainState, is_within
+from modiste.train.machine import prepare
+from modiste.train.record import record
+from modiste.train.state import TrainState
 
 Logits = npt.NDArray[np.float32]
 
@@ -187,63 +184,6 @@ def held_part(data: TrainingData) -> dict[str, Any]:
     if data.held is None:
         return {}
     return {"held_labels": data.held.labels_N, "held_ids": data.held.ids_N}
-
-
-def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRecord:
-    """What a run leaves behind that has computed nothing, or nothing yet.
-
-    A model that does not fit the images has no layers; its run can only have failed.
-    """
-    params, shape_CHW, num_classes = spec.model.params, data.train.shape_CHW, data.train.num_classes
-    try:
-        described = describe(params, shape_CHW, num_classes)
-        layers = params.layers(shape_CHW, num_classes) if isinstance(params, ModelFamily) else ()
-    except SpecError:
-        if status != "failed":
-            raise
-        described, layers = nothing_of(shape_CHW), ()
-    found = (place.layer for place in every_place(layers, shape_CHW))
-    rates = {layer.rate for layer in found if isinstance(layer, Dropout)}
-    device = "cpu" if isinstance(params, Estimator) else spec.device
-    return RunRecord(
-        fingerprint=spec.fingerprint(data.digest),
-        spec=spec.to_dict(),
-        environment={
-            **environment(),
-            **device_facts(device, spec.threads),
-            # So that a report can say what was trained after a look at the test set.
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-        history=[],
-        metrics={
-            "schema": 1,
-            "status": status,
-            "reason": reason,
-            "epochs": 0,
-            "updates": 0,
-            "seconds": 0.0,
-            "restored": _restored(spec),
-            "dropout_really": {f"{rate:g}": 1.0 - kept_share(rate) for rate in sorted(rates)},
-            "data_name": data.name,
-            "data_digest": data.digest,
-            "split_digest": data.split.digest,
-            "num_train": len(data.train),
-            "num_val": len(data.val),
-        },
-        layers={
-            **described,
-            "class_names": list(data.train.class_names),
-            "preprocess": data.preprocess.to_dict(),
-        },
-        predictions={},
-        weights={},
-    )
-
-
-def _restored(spec: RunSpec) -> str:
-    """Whose weights are the model's where nobody says otherwise."""
-    stopping = spec.train.early_stopping
-    return "best" if stopping is not None and stopping.restore_best else "last"
 
 
 def network(spec: RunSpec, images: ImageSet) -> Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -13,25 +13,13 @@ from torch import Tensor
 
 from modiste.errors import ResumeError
 from modiste.spec.early_stopping import Stopping
+from modiste.train.checkpoint import EpochRow, counters_of
 
 Status = Literal["running", "finished", "diverged", "out_of_memory"]
 SCHEMA = 1
 # Batches whose right answers are counted at once: by itself each would cost 70 us, 2 % of the step
 # of an MLP [768].
 COUNTED_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """One line of the history. Training figures are as seen in training, dropout and all."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
 
 
 @dataclass
@@ -149,7 +137,7 @@ class TrainState:
             tensors = safetensors.torch.load(checkpoint)
         except safetensors.SafetensorError as error:
             raise ResumeError(f"this checkpoint cannot be read ({error}).") from None
-        counters = _counters(checkpoint)
+        counters = counters_of(checkpoint)
         if counters.pop("schema") != SCHEMA or counters.pop("fingerprint") != fingerprint:
             raise ResumeError(
                 f"this checkpoint belongs to another run than {fingerprint[:12]}: another spec, "
@@ -176,35 +164,3 @@ class TrainState:
             return self.averaged[int(rest)]
         place: Tensor = getattr(self, name)
         return place
-
-
-def is_within(checkpoint: bytes, until: int | None) -> bool:
-    """Whether a checkpoint stands before the end of that epoch, or right at it.
-
-    A run that is cut there can go on from such a one only. No epoch is no end.
-
-    Raises:
-        ResumeError: If it is no checkpoint of ours.
-    """
-    counters = _counters(checkpoint)
-    epoch, step = counters["epoch"], counters["step"]
-    return until is None or epoch < until or (epoch == until and step == 0)
-
-
-def history_of(checkpoint: bytes) -> list[EpochRow]:
-    """The epochs that a checkpoint has behind it.
-
-    Raises:
-        ResumeError: If it is no checkpoint of ours.
-    """
-    return [EpochRow(**row) for row in _counters(checkpoint)["history"]]
-
-
-def _counters(checkpoint: bytes) -> dict[str, Any]:
-    try:
-        size = int.from_bytes(checkpoint[:8], "little")
-        header = json.loads(checkpoint[8 : 8 + size])
-        counters: dict[str, Any] = json.loads(header["__metadata__"]["state"])
-    except (KeyError, ValueError) as error:
-        raise ResumeError(f"this checkpoint cannot be read ({error}).") from None
-    return counters

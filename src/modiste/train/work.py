@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any
 
 from modiste.data.load import TrainingData
@@ -20,62 +19,13 @@ from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
 from modiste.train import one_go
 from modiste.train.loop import Tick
-from modiste.train.session import Session, record
+from modiste.train.record import record
+from modiste.train.session import Session
+from modiste.train.task import Outcome, Progress, Task
 
 # How often a long step is asked whether to stop, and how often progress is told, in seconds.
 PATIENCE_SECONDS = 0.05
 TELL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be done.
-
-    Attributes:
-        spec: The run.
-        fingerprint: Of the run; an answer carries it.
-        checkpoint: Where to go on from, or none.
-        seconds: How far: the worker comes back with a checkpoint after about so long.
-    """
-
-    spec: RunSpec
-    fingerprint: str
-    checkpoint: bytes | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a run stands, in numbers that a person wants to see.
-
-    Attributes:
-        epoch: Epochs finished.
-        epochs: The limit.
-        phase: ``train`` or ``infer``; `done` of `total` batches of it. Of a model that is fitted
-            in one go it is ``fit``, `done` are the seconds since, and all else is 0.
-        val_accuracy: After the last epoch finished, or none.
-    """
-
-    fingerprint: str
-    epoch: int
-    epochs: int
-    phase: str
-    done: int
-    total: int
-    val_accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A run that goes on from a checkpoint, or its record.
-
-    Both, if it was cut and could go on. Neither, if a model that is fitted in one go was given up
-    because somebody wanted to stop.
-    """
-
-    fingerprint: str
-    checkpoint: bytes | None = None
-    record: RunRecord | None = None
 
 
 class Worker:

@@ -16,7 +16,7 @@ from modiste.api import progress
 from modiste.api.progress import Bar, FitBar
 from modiste.data.load import TrainingData
 from modiste.errors import ParameterError
-from modiste.train.work import Progress
+from modiste.train.task import Progress
 from tests import small
 
 

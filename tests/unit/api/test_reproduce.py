@@ -22,7 +22,8 @@ from modiste.search.collect import collect, lighter
 from modiste.search.study import Study
 from modiste.spec.run import RunSpec
 from modiste.train import work
-from modiste.train.work import Progress, Task, Worker
+from modiste.train.task import Progress, Task
+from modiste.train.work import Worker
 from tests import small
 from tests.driving import Script
 from tests.synthetic import write_idx

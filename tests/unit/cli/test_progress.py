@@ -13,7 +13,7 @@ from rich.live import Live
 from modiste.cli import progress
 from modiste.cli.output import duration
 from modiste.cli.progress import Display, UnderWay, seconds_left, seen
-from modiste.train.work import Progress
+from modiste.train.task import Progress
 from tests import small
 from tests.driving import Script, drive, make
 

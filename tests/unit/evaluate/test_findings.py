@@ -13,7 +13,8 @@ import pytest
 from modiste.evaluate.finding import RunFacts, facts, findings
 from modiste.evaluate.miscalibration import calibration
 from modiste.runs.run import Run, write_run
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import small
 
 

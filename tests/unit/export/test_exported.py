@@ -37,7 +37,8 @@ from modiste.export.model import load_model, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked, Tally
 from modiste.runs.run import Run, write_run
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import own_images, small
 from tests.shipping import NOBODY_LOOKED, Shipped, entry, ship
 from tests.synthetic import write_idx

@@ -13,7 +13,8 @@ import pytest
 from modiste.errors import StoreError
 from modiste.runs import files
 from modiste.runs.run import COLUMNS, Run, RunRecord, write_run
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import small
 
 

@@ -19,7 +19,7 @@ from modiste.search.driver import DEATHS_ALLOWED, Driver
 from modiste.search.pool import Pool, Trouble, raise_trouble
 from modiste.search.study import Study
 from modiste.search.work_folder import WorkFolder
-from modiste.train.work import Task
+from modiste.train.task import Task
 from tests import small
 from tests.driving import Script, Watched, drive, make, results
 

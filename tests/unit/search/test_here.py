@@ -12,7 +12,7 @@ import torch
 from modiste.search.driver import Driver
 from modiste.search.here import Here
 from modiste.train import work
-from modiste.train.work import Progress
+from modiste.train.task import Progress
 from tests import small
 from tests.driving import Watched, make, results
 

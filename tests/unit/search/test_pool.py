@@ -16,7 +16,8 @@ import pytest
 from modiste.data.load import divide, save_arrays
 from modiste.search.pool import Death, Event, Pool, Trouble, _later
 from modiste.search.work_folder import WorkFolder
-from modiste.train.work import Outcome, Progress, Task, Worker
+from modiste.train.task import Outcome, Progress, Task
+from modiste.train.work import Worker
 from tests import small
 from tests.driving import Watched, drive, make, results
 

@@ -18,8 +18,7 @@ from modiste.search.pool import Death, Event, Trouble
 from modiste.search.probe import kinds_to_probe, probe
 from modiste.search.survey import Done, Part, Survey, Trial
 from modiste.spec.run import RunSpec
-from modiste.train.pace import Sample
-from modiste.train.work import Task
+from modiste.train.task import Sample, Task
 from tests import small
 
 

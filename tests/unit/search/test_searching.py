@@ -22,7 +22,8 @@ from modiste.search.plan import disk_of, forecast
 from modiste.search.study import Stage, Study
 from modiste.search.survey import survey
 from modiste.spec.search import SearchSpec
-from modiste.train.work import Task, Worker
+from modiste.train.task import Task
+from modiste.train.work import Worker
 from tests import small
 from tests.driving import Script, Watched, drive, make, results
 

@@ -17,7 +17,7 @@ import pytest
 from modiste.errors import StoreError
 from modiste.search.driver import DEATHS_ALLOWED
 from modiste.search.pool import STARTS_ALLOWED, Death, Event, Pool, Ready, _Child
-from modiste.train.work import Outcome, Task
+from modiste.train.task import Outcome, Task
 from tests import small
 from tests.driving import Script, Watched, drive, make
 

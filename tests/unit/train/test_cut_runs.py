@@ -11,9 +11,10 @@ import pytest
 from modiste.errors import ResumeError, SpecError
 from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
+from modiste.train.checkpoint import is_within
 from modiste.train.session import Session
-from modiste.train.state import is_within
-from modiste.train.work import Outcome, Task, Worker
+from modiste.train.task import Outcome, Task
+from modiste.train.work import Worker
 from tests import small
 
 SPECS = {

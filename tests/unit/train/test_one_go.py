@@ -16,7 +16,8 @@ from modiste.errors import DataError, SpecError
 from modiste.models.layers import describe
 from modiste.spec.parts import MODELS, Estimator, Fitted
 from modiste.train import one_go, work
-from modiste.train.work import Progress, Task, Worker
+from modiste.train.task import Progress, Task
+from modiste.train.work import Worker
 from tests import small
 from tests.synthetic import NUM_CLASSES
 

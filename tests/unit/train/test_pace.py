@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
+from modiste.cores import memory_bytes
 from modiste.errors import SpecError
 from modiste.train import pace
 from modiste.train.loop import Tick
-from modiste.train.pace import Prober, memory_bytes
-from modiste.train.work import Task
+from modiste.train.pace import Prober
+from modiste.train.task import Sample, Task
 from tests import small
 
 SECONDS = 0.05
 
 
-def sample(settings: dict[str, Any] | None = None) -> pace.Sample:
+def sample(settings: dict[str, Any] | None = None) -> Sample:
     spec = small.run_spec(settings)
     return Prober(small.data).work(Task(spec, "name", None, SECONDS))
 

@@ -16,7 +16,8 @@ from modiste.errors import ResumeError, SpecError
 from modiste.runs.run import RunRecord, write_run
 from modiste.spec.run import RunSpec
 from modiste.train import work
-from modiste.train.work import Outcome, Progress, Task, Worker
+from modiste.train.task import Outcome, Progress, Task
+from modiste.train.work import Worker
 from tests import small
 
 SPEC = small.run_spec(small.CNN)

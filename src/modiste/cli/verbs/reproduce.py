@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modiste.train.work import Progress
+    from modiste.train.task import Progress
 
 NAME = "reproduce"
 SHORT = "Train a run again: do its numbers come out here?"
