@@ -250,3 +250,21 @@ def test_no_paragraph_of_a_remark_is_a_wall_of_text(name: str, every: dict[str, 
     ]
     assert lines
     assert max(map(len, lines)) < 700
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"train.optimizer.learning_rate": [0.01, 0.02]}, "learning_rate 0.01"),
+        ({"train.optimizer.name": ["adam", "sgd"]}, "optimizer adam, sgd"),
+    ],
+    ids=["of the default optimizer", "the optimizer"],
+)
+def test_what_a_study_varies_of_a_part_that_it_does_not_name_is_said(
+    tmp_path: Path, grid: dict[str, Any], said: str
+) -> None:
+    stages = [{"name": "one", "model": {"family": "mlp"}, "grid": grid}]
+    spec = StudySpec.parse({"name": "plain", "stages": stages})
+    study = make_study(tmp_path / "study", spec=spec, num_val=200)
+    (row,) = [row for row in Written.of(study).page.table("table-by-stage") if row[0] == "one"]
+    assert said in row[3]

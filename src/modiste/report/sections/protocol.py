@@ -343,10 +343,12 @@ def _said(context: Context, stage: StageFacts) -> set[str]:
 def _parts(values: Mapping[str, Any], said: set[str], stage: StageFacts) -> dict[str, str]:
     """What a point sets, as text by key; a part chosen by name is one entry, as in the file."""
     assumed = stage.stage.spec.assumed
+    # What of a part is said belongs to the one that is meant, even where that is the default.
+    meant = {f"{key.rpartition('.')[0]}.name" for key in said}
     answer: dict[str, str] = {}
     hidden = set(_HIDDEN) - ({"seed"} if _has_own_seeds(stage) else set())
     for key, value in values.items():
-        if key in hidden or not (key in said or _is_assumed(key, assumed)):
+        if key in hidden or not (key in said or key in meant or _is_assumed(key, assumed)):
             continue
         mark = _MARK if _is_assumed(key, assumed) else ""
         part, _, last = key.rpartition(".")
