@@ -53,6 +53,8 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
         "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
         "import modiste.serve.server",
+        "import modiste.cli.progress, modiste.api.study, modiste.api.plan, modiste.api.init",
+        "import modiste.search.driver, modiste.search.probe, modiste.search.pool",
     ],
     ids=[
         "modiste",
@@ -69,6 +71,8 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "data",
         "artifact",
         "serve",
+        "running",
+        "driving",
     ],
 )
 def test_torch_is_not_loaded_by(code: str) -> None:
@@ -80,7 +84,7 @@ def test_torch_is_not_loaded_by(code: str) -> None:
     ("modules", "others"),
     [
         ("modiste.search.leaderboard, modiste.api.reading", ["matplotlib", "sklearn", "pandas"]),
-        ("modiste.api.study", ["sklearn", "pandas"]),
+        ("modiste.api.study", ["sklearn", "pandas", "matplotlib", "scipy.optimize"]),
     ],
 )
 def test_what_is_slow_to_load_is_loaded_only_where_it_is_used(

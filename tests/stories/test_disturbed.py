@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from modiste.runs.files import read_json, read_npz
+from modiste.search.children import NAME
 from modiste.search.collect import collect
 from modiste.search.study import Study
 from tests import small
@@ -97,7 +98,12 @@ def group(process: subprocess.Popen[str]) -> list[int]:
 
 def workers(process: subprocess.Popen[str]) -> list[int]:
     """The children among them that train."""
-    return [pid for pid in group(process) if b"spawn_main" in _command(pid)]
+    return [pid for pid in group(process) if _name(pid) == NAME]
+
+
+def servers(process: subprocess.Popen[str]) -> list[int]:
+    """The process among them that workers are forked from."""
+    return [pid for pid in group(process) if b"forkserver" in _command(pid) and _name(pid) != NAME]
 
 
 def _command(pid: int) -> bytes:
@@ -105,6 +111,13 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def wait_for(is_true: Callable[[], bool]) -> None:
@@ -316,13 +329,14 @@ def test_a_search_killed_at_random_moments_has_the_leaderboard_of_one_that_was_n
                 wait_for(lambda num=num: len(finished_runs(killed.root / "out")) >= num)  # type: ignore[misc]
                 time.sleep(chance.uniform(0.0, 0.5))
                 assert process.poll() is None, "it ended before it was killed often enough"
-                victim, found = ("driver", "worker", "all")[chance.integers(3)], workers(process)
-                if victim == "worker" and found:
+                victim = ("driver", "worker", "server", "all")[chance.integers(4)]
+                found = {"worker": workers, "server": servers}.get(victim, lambda _: [])(process)
+                if found:
                     os.kill(found[chance.integers(len(found))], signal.SIGKILL)
                 else:
                     kill(process, "driver" if victim == "driver" else "group")
                 num_left -= 1
-                goes_on = bool(victim == "worker" and found and num_left)
+                goes_on = bool(found and num_left)
             if num_left == 0 and process.poll() is None:
                 kill(process, "group")
             process.wait(timeout=60)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modiste.search.children import NAME
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import Place, new_place
@@ -148,7 +149,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     for place in Path("/proc").glob("[0-9]*"):
         try:
             fields = (place / "stat").read_text().rpartition(")")[2].split()
-            is_worker = b"spawn_main" in (place / "cmdline").read_bytes()
+            is_worker = (place / "comm").read_text().strip() == NAME
         except OSError:
             continue
         if is_worker and int(fields[2]) == process.pid and fields[0] != "Z":

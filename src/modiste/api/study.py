@@ -1,4 +1,8 @@
-"""A study from Python: run it, read it, look at the test set, write its report."""
+"""A study from Python: run it, read it, look at the test set, write its report.
+
+What needs torch, or draws, is imported where it is used: who drives workers needs neither, and a
+study that cannot begin says so at once.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,13 @@ from modiste.data.source import Source, Tell, open_source, silent
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.leaks import equal_across
-from modiste.final.look import look
 from modiste.final.stored import Candidate, folder_of, is_stored
-from modiste.report import write as report
-from modiste.report.data_figures import render
 from modiste.report.leaks import exact_file, exact_record
 from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.search.budget import Budget
 from modiste.search.collect import LEDGER, collect
 from modiste.search.driver import SLICE_SECONDS, Driver, Watcher
-from modiste.search.here import Here
 from modiste.search.mirror import mirrored
 from modiste.search.pool import Start
 from modiste.search.ray_pool import RayPool, need_ray
@@ -127,6 +127,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         if num_workers == "ray":
             start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
         elif num_workers == "here":
+            from modiste.search.here import Here
+
             start = partial(Here, tell=watcher.progress, should_stop=should_stop)
         driver = Driver(
             study,
@@ -175,6 +177,8 @@ def write_report(study: Study) -> Path:
     Looks at the test set are counted by the ledger that travels with collected results, or by
     the user's own. The cards of the study's models are brought up to date with it.
     """
+    from modiste.report import write as report
+
     tally = ledger_of(study.folder, study.data_digest).tally()
     write_cards(study, tally)
     return report.write(study, tally)
@@ -293,6 +297,8 @@ def look_at_runs(
             f"{source.where('train')} holds other images than those that {first.folder} was "
             "trained on: its test part is not theirs. Name the right folder."
         )
+    from modiste.final.look import look
+
     with counted(folder.parent, digest) as ledger:
         return look(source, candidates, reason, ledger, folder)
 
@@ -306,6 +312,8 @@ def path_for_run(folder: Path) -> Path | None:
 def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -> None:
     folder = study.folder / "figures"
     if not list(folder.glob("*.svg")):
+        from modiste.report.data_figures import render
+
         data = divide(images, spec, study.data_digest)
         counts_K = source.test_counts_K
         if source.facts is not None:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from modiste.errors import DataError
 from modiste.evaluate.metrics import FloatsN, FloatsNK, LabelsN, losses, probabilities
@@ -91,6 +90,8 @@ def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
     Source:
         C. Guo et al., ICML 2017, arXiv:1706.04599.
     """
+    from scipy.optimize import minimize_scalar  # takes most of a second to load
+
     if not len(labels_N):
         raise DataError("no images to fit a temperature to.")
 

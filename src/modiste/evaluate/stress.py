@@ -12,7 +12,6 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from modiste.seeds import generator
 
@@ -61,6 +60,8 @@ def noisy(images_NCHW: ImagesNCHW, deviation: float, seed: int = 0) -> ImagesNCH
 def blurred(images_NCHW: ImagesNCHW, sigma: float) -> ImagesNCHW:
     """Each channel blurred by a Gaussian of that standard deviation in pixels."""
     values = images_NCHW.astype(np.float32)
+    from scipy import ndimage  # takes a while to load
+
     return _bytes(ndimage.gaussian_filter(values, (0, 0, sigma, sigma), mode="nearest"))
 
 

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 from modiste.data.load import map_arrays
 from modiste.errors import first_sentence
-from modiste.search.pool import Death, Event, Load, Works, answer, loader
+from modiste.search.pool import Death, Event, Load, Works, answer, loader, training
 from modiste.train.machine import put_back
 from modiste.train.task import Progress, Task
-from modiste.train.work import Worker
 
 
 class Here:
@@ -33,7 +32,7 @@ class Here:
         data_digest: str,
         tell: Callable[[Progress], Any] = lambda progress: None,
         should_stop: Callable[[], bool] = lambda: False,
-        worker: Callable[[Load], Works] = Worker,
+        worker: Callable[[Load], Works] = training,
     ) -> None:
         self._tell, self._should_stop = tell, should_stop
         self._worker = worker(loader(map_arrays(arrays), data_digest))

@@ -6,22 +6,20 @@ import contextlib
 import multiprocessing
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import ModisteError, SpecError, StoreError, first_sentence
+from modiste.search import children
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.train.task import Outcome, Progress, Sample, Task
-from modiste.train.work import Worker
 
 # Children in a row that end before they can take a task, until no more are started.
 STARTS_ALLOWED = 3
@@ -132,6 +130,13 @@ class Workers(Protocol):
 Start = Callable[[Path, str], Workers]
 
 
+def training(load: Load) -> Works:
+    """A worker that trains. It is imported where it works: who drives others needs no torch."""
+    from modiste.train.work import Worker
+
+    return Worker(load)
+
+
 class Pool:
     """Child processes, each of which works on one task at a time.
 
@@ -145,9 +150,9 @@ class Pool:
     """
 
     def __init__(
-        self, arrays: Path, data_digest: str, worker: Callable[[Load], Works] = Worker
+        self, arrays: Path, data_digest: str, worker: Callable[[Load], Works] = training
     ) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        children.make_ready()
         self._arrays = arrays
         self._digest = data_digest
         self._worker = worker
@@ -159,10 +164,10 @@ class Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        children = [*self._idle, *(child for child, _ in self._busy.values())]
-        for child in children:
+        everyone = [*self._idle, *(child for child, _ in self._busy.values())]
+        for child in everyone:
             child.connection.close()  # it ends by itself
-        for child in children:
+        for child in everyone:
             child.process.join(timeout=2)
             if child.process.is_alive():
                 child.process.kill()
@@ -240,21 +245,8 @@ class Pool:
             raise StoreError(text) from None  # the pipe that broke tells nobody anything
 
     def _start(self) -> _Child:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=_serve, args=(theirs, self._arrays, self._digest, self._worker), daemon=True
-        )
-        # Ctrl-C reaches the whole group, and the driver alone decides what it means: a child must
-        # not hear it, from its first moment on, long before it can say so itself. It inherits the
-        # mask; what Python keeps beside its children would lift that if it were started just now.
-        resource_tracker.ensure_running()
-        # A handler that ended this process in the middle of it would leave a child half told.
-        with _later(signal.SIGINT, signal.SIGTERM):
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        ours, theirs = multiprocessing.Pipe()
+        process = children.start(_serve, theirs, self._arrays, self._digest, self._worker)
         theirs.close()
         return _Child(process, ours)
 
@@ -264,30 +256,9 @@ def _is_given_up(event: Event) -> bool:
     return isinstance(event, Outcome) and event.record is None and event.checkpoint is None
 
 
-@contextlib.contextmanager
-def _later(*numbers: signal.Signals) -> Iterator[None]:
-    """Has these signals handled after the block.
-
-    Blocking them would not do: the system then gives them to another thread, such as one of
-    OpenMP's, and Python runs their handlers in this one all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for each in came:
-            signal.raise_signal(each)
-
-
 @dataclass(eq=False)
 class _Child:
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     is_ready: bool = False
 
@@ -324,10 +295,9 @@ def _serve(
     connection: Connection,
     arrays: Path,
     data_digest: str,
-    make: Callable[[Load], Works] = Worker,
+    make: Callable[[Load], Works] = training,
 ) -> None:
     """A child's life: take a task, work, answer; end when the driver is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = make(loader(map_arrays(arrays), data_digest))
     try:
         connection.send(Ready())

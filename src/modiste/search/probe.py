@@ -15,10 +15,9 @@ from modiste.data.load import save_arrays
 from modiste.data.types import ImageSet
 from modiste.search.kinds import Kind, Pace, in_order, pace_of
 from modiste.search.plan import paces_of_finished
-from modiste.search.pool import Death, Event, Pool, Trouble, raise_trouble
+from modiste.search.pool import Death, Event, Load, Pool, Trouble, Works, raise_trouble
 from modiste.search.survey import Survey
 from modiste.spec.run import RunSpec
-from modiste.train.pace import Prober
 from modiste.train.task import Sample, Task
 
 # By then the last kind should be measured; what is left is told by its FLOPs.
@@ -73,6 +72,12 @@ def kinds_to_probe(survey: Survey) -> dict[Kind, RunSpec]:
     }
 
 
+def _probing(load: Load) -> Works:
+    from modiste.train.pace import Prober  # in the workers; this process needs no torch
+
+    return Prober(load)
+
+
 def probe(
     kinds: Mapping[Kind, RunSpec],
     images: ImageSet,
@@ -95,7 +100,7 @@ def probe(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="modiste-plan-") as folder:
         save_arrays(images, Path(folder))
-        with Pool(Path(folder), images.digest, Prober) as pool:
+        with Pool(Path(folder), images.digest, _probing) as pool:
             try:
                 found, broken = _measure(pool, list(kinds.items()), num_workers, began + seconds)
                 driver_bytes = memory_bytes()

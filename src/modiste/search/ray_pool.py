@@ -25,10 +25,9 @@ import numpy as np
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import InstallError, SpecError, StoreError, first_sentence
-from modiste.search.pool import Death, Event, Load, Trouble, Works, answer
+from modiste.search.pool import Death, Event, Load, Trouble, Works, answer, training
 from modiste.spec.run import DataSpec, RunSpec, versions_here
 from modiste.train.task import Outcome, Progress, Sample, Task
-from modiste.train.work import Worker
 
 # How often a task asks whether to stop, in seconds.
 ASK_SECONDS = 0.5
@@ -71,7 +70,7 @@ class RayPool:
         data_digest: str,
         address: str | None = None,
         gpu_share: float = 0.0,
-        worker: Callable[[Load], Works] = Worker,
+        worker: Callable[[Load], Works] = training,
     ) -> None:
         need_ray()
         ray = self._ray = _ray()

@@ -1,4 +1,4 @@
-"""Measures how long a net takes for one image."""
+"""Measures how long a net takes for one image. Only what measures needs torch, and loads it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-
-from modiste.models.build import Network
 from modiste.runs.run import Run
 from modiste.search import latency
 from modiste.spec.parts import ModelFamily
 from modiste.spec.run import RunSpec
-from modiste.train.machine import prepare
 
 # Inferences of one image: the first ones make what is made once, the others are timed.
 WARM_UP, TIMED = 5, 25
@@ -41,6 +37,11 @@ def seconds_for_one(spec: RunSpec, layers: Mapping[str, Any]) -> float:
         spec: Whose net.
         layers: The layer table of its run, with input shape and classes.
     """
+    import torch
+
+    from modiste.models.build import Network
+    from modiste.train.machine import prepare
+
     height, width, channels = layers["input_shape"]
     params, shape_CHW = spec.model.net, (channels, height, width)
     prepare(threads=1)

@@ -1,4 +1,7 @@
-"""A trained model that only infers: from weights by name to logits."""
+"""A trained model that only infers: from weights by name to logits.
+
+Who lists and describes models imports this; torch comes with the first model.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from modiste.data.batches import Batches
 from modiste.data.preprocess import Preprocess
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, StoreError
-from modiste.models.build import Network
 from modiste.spec.run import RunSpec
-from modiste.train.loop import infer, to_end
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
@@ -33,6 +32,10 @@ class Predictor:
     """
 
     def __init__(self, spec: RunSpec, layers: Mapping[str, Any], weights: Arrays) -> None:
+        import torch
+
+        from modiste.models.build import Network
+
         height, width, channels = layers["input_shape"]
         self.class_names = tuple(layers["class_names"])
         self.shape_CHW = (channels, height, width)
@@ -62,6 +65,9 @@ class Predictor:
         Raises:
             DataError: If it was trained on the other kind: equal numbers would mean other things.
         """
+        from modiste.data.batches import Batches
+        from modiste.train.loop import infer, to_end
+
         wanted = "uint8" if self._preprocess.is_bytes else "float32"
         if images_NCHW.dtype != wanted:
             raise DataError(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modiste.data.load import divide, save_arrays
-from modiste.search.pool import Death, Event, Pool, Trouble, _later
+from modiste.search.pool import Death, Event, Pool, Trouble
 from modiste.search.work_folder import WorkFolder
 from modiste.train.task import Outcome, Progress, Task
 from modiste.train.work import Worker
@@ -171,20 +171,3 @@ def test_a_study_whose_workers_are_killed_finds_what_it_would_have_found(
             last = {k: v for k, v in record.weights.items() if k.startswith("last/")}
             assert list(weights.values()) == [last[f"last/{name}"].tobytes() for name in weights]
     assert len(found) == 2
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_a_child_is_started_waits_until_it_is(
-    number: signal.Signals,
-) -> None:
-    told: list[str] = []
-    before = signal.signal(number, lambda *_: told.append("handled"))
-    try:
-        with _later(signal.SIGINT, signal.SIGTERM):
-            signal.raise_signal(number)
-            told.append("started")
-        assert told == ["started", "handled"]
-        signal.raise_signal(number)
-        assert told == ["started", "handled", "handled"]
-    finally:
-        signal.signal(number, before)

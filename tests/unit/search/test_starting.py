@@ -146,3 +146,19 @@ def test_a_script_without_a_guard_is_told_so_and_none_of_its_runs_is_failed(
     assert f"{mine} again" in said
     assert '`if __name__ == "__main__":`' in said
     assert not list((tmp_path / "out" / "runs").glob("*"))
+
+
+@pytest.mark.slow
+def test_whoever_drives_workers_loads_no_torch(tmp_path: Path, synthetic_folder: Path) -> None:
+    # A study that ends with a final model draws how it bears stress, in this process.
+    file = small.write_study(tmp_path / "tiny.yaml", small.study(stages=small.STUDY["stages"][:1]))
+    code = (
+        "import sys; from modiste import run_study\n"
+        f"run_study({str(file)!r}, out='out', data_folder={str(synthetic_folder)!r}, "
+        "num_workers=1)\nprint('torch' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.stdout == "False\n", ended.stderr
+    assert (tmp_path / "out" / "report.html").exists()
