@@ -50,7 +50,7 @@ def choose(study: Study, stage: Stage, asked: Asked) -> bool:
             chosen[number] = _extended(study, search, group, points, trials, waiting)
     if before == [len(points) for points in chosen]:
         return False
-    trial_log.write(study.folder, stage.spec.name, search, chosen)
+    trial_log.write(study.folder, stage.spec.name, search, stage.inherited, chosen)
     return True
 
 

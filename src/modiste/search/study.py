@@ -439,7 +439,7 @@ class Study:
         """A stage that searches, with the points it has chosen so far."""
         search = spec.searched(self.profile)
         assert search is not None
-        chosen = trial_log.read(self.folder, spec.name, search)
+        chosen = trial_log.read(self.folder, spec.name, search, stage.inherited)
         trials = self.climbed(spec, found, chosen)
         if stage.is_closed:
             trials = [trial.closed for trial in trials]

@@ -210,7 +210,8 @@ def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
     assert search is not None
     if stage.is_done or stage.skipped:
         return stage
-    chosen = trial_log.read(study.folder, stage.spec.name, search)
+    base = inherited(stage.spec, found)
+    chosen = trial_log.read(study.folder, stage.spec.name, search, base)
     known = [len(points) for points in chosen]
     for number, group in enumerate(search.groups()):
         tried = {identity(point) for point in chosen[number]}
@@ -227,7 +228,7 @@ def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
         trials=tuple(trials),
         num_to_come=0,
         is_foreseen=bool(search.halving) or search.method.num_needed(last) > 0,
-        inherited=inherited(stage.spec, found),
+        inherited=base,
     )
 
 

@@ -18,23 +18,30 @@ from modiste.spec.search import SearchSpec
 from modiste.spec.settings import Settings
 from modiste.spec.space import identity
 
-SCHEMA = 2  # 1 had no seal
+SCHEMA = 3  # 1 had no seal, 2 did not say what the stage had taken over
 Chosen = list[list[Settings]]
 # What may grow between two calls without moving a point: values to compare, and trials.
 _MAY_GROW = ("compare", "trials_per_value")
 
 
-def read(folder: Path, stage: str, search: SearchSpec) -> Chosen:
+def read(folder: Path, stage: str, search: SearchSpec, base: Settings) -> Chosen:
     """Points of each combination of compared values, in the order in which they were chosen.
 
+    Args:
+        folder: Of the study.
+        stage: Its name.
+        search: What it searches.
+        base: What it took over from the stages before it.
+
     Returns:
-        Nothing but empty lists if none was chosen yet, or if they belong to another search.
+        Nothing but empty lists if none was chosen yet, or if they belong to another search; or to
+        another base, where they follow from what came of those before them.
 
     Raises:
         StoreError: If the file is damaged; says that it can be deleted.
     """
     value = _read(_path(folder, stage))
-    if value is None or value["search"] != _kept(search):
+    if value is None or value["search"] != _kept(search) or not _stands_on(value, search, base):
         return [[] for _ in search.groups()]
     found = {identity(group["compare"]): group["points"] for group in value["groups"]}
     chosen = [list(found.get(identity(group), [])) for group in search.groups()]
@@ -44,7 +51,7 @@ def read(folder: Path, stage: str, search: SearchSpec) -> Chosen:
     ]
 
 
-def write(folder: Path, stage: str, search: SearchSpec, chosen: Chosen) -> None:
+def write(folder: Path, stage: str, search: SearchSpec, base: Settings, chosen: Chosen) -> None:
     """Replace the file in one step.
 
     Raises:
@@ -54,8 +61,14 @@ def write(folder: Path, stage: str, search: SearchSpec, chosen: Chosen) -> None:
         {"compare": group, "points": points}
         for group, points in zip(search.groups(), chosen, strict=True)
     ]
-    value = {"schema": SCHEMA, "search": _kept(search), "groups": groups}
+    value = {"schema": SCHEMA, "search": _kept(search), "base": base, "groups": groups}
     files.write_bytes(_path(folder, stage), files.sealed(value))
+
+
+def _stands_on(value: Mapping[str, Any], search: SearchSpec, base: Settings) -> bool:
+    last = max(map(search.num_trials, search.groups())) - 1
+    learns = search.method.num_needed(last) > 0
+    return not learns or "base" not in value or identity(value["base"]) == identity(base)
 
 
 def differences(folder: Path, stage: str, search: SearchSpec | None) -> list[str]:
@@ -107,7 +120,7 @@ def _parsed(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
     """
     try:
         value = files.read_sealed(path)
-        is_ours = value["schema"] in (1, SCHEMA) and isinstance(value["search"], dict)
+        is_ours = value["schema"] in (1, 2, SCHEMA) and isinstance(value["search"], dict)
         groups: Sequence[Mapping[str, Any]] = value["groups"]
         is_ours = is_ours and all(isinstance(group["points"], list) for group in groups)
         is_ours = is_ours and all(isinstance(group["compare"], dict) for group in groups)

@@ -500,13 +500,41 @@ def test_a_plan_counts_checkpoints_that_wait_on_the_disk(tmp_path: Path, script:
 
 def test_the_points_of_the_list_belong_to_the_search_that_chose_them(tmp_path: Path) -> None:
     search = SearchSpec.parse({"method": "random", "trials": 3, "tune": {"a.b": [1, 2, 3, 4]}})
-    trial_log.write(tmp_path, "s", search, [[{"a.b": 2}, {"a.b": 1}]])
-    assert trial_log.read(tmp_path, "s", search) == [[{"a.b": 2}, {"a.b": 1}]]
+    base = {"model.family": "mlp", "model.params.hidden": [8]}
+    trial_log.write(tmp_path, "s", search, base, [[{"a.b": 2}, {"a.b": 1}]])
+    assert trial_log.read(tmp_path, "s", search, base) == [[{"a.b": 2}, {"a.b": 1}]]
     fewer = SearchSpec.parse({**search.to_dict(), "trials_per_value": 1})
-    assert trial_log.read(tmp_path, "s", fewer) == [[{"a.b": 2}]]
+    assert trial_log.read(tmp_path, "s", fewer, base) == [[{"a.b": 2}]]
     other = SearchSpec.parse({**search.to_dict(), "method": {"name": "random", "seed": 1}})
-    assert trial_log.read(tmp_path, "s", other) == [[]]
+    assert trial_log.read(tmp_path, "s", other, base) == [[]]
     assert trial_log.differences(tmp_path, "s", other) == ["search.method.seed"]
+
+
+def test_a_search_whose_base_has_changed_learns_anew(tmp_path: Path, script: Script) -> None:
+    def grown(*sizes: int) -> dict[str, Any]:
+        given = values(method=LEARNS, trials=8, tune={RATE: TUNE[RATE]})
+        grid = {"model.params.hidden": [[size] for size in sizes]}
+        shape = {"name": "shape", "model": {"family": "mlp"}, "grid": grid}
+        search = {**given["stages"][0], "from": ["shape"]}
+        del search["model"]
+        return {**given, "stages": [shape, search]}
+
+    def found(study: Study) -> Any:
+        log = json.loads((study.folder / "trials" / "s.json").read_text())
+        rows = Study(study.folder).stage("s").ranked("last")
+        return log, [(row.label, row.mean("last", "val", "accuracy")) for row in rows]
+
+    study = make(tmp_path / "study", grown(1))
+    assert drive(study, slice_seconds=math.inf)
+    before, _ = found(study)
+    study = make(tmp_path / "study", grown(1, 16))
+    assert drive(study, slice_seconds=math.inf)
+    whole = make(tmp_path / "whole", grown(1, 16))
+    assert drive(whole, slice_seconds=math.inf)
+    assert found(study) == found(whole)
+    # It was no accident: on the other base it had come to other points.
+    assert found(study)[0]["base"] == {**before["base"], "model.params.hidden": [16]}
+    assert found(study)[0]["groups"] != before["groups"]
 
 
 def test_somebody_who_watches_hears_of_every_rung(tmp_path: Path, script: Script) -> None:
