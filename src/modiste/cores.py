@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import Literal
 
 
 def num_cores() -> int:
@@ -15,15 +16,15 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def memory_bytes() -> int:
-    """Memory of this process, in bytes.
+def memory_bytes(pid: int | Literal["self"] = "self") -> int:
+    """Memory of a process, of this one if not given, in bytes.
 
     On Linux its proportional set: pages that several processes map, such as the data set and the
     libraries, count for each by its share, so that processes can be added up. Elsewhere the most
-    that was resident, which counts such pages in full.
+    that was resident of this one, which counts such pages in full.
     """
     try:
-        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

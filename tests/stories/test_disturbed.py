@@ -186,15 +186,18 @@ def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(
     assert results(Study(place.root / "out")) == wanted
 
 
-@pytest.mark.parametrize("moment", ["while workers are started", "while they work"])
+@pytest.mark.parametrize(
+    "moment", ["while what they need is loaded", "while workers are started", "while they work"]
+)
 def test_an_interrupt_ends_within_seconds_and_says_how_to_go_on(place: Place, moment: str) -> None:
     words = study_words(place, ENDLESS)
     with place.start(*words) as process:
         if moment == "while they work":
             read_until(process, "validation accuracy")
         else:
-            # The driver, what Python keeps beside it, and a first worker, which needs seconds yet.
-            wait_for(lambda: len(group(process)) >= 3)
+            # The driver, what Python keeps beside it, what loads torch for seconds, then a worker.
+            num = 3 if moment == "while what they need is loaded" else 4
+            wait_for(lambda: len(group(process)) >= num)
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does in a terminal
         _, err = process.communicate(timeout=60)
@@ -246,6 +249,23 @@ def test_two_interrupts_stop_even_workers_that_hang(place: Place) -> None:
     assert "Traceback" not in err
     assert "Go on with:" in err
     wait_for(lambda: group(process) == [])
+
+
+def test_two_interrupts_stop_at_once_while_torch_is_loaded(place: Place) -> None:
+    with place.start(*study_words(place, ENDLESS)) as process:
+        wait_for(lambda: servers(process) != [])
+        (server,) = servers(process)
+        os.kill(server, signal.SIGSTOP)  # a library on a disk that does not answer
+        try:
+            os.kill(process.pid, signal.SIGINT)
+            read_until(process, "saving what is under way")
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        finally:
+            os.kill(server, signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert "Go on with:" in err
 
 
 def test_an_interrupt_while_data_are_fetched_stops_at_once(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from modiste.data.load import TrainingData, divide, map_arrays
 from modiste.data.types import ImageSet
 from modiste.errors import ModisteError, SpecError, StoreError, first_sentence
-from modiste.search import children
+from modiste.search.children import Child, start
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.train.task import Outcome, Progress, Sample, Task
 
@@ -53,7 +51,9 @@ class Death:
 
 
 def _ended(code: int | None) -> str:
-    if code is not None and code < 0:
+    if code is None:
+        return "ended, and so did the process that would have heard how"
+    if code < 0:
         name = signal.Signals(-code).name
         hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
         return f"was ended by {name}{hint}"
@@ -152,12 +152,11 @@ class Pool:
     def __init__(
         self, arrays: Path, data_digest: str, worker: Callable[[Load], Works] = training
     ) -> None:
-        children.make_ready()
         self._arrays = arrays
         self._digest = data_digest
         self._worker = worker
-        self._idle: list[_Child] = []
-        self._busy: dict[Connection, tuple[_Child, str]] = {}
+        self._idle: list[Child] = []
+        self._busy: dict[Connection, tuple[Child, str]] = {}
         self._failed_starts = 0  # since a child was ready the last time
 
     def __enter__(self) -> Self:
@@ -168,10 +167,8 @@ class Pool:
         for child in everyone:
             child.connection.close()  # it ends by itself
         for child in everyone:
-            child.process.join(timeout=2)
-            if child.process.is_alive():
-                child.process.kill()
-                child.process.join()
+            if not child.join(2.0):
+                child.kill()
 
     @property
     def num_threads(self) -> None:
@@ -192,7 +189,7 @@ class Pool:
             try:
                 child.connection.send(task)
             except OSError:  # it died while it had nothing to do, or at its start
-                child.process.join()
+                child.join(5.0)
                 self._note_end(child)
                 continue
             self._busy[child.connection] = child, task.fingerprint
@@ -209,7 +206,7 @@ class Pool:
     def kill(self) -> None:
         """End every child now, whatever it is doing."""
         for child in [*self._idle, *(child for child, _ in self._busy.values())]:
-            child.process.kill()
+            child.kill()
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         """What the children have to say, waiting at most so long for the first word."""
@@ -220,9 +217,9 @@ class Pool:
                 event: Event | Ready = ready.recv()
             except (EOFError, OSError):
                 del self._busy[ready]
-                child.process.join(timeout=5)
+                child.join(5.0)
                 self._note_end(child)
-                yield Death(fingerprint, child.process.exitcode, had_begun=child.is_ready)
+                yield Death(fingerprint, child.exit_code, had_begun=child.is_ready)
                 continue
             if isinstance(event, Ready):
                 child.is_ready = True
@@ -231,36 +228,25 @@ class Pool:
             if not isinstance(event, Progress):
                 del self._busy[ready]
                 if _is_given_up(event):
-                    child.process.kill()
-                    child.process.join()
+                    child.kill()
                 else:
                     self._idle.append(child)
             yield event
 
-    def _note_end(self, child: _Child) -> None:
+    def _note_end(self, child: Child) -> None:
         """Give up once several children in a row have ended at their start."""
         self._failed_starts += not child.is_ready
         if self._failed_starts >= STARTS_ALLOWED:
-            text = _cannot_start(self._failed_starts, child.process.exitcode)
+            text = _cannot_start(self._failed_starts, child.exit_code)
             raise StoreError(text) from None  # the pipe that broke tells nobody anything
 
-    def _start(self) -> _Child:
-        ours, theirs = multiprocessing.Pipe()
-        process = children.start(_serve, theirs, self._arrays, self._digest, self._worker)
-        theirs.close()
-        return _Child(process, ours)
+    def _start(self) -> Child:
+        return start(_serve, self._arrays, self._digest, self._worker)
 
 
 def _is_given_up(event: Event) -> bool:
     """Whether a child has left a work that nothing interrupts, and which goes on inside it."""
     return isinstance(event, Outcome) and event.record is None and event.checkpoint is None
-
-
-@dataclass(eq=False)
-class _Child:
-    process: BaseProcess
-    connection: Connection
-    is_ready: bool = False
 
 
 def _cannot_start(count: int, exit_code: int | None) -> str:

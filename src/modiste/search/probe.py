@@ -13,6 +13,7 @@ from statistics import fmean
 from modiste.cores import memory_bytes
 from modiste.data.load import save_arrays
 from modiste.data.types import ImageSet
+from modiste.search.children import server_bytes
 from modiste.search.kinds import Kind, Pace, in_order, pace_of
 from modiste.search.plan import paces_of_finished
 from modiste.search.pool import Death, Event, Load, Pool, Trouble, Works, raise_trouble
@@ -38,7 +39,8 @@ class Probed:
         core_share: Of the processor's time that the workers could have had, what they got; the
             rest went to other programs.
         worker_bytes: Memory of the largest worker.
-        driver_bytes: Memory of this process, which would drive the study.
+        driver_bytes: Memory of this process, which would drive the study, and of the one that
+            workers are forked from.
         seconds: What the probe took.
         broken: Why some kinds could not be measured.
     """
@@ -103,7 +105,7 @@ def probe(
         with Pool(Path(folder), images.digest, _probing) as pool:
             try:
                 found, broken = _measure(pool, list(kinds.items()), num_workers, began + seconds)
-                driver_bytes = memory_bytes()
+                driver_bytes = memory_bytes() + server_bytes()
             finally:
                 pool.kill()  # nobody waits for what is under way
     samples = [sample for some in found.values() for sample in some]

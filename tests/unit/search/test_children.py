@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modiste.search import children
 from modiste.search.children import _later, start
 
 needs_fork_server = pytest.mark.skipif(sys.platform != "linux", reason="only there it is used")
@@ -45,13 +44,17 @@ def tell(connection: Connection) -> None:
             connection.recv()
 
 
+def say_whose(connection: Connection) -> None:
+    """Whether this process has loaded a module of a test's own."""
+    connection.send(getattr(sys.modules.get("typer"), "IS_MINE", False))
+
+
 class Talk:
     """A child and the pipe to it."""
 
     def __init__(self) -> None:
-        self.connection, theirs = multiprocessing.Pipe()
-        self.process = start(tell, theirs)
-        theirs.close()
+        self.child = start(tell)
+        self.connection = self.child.connection
         self.told: Told = self.connection.recv()
 
     def ask(self) -> Told:
@@ -71,7 +74,7 @@ def talk() -> Iterator[Any]:
     yield begin
     for each in talks:
         each.connection.close()
-        each.process.join()
+        assert each.child.join(10.0)
 
 
 def server() -> int:
@@ -93,26 +96,78 @@ def test_workers_are_copies_of_one_process_that_has_loaded_what_they_need(talk: 
 def test_a_worker_has_the_variables_of_whoever_starts_it(
     talk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
-    assert talk().told.environment["ATEN_CPU_CAPABILITY"] == "default"
-    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
+    talk()
+    monkeypatch.setenv("SAID_TO_A_TEST", "this")
+    monkeypatch.delenv("PATH")  # which the server has
     told = talk().told
     assert told.environment == dict(os.environ)
+    assert told.environment["SAID_TO_A_TEST"] == "this"
     assert told.parent == server()
 
 
 @needs_fork_server
-def test_what_libraries_read_as_they_are_loaded_has_them_loaded_again(
-    talk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ["OMP_OF_A_TEST", "ATEN_CPU_CAPABILITY"])
+def test_what_libraries_read_as_they_are_loaded_has_them_loaded_again(talk: Any, name: str) -> None:
     talk()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    told = talk().told
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, "said to a test")
+        told = talk().told
     assert told.parent == os.getpid()
     assert not told.has_torch
-    assert told.environment["OMP_NUM_THREADS"] == "1"
-    monkeypatch.undo()
+    assert told.environment[name] == "said to a test"
     assert talk().told.parent == server()
+
+
+@needs_fork_server
+def test_workers_load_the_modules_that_whoever_starts_them_would(tmp_path: Path) -> None:
+    # As where another version is installed, or a file lies where a command is typed.
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "typer.py").write_text("raise AssertionError('not this one')\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "typer.py").write_text("IS_MINE = True\n")
+    code = (
+        "import sys\n"
+        f"sys.path.insert(1, {str(tmp_path / 'mine')!r})\n"
+        f"sys.path.append({str(Path(__file__).parent)!r})\n"
+        "from modiste.search.children import start\n"
+        "from test_children import say_whose\n"
+        "child = start(say_whose)\n"
+        "print(child.connection.recv())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path / "here",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("True\n", "")
+
+
+@needs_fork_server
+def test_a_worker_that_outlives_the_server_can_be_awaited_and_killed(talk: Any) -> None:
+    stuck, ends = talk(), talk()
+    os.kill(stuck.child.process.pid, signal.SIGSTOP)
+    old = server()
+    os.kill(old, signal.SIGKILL)
+    os.waitid(os.P_PID, old, os.WEXITED | os.WNOWAIT)
+    talk()  # which has those before it asked how they are
+    assert not stuck.child.join(0.0)
+    assert stuck.child.exit_code is None
+    stuck.child.kill()
+    assert stuck.child.join(10.0)
+    ends.connection.close()
+    assert ends.child.join(10.0)
+    assert ends.child.exit_code is None  # nobody was there to hear it
+
+
+def test_how_a_worker_ended_is_known(talk: Any) -> None:
+    killed, ended = talk(), talk()
+    killed.child.kill()
+    assert killed.child.exit_code == -signal.SIGKILL
+    ended.connection.close()
+    assert ended.child.join(10.0)
+    assert ended.child.exit_code == 0
 
 
 @needs_fork_server
@@ -142,16 +197,15 @@ def test_where_there_is_no_server_a_worker_is_a_new_interpreter(
         raise error
 
     monkeypatch.setattr(forkserver, what, fails)
-    assert children.make_ready() is (what != "ensure_running")
-    child = talk()
-    assert child.told.parent == os.getpid()
-    assert child.told.name == "modiste-worker"
+    told = talk().told
+    assert told.parent == os.getpid()
+    assert told.name == "modiste-worker"
 
 
 def test_a_worker_does_not_hear_an_interrupt(talk: Any) -> None:
-    child = talk()
-    os.kill(child.process.pid, signal.SIGINT)
-    assert child.ask() == child.told
+    talking = talk()
+    os.kill(talking.child.process.pid, signal.SIGINT)
+    assert talking.ask() == talking.told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

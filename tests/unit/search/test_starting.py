@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from modiste.errors import StoreError
+from modiste.search.children import Child
 from modiste.search.driver import DEATHS_ALLOWED
-from modiste.search.pool import STARTS_ALLOWED, Death, Event, Pool, Ready, _Child
+from modiste.search.pool import STARTS_ALLOWED, Death, Event, Pool, Ready
 from modiste.train.task import Outcome, Task
 from tests import small
 from tests.driving import Script, Watched, drive, make
 
 SPEC = small.run_spec()
+NO_PID = 1 << 30  # more than Linux ever gives
 TASK = Task(SPEC, "one", None, math.inf)
 
 
@@ -36,7 +38,7 @@ class Starting(Pool):
         self._codes = list(codes)
         self._ends: list[Connection] = []
 
-    def _start(self) -> _Child:
+    def _start(self) -> Child:
         code = self._codes.pop(0)
         ours, theirs = multiprocessing.Pipe()
         if code is None:
@@ -50,9 +52,9 @@ class Starting(Pool):
             theirs.close()
             ours.send = lambda _: None  # type: ignore[method-assign]
         process: Any = SimpleNamespace(
-            exitcode=code, join=lambda timeout=None: None, is_alive=lambda: False
+            pid=NO_PID, exitcode=code, join=lambda timeout=None: None, kill=lambda: None
         )
-        return _Child(process, ours)
+        return Child(process, ours)
 
 
 def events(pool: Pool, num: int) -> list[Event]:
@@ -103,7 +105,7 @@ def test_one_that_is_gone_before_it_can_be_sent_a_task_counts_too() -> None:
         raise BrokenPipeError
 
     class Gone(Starting):
-        def _start(self) -> _Child:
+        def _start(self) -> Child:
             child = super()._start()
             child.connection.send = gone  # type: ignore[method-assign]
             return child
