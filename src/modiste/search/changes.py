@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modiste.errors import SpecError
 from modiste.search import trial_log
 
 if TYPE_CHECKING:
@@ -47,16 +48,22 @@ def counted(stages: Sequence[str]) -> str:
 def without_place(old: Study, new: Study) -> list[str]:
     """For each finished run of a study that no row of the changed one stands for, its stage.
 
-    A stage that waits for another's winner has no rows yet: its runs may find their place.
+    A stage that waits for another's winner has no rows yet: its runs may find their place. Of a
+    file that makes no sense with the winners it has found, nobody can say what has a place: it is
+    mended.
     """
     stages = new.stages()
+    try:
+        before = old.stages()
+    except SpecError:
+        return []
     waits = {stage.spec.name for stage in stages if stage.waits_for}
     kept = {
         name for stage in stages for row in (*stage.rows, *stage.lower) for name in row.fingerprints
     }
     lost = {
         run.fingerprint: stage.spec.name
-        for stage in old.stages()
+        for stage in before
         for row in (*stage.rows, *stage.lower)
         for run in row.runs
         if run.fingerprint not in kept and stage.spec.name not in waits

@@ -74,6 +74,24 @@ def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> di
     return answer
 
 
+def undoes(key: str, value: Any, earlier: str) -> bool:
+    """Whether setting a key lets go of what an earlier one has set inside it.
+
+    Example:
+        >>> undoes("train.optimizer", "sgd", "train.optimizer.momentum")
+        True
+        >>> undoes("train.optimizer.name", "sgd", "train.optimizer.momentum")
+        True
+        >>> undoes("train", {"epochs": 5}, "train.optimizer.momentum")
+        False
+    """
+    if isinstance(value, Mapping) and (key == "data" or not any(w in value for w in CHOICES)):
+        return any(undoes(f"{key}.{inner}", item, earlier) for inner, item in value.items())
+    part, _, last = key.rpartition(".")
+    outer = part if last in CHOICES and part != "data" else key  # another name is another part
+    return key != earlier and earlier.startswith(f"{outer}.")
+
+
 def label(settings: Settings) -> str:
     """A short name of a point: the last word of each key, and its value.
 

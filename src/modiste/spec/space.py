@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from modiste.errors import SpecError
 from modiste.spec.base import Spec, join
 from modiste.spec.match import agrees
-from modiste.spec.settings import Settings
+from modiste.spec.settings import Settings, undoes
 
 # Numbers that are drawn have so many digits: enough for any hyperparameter, few enough that the
 # last bit of a library's logarithm moves no point, and none with it the leaderboard.
@@ -368,7 +368,7 @@ def check_space(domains: Mapping[str, Domain], given: Sequence[str], where: str)
             if listed and not any(is_met({name: wanted}, {name: value}) for value in listed):
                 raise SpecError(f"{join(where, key)}.when: {name} is never {wanted!r}.")
         for earlier in before:
-            if earlier == key or earlier.startswith(f"{key}."):
+            if earlier == key or undoes(key, None, earlier):
                 what = "stands in `compare`, too" if earlier == key else f"would undo {earlier!r}"
                 raise SpecError(f"{join(where, key)}: {what}. Move it up, or take one of them out.")
         before.append(key)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from modiste.errors import SpecError, did_you_mean
 from modiste.spec.parts import Estimator
-from modiste.spec.settings import OF_RUNS, Settings, matches
+from modiste.spec.settings import CHOICES, OF_RUNS, Settings, assign, matches, undoes
 
 if TYPE_CHECKING:
-    from modiste.spec.study import Override, Point, StageProfile, StageSpec
+    from modiste.spec.study import Found, Override, Point, StageProfile, StageSpec
 
 
 def check_stages(stages: Sequence[StageSpec]) -> None:
@@ -45,6 +45,64 @@ def check_stages(stages: Sequence[StageSpec]) -> None:
                 f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "
                 "saved as a model, which needs weights. Keep 1 or more."
             )
+
+
+def other_winners(
+    stage: StageSpec, handed: Mapping[str, Found]
+) -> Iterator[tuple[str, str, Settings]]:
+    """Points that may win a stage instead of its first, and have other keys to take over.
+
+    Args:
+        stage: Which takes over.
+        handed: What the stages before it hand on, as if their first points won.
+
+    Yields:
+        The name of their stage, their label, and what they would hand on.
+    """
+    for name in stage.from_:
+        first, *others = handed[name].best
+        known = [_keys(first[1])]
+        for text, settings in others:
+            keys = _keys(settings)
+            if keys not in known:
+                known.append(keys)
+                yield name, text, settings
+
+
+def _keys(settings: Settings) -> list[tuple[str, Any]]:
+    """What decides which keys may be set beside these: names of parts, and what is none."""
+
+    def inside(values: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+        for key, value in values.items():
+            if isinstance(value, Mapping):
+                yield from inside(value, f"{where}{key}.")
+            else:
+                decides = key in CHOICES or value is None
+                yield f"{where}{key}", value if decides else ""
+
+    return sorted(inside(assign({}, settings), ""), key=str)
+
+
+def check_order(layers: Sequence[Settings], where: str) -> None:
+    """Whether all that a point sets is left of it: equal runs would seem to be different points.
+
+    Args:
+        layers: Its own settings, and what is set over them, in that order.
+        where: The point.
+
+    Raises:
+        SpecError: If a later key would undo an earlier one of the point's own.
+    """
+    own = list(layers[0])
+    items = [(n, key, value) for n, layer in enumerate(layers) for key, value in layer.items()]
+    for at, (number, key, value) in enumerate(items):
+        for earlier in own[:at]:
+            if undoes(key, value, earlier):
+                hint = "over it: set a key inside it" if number else "after it: move it up"
+                raise SpecError(
+                    f"{where}: {key!r} would undo {earlier!r}, which the point sets. It is set "
+                    f"{hint}, or take one of them out."
+                )
 
 
 def _check_confirm(stage: StageSpec, earlier: Sequence[StageSpec]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,9 @@ from modiste.spec.stage_checks import (
     check_goals,
     check_images,
     check_only,
+    check_order,
     check_stages,
+    other_winners,
 )
 
 Profile = Literal["quick", "full"]
@@ -322,12 +325,12 @@ def points(
         check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
+        said = [{one.key: one.value} for one in overrides if one.stage in names]
+        if stage.confirm is None:  # else it is what was put together for the stage that chose it
+            check_order([settings, shared, own, *said], where)
         values = base
-        for more in (settings, shared, own):
+        for more in (settings, shared, own, *said):
             values = assign(values, more, where)
-        for override in overrides:
-            if override.stage in names:
-                values = assign(values, {override.key: override.value}, where)
         own_seed = _seed({"seed": seed, **values}, where)
         first = own_seed if stage.confirm is None else seed + FIRST_FRESH_SEED
         nearer = {*settings, *shared, *own, *(override.key for override in overrides)}
@@ -405,6 +408,14 @@ def inherited(stage: StageSpec, earlier: Mapping[str, Found]) -> Settings:
     return {key: value for key, value in found.items() if key != "seed"}
 
 
+@contextmanager
+def _said_of(case: str) -> Iterator[None]:
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{error} So it would be {case}.") from None
+
+
 def check(
     study: StudySpec,
     profiles: Sequence[str] = ("quick", "full"),
@@ -438,6 +449,10 @@ def check(
         no_nets: dict[str, str] = {}
         for stage in study.stages:
             found = points(study, stage, profile, seed, firsts, overrides)
+            for name, text, settings in other_winners(stage, firsts):
+                other = {**firsts, name: Found(((text, settings),))}
+                with _said_of(f"if {text!r} won {name!r}, which it may"):
+                    points(study, stage, profile, seed, other, overrides)
             check_among(stage, found)
             check_images(stage, found)
             check_goals(stage, found)

@@ -19,6 +19,7 @@ from modiste.search.driver import DEATHS_ALLOWED, Driver
 from modiste.search.pool import Pool, Trouble, raise_trouble
 from modiste.search.study import Study
 from modiste.search.work_folder import WorkFolder
+from modiste.spec.study import StudySpec
 from modiste.train.task import Task
 from tests import small
 from tests.driving import Script, Watched, drive, make, results
@@ -494,6 +495,22 @@ def test_a_run_without_a_place_is_named_beside_a_damaged_one(
     with pytest.raises(ResumeError, match="no place for any more: 1 of cnn"):
         make(study.folder, {**VALUES, "stages": VALUES["stages"][:1]})
     assert not (study.folder / "damaged").exists()
+
+
+def test_a_file_that_makes_no_sense_with_its_winners_can_be_mended(
+    tmp_path: Path, script: Script
+) -> None:
+    first = {"name": "first", "points": [{"label": "k", "model": {"family": "knn"}}]}
+    then = {"name": "then", "from": ["first"], "grid": {"model.params.dropout": [0.0, 0.3]}}
+    values = {**VALUES, "stages": [first, then]}
+    # It was begun when nobody looked at what each winner would bring.
+    given = {"profile": "full", "seed": 0, "data_digest": small.images().digest}
+    study = Study.create(tmp_path / "study", StudySpec.parse(values), **given)
+    with pytest.raises(SpecError, match="dropout"):
+        drive(study)
+    study = make(study.folder, {**values, "stages": [first, {"name": "then", "from": ["first"]}]})
+    assert drive(study)
+    assert study.stage("first").rows[0].is_done
 
 
 def test_a_run_folder_under_a_wrong_name_is_not_believed(tmp_path: Path, script: Script) -> None:

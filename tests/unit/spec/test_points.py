@@ -358,3 +358,89 @@ def test_a_key_that_was_assigned_holds_its_value(
     for key in path:
         node = node[key]
     assert node == value
+
+
+# --- what would be lost, or cannot go on ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides", "lost"),
+    [
+        (
+            {"grid": {"train.optimizer.learning_rate": [0.1], "train.optimizer": ["sgd", "adam"]}},
+            [],
+            "'train.optimizer' would undo 'train.optimizer.learning_rate'.*move it up",
+        ),
+        (
+            {"grid": {"model.params.dropout": [0.0, 0.5], "model.family": ["mlp", "cnn"]}},
+            [],
+            "'model.family' would undo 'model.params.dropout'.*move it up",
+        ),
+        (
+            {"grid": {"train.optimizer.learning_rate": [0.1, 0.2]}},
+            [Override("", "train.optimizer", "sgd")],
+            "'train.optimizer' would undo 'train.optimizer.learning_rate'.*set a key inside it",
+        ),
+        (
+            {
+                "grid": {"train.optimizer.learning_rate": [0.1, 0.2]},
+                "profiles": {"full": {"set": {"train.optimizer": {"name": "sgd"}}}},
+            },
+            [],
+            "'train.optimizer' would undo 'train.optimizer.learning_rate'.*set a key inside it",
+        ),
+    ],
+    ids=["a part", "a family", "over all", "of a profile"],
+)
+def test_what_a_point_sets_is_not_undone(
+    stage: dict[str, Any], overrides: list[Override], lost: str
+) -> None:
+    with pytest.raises(SpecError, match=lost):
+        found(with_stage(**stage), overrides=overrides)
+
+
+def test_keys_beside_one_another_undo_nothing() -> None:
+    points = [
+        {"train.optimizer": "sgd", "train.optimizer.momentum": 0.9},
+        {"train.optimizer.learning_rate": 0.2, "train.optimizer": {"learning_rate": 0.1}},
+        {"train.optimizer.learning_rate": 0.2, "train": {"epochs": 7}},
+    ]
+    overrides = [Override("", "train.optimizer.learning_rate", 0.5)]
+    answer = found(with_stage(points=points), overrides=overrides)
+    assert [one.specs[0].train.optimizer.learning_rate for one in answer] == [0.5] * 3
+    assert answer[2].specs[0].train.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        (
+            [
+                {"label": "m", "model": {"family": "mlp"}},
+                {"label": "k", "model": {"family": "knn"}},
+            ],
+            {"model.params.dropout": [0.0, 0.3]},
+            r"stages\[then\] point 'dropout=0'.*dropout.*if 'k' won 'first'",
+        ),
+        (
+            [
+                {"label": "waits", "train.early_stopping": {"patience": 5}},
+                {"label": "never", "train.early_stopping": None},
+            ],
+            {"train.early_stopping.patience": [3, 5]},
+            r"early_stopping.*if 'never' won 'first'",
+        ),
+    ],
+    ids=["a family", "none"],
+)
+def test_a_stage_makes_sense_whatever_wins_the_one_before(
+    first: list[dict[str, Any]], then: dict[str, Any], said: str
+) -> None:
+    stages = [
+        {"name": "first", "points": first},
+        {"name": "then", "from": ["first"], "grid": then},
+    ]
+    with pytest.raises(SpecError, match=said):
+        check(StudySpec.parse(small.study(stages=stages)))
+    stages[1]["grid"] = {"train.batch_size": [25, 50]}
+    check(StudySpec.parse(small.study(stages=stages)))
