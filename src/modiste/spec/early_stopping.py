@@ -36,7 +36,8 @@ class EarlyStopping(Spec):
         patience: Epochs without progress before the stop; 0 and 1 are the same.
         min_delta: A smaller difference from the best number is no progress; absolute.
         restore_best: The weights of the best epoch, not those of the last, are the model's at
-            the end of training, stopped early or not.
+            the end of training, stopped early or not. A study keeps both: there `rank_epoch` says
+            which of them its final models have.
 
     Example:
         >>> rule = EarlyStopping(patience=2)
