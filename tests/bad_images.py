@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import socket
 import struct
@@ -55,6 +56,15 @@ FILES: dict[str, Maker] = {}  # of these, up to 1 % can be left out
 FOLDERS: dict[str, Maker] = {}
 TABLES: dict[str, Maker] = {}
 ARRAYS: dict[str, Maker] = {}
+
+
+def jpeg_of_scans(num: int, side: int = 64) -> bytes:
+    """A progressive JPEG that goes over the image so many times, the last ones for nothing."""
+    stream = io.BytesIO()
+    Image.new("L", (side, side), 128).save(stream, "JPEG", progressive=True)
+    content, start = stream.getvalue(), b"\xff\xda"
+    last = content[content.rindex(start) : -2]
+    return content[:-2] + last * (num - content.count(start)) + content[-2:]
 
 
 def bad(kinds: dict[str, Maker], kind: str) -> Callable[[Maker], Maker]:
@@ -122,6 +132,7 @@ FILES |= {
         "a PNG of 25,010,001 pixels": claimed_png(5_001, 5_001),
         "half a JPEG": JPEG[: len(JPEG) // 2],
         "the first bytes of a JPEG": JPEG[:20],
+        "a JPEG of 300 scans": jpeg_of_scans(300),
         "half a GIF": GIF[: len(GIF) // 2],
         "a GIF that claims 4.3 gigapixels": b"GIF89a\xff\xff\xff\xff" + GIF[10:],
         "half a WebP": WEBP[: len(WEBP) // 2],

@@ -49,6 +49,9 @@ Pixels = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
 MAX_PIXELS = 25_000_000
+# A JPEG goes over the whole image with each scan, which may take 40 bytes. Encoders write 1 to 20.
+MAX_SCANS = 100
+_SCAN = b"\xff\xda"  # stands nowhere else but in a thumbnail
 # Of an image with transparency, so many are worked on at once.
 _STRIP_ROWS = 256
 _FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Resize)}
@@ -199,6 +202,8 @@ def _with_image(
         with _opened(file, formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _TooLarge(f"{image.width:,} x {image.height:,} pixels")
+            if image.format == "JPEG" and (num := _num_scans(file)) > MAX_SCANS:
+                raise _TooManyScans(f"{num:,} scans")
             _scale_key(image, _head(file))
             return work(image)
     except (_TooLarge, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -206,6 +211,11 @@ def _with_image(
         raise DataError(
             f"{name}: an image of {size}; the limit is {MAX_PIXELS:,} pixels. Make it smaller "
             "first."
+        ) from None
+    except _TooManyScans as error:
+        raise DataError(
+            f"{name}: a JPEG of {error}, each over the whole image; the limit is {MAX_SCANS}. Save "
+            "it again."
         ) from None
     except UnidentifiedImageError:
         raise DataError(_not_an_image(file, formats, name)) from None
@@ -222,6 +232,14 @@ def _with_image(
 
 class _TooLarge(Exception):
     """More pixels than the limit."""
+
+
+class _TooManyScans(Exception):
+    """More passes over the image than the limit."""
+
+
+def _num_scans(file: Path | bytes) -> int:
+    return (file if isinstance(file, bytes) else file.read_bytes()).count(_SCAN)
 
 
 def _opened(file: Path | bytes, formats: tuple[Format, ...]) -> Image.Image:

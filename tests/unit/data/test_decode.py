@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modiste.data.decode import MAX_PIXELS, Rule, decode, examine, examine_array, rule_of
+from modiste.data.decode import MAX_PIXELS, MAX_SCANS, Rule, decode, examine, examine_array, rule_of
 from modiste.errors import DataError, SpecError
 from modiste.spec.run import DataSpec, DecodeSpec
+from tests.bad_images import jpeg_of_scans
 
 GREY = Rule(size_HW=(2, 3), channels=1)
 COLOUR = Rule(size_HW=(2, 3), channels=3)
@@ -453,6 +454,19 @@ def test_a_huge_image_is_refused_before_it_is_decoded(side):
         tracemalloc.stop()
     # Nothing of its 25 MB and more was allocated.
     assert peak < 1 << 20
+
+
+def test_a_jpeg_that_would_take_hours_is_refused_before_it_is_decoded(monkeypatch, tmp_path):
+    # 8 MiB of it hold 200,000 scans, and a large image takes 20 ms for each of them.
+    content = jpeg_of_scans(MAX_SCANS + 1)
+    path = tmp_path / "slow.jpg"
+    path.write_bytes(content)
+    ours = jpeg_of_scans(MAX_SCANS)
+    assert decode(ours, GREY).shape == (1, *GREY.size_HW)
+    monkeypatch.setattr(Image.Image, "load", None)
+    for file in (content, path):
+        with pytest.raises(DataError, match=f"{MAX_SCANS + 1} scans.*the limit is {MAX_SCANS}"):
+            decode(file, GREY)
 
 
 def test_a_huge_image_is_refused_where_nobody_made_warnings_errors(capsys):
