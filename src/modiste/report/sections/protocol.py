@@ -344,7 +344,7 @@ def _parts(values: Mapping[str, Any], said: set[str], stage: StageFacts) -> dict
     """What a point sets, as text by key; a part chosen by name is one entry, as in the file."""
     assumed = stage.stage.spec.assumed
     # What of a part is said belongs to the one that is meant, even where that is the default.
-    meant = {f"{key.rpartition('.')[0]}.name" for key in said}
+    meant = {f"{part}.name" for key in said for part in (key, key.rpartition(".")[0])}
     answer: dict[str, str] = {}
     hidden = set(_HIDDEN) - ({"seed"} if _has_own_seeds(stage) else set())
     for key, value in values.items():

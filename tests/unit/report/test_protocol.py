@@ -1,0 +1,56 @@
+"""What the protocol says that a study fixes and varies is what its runs were given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modiste.report.blocks import Table
+from modiste.report.context import Context, gather
+from modiste.report.sections import protocol
+from modiste.spec.study import Override, StudySpec
+from tests.report_fixture import make_study
+
+MLP = {"family": "mlp"}
+
+
+def told(folder: Path, *stages: dict[str, Any], overrides: tuple[Override, ...] = ()) -> Context:
+    """What is known of an invented study of these stages."""
+    spec = StudySpec.parse({"name": "plain", "stages": stages})
+    return gather(make_study(folder / "study", spec=spec, num_val=200, overrides=overrides))
+
+
+def table(context: Context, name: str) -> Table:
+    (found,) = [
+        block
+        for block in protocol.build(context)
+        if isinstance(block, Table) and block.ident == name
+    ]
+    return found
+
+
+def by_stage(context: Context) -> dict[str, tuple[str, str]]:
+    """What each stage varies, and what it sets."""
+    rows = [[str(cell.text) for cell in row.cells] for row in table(context, "table-by-stage").rows]
+    return {row[0]: (row[3], row[4]) for row in rows}
+
+
+def fixed(context: Context) -> dict[str, str]:
+    rows = [[str(cell.text) for cell in row.cells] for row in table(context, "table-fixed").rows]
+    return {row[0]: row[1] for row in rows}
+
+
+@pytest.mark.parametrize("key", ["optimizer", "schedule"])
+def test_a_part_that_is_given_by_its_name_alone_is_said(tmp_path: Path, key: str) -> None:
+    names = {"optimizer": ["sgd", "adam"], "schedule": ["one_cycle", "constant"]}[key]
+    context = told(
+        tmp_path,
+        {"name": "one", "model": MLP, "grid": {f"train.{key}": names}},
+        {"name": "two", "model": MLP, "points": [{f"train.{key}": names[0]}]},
+    )
+    assert by_stage(context) == {
+        "one": (f"{key} {names[0]}, {names[1]}", "mlp"),
+        "two": ("nothing", f"mlp; {key} {names[0]}"),
+    }
