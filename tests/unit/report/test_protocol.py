@@ -9,6 +9,7 @@ import pytest
 
 from modiste.report.blocks import Table
 from modiste.report.context import Context, gather
+from modiste.report.cuts import flatten
 from modiste.report.sections import protocol
 from modiste.spec.study import Override, StudySpec
 from tests.report_fixture import make_study
@@ -54,3 +55,27 @@ def test_a_part_that_is_given_by_its_name_alone_is_said(tmp_path: Path, key: str
         "one": (f"{key} {names[0]}, {names[1]}", "mlp"),
         "two": ("nothing", f"mlp; {key} {names[0]}"),
     }
+
+
+@pytest.mark.parametrize(
+    ("grid", "own"),
+    [
+        (
+            {"model.family": ["mlp", "cnn", "knn"]},
+            {"model.params.hidden", "model.params.filters", "model.params.neighbours"},
+        ),
+        (
+            {"train.optimizer": ["adam", {"name": "sgd", "momentum": 0.9}]},
+            {"train.optimizer.beta_1", "train.optimizer.momentum"},
+        ),
+    ],
+    ids=["families", "optimizers"],
+)
+def test_what_only_some_points_have_is_not_fixed_throughout(
+    tmp_path: Path, grid: dict[str, Any], own: set[str]
+) -> None:
+    context = told(tmp_path, {"name": "one", "model": MLP, "grid": grid})
+    has = [row.row.specs[0].to_dict() for row in context.stages[0].rows]
+    assert own <= {key for values in has for key in flatten(values)}
+    assert not own & set(fixed(context))
+    assert fixed(context)["train.batch_size"] == "128"

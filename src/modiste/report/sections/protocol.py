@@ -33,6 +33,7 @@ _RARE = {
     "data.keep_duplicates": False,
     "train.class_weights": None,
 }
+_ABSENT = object()  # the value of a key that some points lack
 _MANY = 5  # values of one key that are still written out in a cell
 
 # What some keys mean, for those who do not know ours; others explain themselves.
@@ -174,13 +175,19 @@ def _has_own_seeds(stage: StageFacts) -> bool:
 
 
 def _stage_values(stage: StageFacts) -> dict[str, list[Any]]:
-    """Every key with the different values it takes in a stage, in the order of its points."""
+    """Every key with the different values it takes in a stage, in the order of its points.
+
+    A key that some points lack has one value more; those that train nothing lack none of ``train``.
+    """
+    each = [key_values(row.row.specs[0]) for row in _rows(stage)]
+    trained = [values for values in each if "train.epochs" in values]
     answer: dict[str, list[Any]] = {}
-    for row in _rows(stage):
-        for key, value in key_values(row.row.specs[0]).items():
-            values = answer.setdefault(key, [])
-            if value not in values:
-                values.append(value)
+    for key in dict.fromkeys(key for values in each for key in values):
+        found = answer.setdefault(key, [])
+        for values in trained if key.startswith("train.") else each:
+            value = values.get(key, _ABSENT)
+            if value not in found:
+                found.append(value)
     return answer
 
 
