@@ -79,3 +79,51 @@ def test_what_only_some_points_have_is_not_fixed_throughout(
     assert own <= {key for values in has for key in flatten(values)}
     assert not own & set(fixed(context))
     assert fixed(context)["train.batch_size"] == "128"
+
+
+@pytest.mark.parametrize(
+    ("points", "varied"),
+    [
+        (
+            [{"train.early_stopping": None}, {"train.early_stopping": {"patience": 3}}],
+            "early_stopping none, patience 3",
+        ),
+        (
+            [
+                {"train.early_stopping": None},
+                {"train.early_stopping": {"patience": 3, "monitor": "val_accuracy"}},
+            ],
+            "early_stopping none | monitor val_accuracy, patience 3",
+        ),
+        ([{"train.averaging": None}, {"train.averaging": {}}], "averaging none, decay 0.999"),
+        (
+            [{"label": "plain"}, {"train.averaging.decay": 0.99}],
+            "averaging none, decay 0.99",
+        ),
+    ],
+    ids=["one key", "two keys", "defaults", "a key of what is not there"],
+)
+def test_a_part_that_some_points_do_without_is_varied(
+    tmp_path: Path, points: list[dict[str, Any]], varied: str
+) -> None:
+    context = told(tmp_path, {"name": "one", "model": MLP, "points": points})
+    assert by_stage(context) == {"one": (varied, "mlp")}
+    (part,) = {".".join(key.split(".")[:2]) for point in points for key in point if "." in key}
+    assert not [key for key in fixed(context) if key.startswith(part)]
+
+
+def test_a_part_that_a_stage_has_throughout_is_said_key_by_key(tmp_path: Path) -> None:
+    train = {"early_stopping": {"patience": 3}}
+    context = told(
+        tmp_path,
+        {"name": "with", "model": MLP, "train": train},
+        {"name": "without", "model": MLP},
+    )
+    assert by_stage(context)["with"] == ("nothing", "mlp; early_stopping.patience 3")
+
+
+def test_assumed_keys_of_a_part_that_some_points_do_without_are_marked(tmp_path: Path) -> None:
+    grid = {"train.early_stopping": [None, {"patience": 3}]}
+    assumed = ["train.early_stopping.patience"]
+    stage = {"name": "one", "model": MLP, "grid": grid, "assumed": assumed}
+    assert by_stage(told(tmp_path, stage))["one"][0] == "early_stopping none, patience 3†"

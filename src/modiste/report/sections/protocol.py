@@ -298,12 +298,20 @@ def _stage_row(
 def _found(rows: Sequence[RowFacts], said: set[str], stage: StageFacts) -> dict[str, list[str]]:
     """What the points set, as text by key, each with the different values that it takes."""
     found: dict[str, list[str]] = {}
-    for row in rows:
-        for key, text in _parts(key_values(row.row.specs[0]), said, stage).items():
+    each = [key_values(row.row.specs[0]) for row in rows]
+    optional = _optional(each)
+    for values in each:
+        for key, text in _parts(values, said, stage, optional).items():
             texts = found.setdefault(key, [])
             if text not in texts:
                 texts.append(text)
     return found
+
+
+def _optional(each: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Parts that some points have, and others do without: there, nothing stands in their place."""
+    parts = {key.rpartition(".")[0] for values in each for key in values}
+    return {key for values in each for key in parts & values.keys() if values[key] is None}
 
 
 def _by_family(
@@ -347,25 +355,42 @@ def _said(context: Context, stage: StageFacts) -> set[str]:
     return answer
 
 
-def _parts(values: Mapping[str, Any], said: set[str], stage: StageFacts) -> dict[str, str]:
-    """What a point sets, as text by key; a part chosen by name is one entry, as in the file."""
+def _parts(
+    values: Mapping[str, Any], said: set[str], stage: StageFacts, optional: set[str]
+) -> dict[str, str]:
+    """What a point sets, as text by key; a part chosen by name is one entry, as in the file.
+
+    So is one that other points do without.
+    """
     assumed = stage.stage.spec.assumed
-    # What of a part is said belongs to the one that is meant, even where that is the default.
-    meant = {f"{part}.name" for key in said for part in (key, key.rpartition(".")[0])}
+    told = said | _meant(values, said, optional)
     answer: dict[str, str] = {}
     hidden = set(_HIDDEN) - ({"seed"} if _has_own_seeds(stage) else set())
     for key, value in values.items():
-        if key in hidden or not (key in said or key in meant or _is_assumed(key, assumed)):
+        if key in hidden or not (key in told or _is_assumed(key, assumed)):
             continue
         mark = _MARK if _is_assumed(key, assumed) else ""
         part, _, last = key.rpartition(".")
-        if f"{part}.name" not in values or part == "data":
+        if part in optional:
+            before = f"{answer[part]}, " if part in answer else ""
+            answer[part] = f"{before}{last} {show(value)}{mark}"
+        elif f"{part}.name" not in values or part == "data":
             answer[key] = f"{show(value)}{mark}"
         elif last == "name":
             answer[part] = f"{show(value)}{mark}"
         elif key in said and value is not False:
             answer[part] += f", {last} {show(value)}{mark}" if value is not True else f", {last}"
     return answer
+
+
+def _meant(values: Mapping[str, Any], said: set[str], optional: set[str]) -> set[str]:
+    """Keys of a point that are told although the study does not say them.
+
+    What of a part is said belongs to the one that is meant, even where that is the default.
+    """
+    names = {f"{part}.name" for key in said for part in (key, key.rpartition(".")[0])}
+    unsaid = optional - {key.rpartition(".")[0] for key in said}
+    return names | optional | {key for key in values if key.rpartition(".")[0] in unsaid}
 
 
 def _is_fixed(key: str, values: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
