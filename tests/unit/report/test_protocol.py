@@ -127,3 +127,29 @@ def test_assumed_keys_of_a_part_that_some_points_do_without_are_marked(tmp_path:
     assumed = ["train.early_stopping.patience"]
     stage = {"name": "one", "model": MLP, "grid": grid, "assumed": assumed}
     assert by_stage(told(tmp_path, stage))["one"][0] == "early_stopping none, patience 3†"
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("preset", ("keras", "torch")), ("threads", (1, 2)), ("kernels", ("torch", "fused"))],
+)
+def test_what_a_stage_says_of_its_runs_alone_is_said(
+    tmp_path: Path, key: str, values: tuple[Any, Any]
+) -> None:
+    stages = [{"name": f"with-{value}", "model": MLP, key: value} for value in values]
+    context = told(tmp_path, *stages)
+    assert by_stage(context) == {
+        f"with-{value}": ("nothing", f"mlp; {key} {value}") for value in values
+    }
+
+
+def test_a_confirming_stage_sets_what_the_stage_that_chose_sets(tmp_path: Path) -> None:
+    context = told(
+        tmp_path,
+        {"name": "grid", "model": MLP, "preset": "torch", "train": {"batch_size": 64}},
+        {"name": "again", "confirm": {"top": 1, "seeds": 1}},
+        {"name": "other", "model": MLP},
+    )
+    said = by_stage(context)
+    assert said["again"] == said["grid"] == ("nothing", "mlp; preset torch; batch_size 64")
+    assert said["other"] == ("nothing", "mlp; preset keras")

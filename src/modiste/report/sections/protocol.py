@@ -22,6 +22,7 @@ from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import count, listing, plural
 from modiste.report.prose import trainings
 from modiste.report.section import SECTIONS, Section
+from modiste.spec.settings import OF_RUNS
 
 _MARK = "†"
 _HIDDEN = ("seed", "model.family", "data.fold")
@@ -339,17 +340,23 @@ def _by_family(
 
 
 def _said(context: Context, stage: StageFacts) -> set[str]:
-    """Keys that the study file, a profile, an override or a winner taken over gives a value."""
+    """Keys that the study file, a profile, an override or a winner taken over gives a value.
+
+    What is confirmed stands on what the stage says that chose it.
+    """
     spec, own = context.study.spec, stage.stage.spec
     profile = context.study.profile
+    origin = spec.confirmed_by(own) or own
     answer: set[str] = set()
-    for part in (spec, own):
+    for part in (spec, origin):
         answer |= flatten({"data": part.data, "model": part.model, "train": part.train}).keys()
+        answer |= {key for key in OF_RUNS if getattr(part, key) is not None}
     settings = [row.row.settings for row in stage.rows]
     settings += [changes for name, changes in spec.profiles.items() if name == profile]
-    settings.append(own.profile(profile).set)
+    settings += [one.profile(profile).set for one in (origin, own)]
     settings.append(stage.stage.inherited)
-    settings += [{o.key: o.value} for o in context.study.overrides if o.stage in ("", own.name)]
+    names = ("", origin.name, own.name)
+    settings += [{o.key: o.value} for o in context.study.overrides if o.stage in names]
     for values in settings:
         answer |= flatten(values).keys()
     return answer
