@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modiste.report.numbers import count, listing, plural
+from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
-from modiste.spec.study import Point, points
+from modiste.spec.study import Found, Point, points
 
 # These make no run smaller, and do not keep it from being compared.
 _NEUTRAL = ("seed", "threads", "device")
@@ -67,7 +68,7 @@ def cut_of(study: Study, stage: Stage) -> Cut:
     found = None if stage.spec.search is None else [row.settings for row in stage.rows]
     full = points(study.spec, stage.spec, "full", study.seed, stage.given, found=found)
     changed: dict[str, tuple[list[str], list[str]]] = {}
-    for point, row in zip(full, stage.rows, strict=True):
+    for point, row in _pairs(study, stage, full):
         if not row.is_chosen:
             continue
         ours = flatten(row.specs[0].whole.to_dict())  # halving cuts in any profile
@@ -86,6 +87,24 @@ def cut_of(study: Study, stage: Stage) -> Cut:
         repeats=min((len(row.specs) for row in stage.rows), default=0) // folds,
         full_repeats=_repeats(full) // folds,
     )
+
+
+def _pairs(study: Study, stage: Stage, full: Sequence[Point]) -> list[tuple[Point, Row]]:
+    """The stage's rows, each with the same point of the full profile.
+
+    Of the best points of another stage the full profile may confirm others: some that differ
+    there may be one here, and let the next one in.
+    """
+    origin = study.spec.confirmed_by(stage.spec)
+    if origin is None:
+        return list(zip(full, stage.rows, strict=True))
+    pairs = []
+    for row in stage.rows:
+        given = {**stage.given, origin.name: Found(((row.label, row.settings),))}
+        # As if found, for it need not be the one that the profile’s `only` names.
+        alone = points(study.spec, stage.spec, "full", study.seed, given, found=())
+        pairs += [(point, row) for point in alone]
+    return pairs
 
 
 def _num_points(stage: Stage, full: Sequence[Point]) -> int:
