@@ -38,6 +38,12 @@ class Cut:
         return bool(self.changed)
 
     @property
+    def epochs(self) -> tuple[list[str], list[str]]:
+        """The full profile’s limits of training and those here; none if some have no number."""
+        full, here = (text.split(" or ") for text in self.changed.get("train.epochs", ("", "")))
+        return (full, here) if all(map(str.isdigit, full + here)) else ([], [])
+
+    @property
     def is_cut(self) -> bool:
         return bool(self.phrases())
 
@@ -160,13 +166,19 @@ def key_values(spec: RunSpec) -> dict[str, Any]:
 
 def all_cut(cuts: Mapping[str, Cut]) -> str:
     """One sentence part for all stages together; empty if nothing was cut in any."""
-    runs = sorted({values for cut in cuts.values() for values in _epochs(cut)})
-    limits = listing(sorted({here for _, here in runs}, key=int))
     answer = []
-    if runs:
-        fulls = listing(sorted({full for full, _ in runs}, key=int))
-        answer.append(f"at most {limits} epochs instead of {fulls}")
-    others = sorted({key for cut in cuts.values() for key in cut.changed if key != "train.epochs"})
+    fulls, limits = ({text for cut in cuts.values() for text in cut.epochs[at]} for at in (0, 1))
+    if limits:
+        here, full = (listing(sorted(texts, key=int)) for texts in (limits, fulls))
+        answer.append(f"at most {here} epochs instead of {full}")
+    others = sorted(
+        {
+            key
+            for cut in cuts.values()
+            for key in cut.changed
+            if key != "train.epochs" or not any(cut.epochs)
+        }
+    )
     if others:
         answer.append(f"other values of {listing(others)}")
     num_run = sum(cut.num_run for cut in cuts.values())
@@ -176,11 +188,6 @@ def all_cut(cuts: Mapping[str, Cut]) -> str:
     if any(cut.repeats < cut.full_repeats for cut in cuts.values()):
         answer.append("fewer seeds")
     return listing(answer)
-
-
-def _epochs(cut: Cut) -> list[tuple[str, str]]:
-    pair = cut.changed.get("train.epochs")
-    return [pair] if pair and all(text.isdigit() for text in pair) else []
 
 
 def _repeats(full: list[Point]) -> int:

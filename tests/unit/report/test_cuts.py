@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.report.context import Context, gather
+from modiste.report.cuts import Cut, all_cut
 from modiste.spec.study import Override, StudySpec
 from tests.report_fixture import make_study
 from tests.unit.report.conftest import Written
@@ -46,3 +47,16 @@ def test_each_confirmed_point_is_set_against_itself_in_the_full_profile(tmp_path
     cut = context.cuts["again"]
     assert set(cut.changed) == {"train.epochs"}
     assert (cut.num_run, cut.num_points) == (2, 2)
+
+
+def test_epochs_that_were_cut_from_several_limits_are_said(tmp_path: Path) -> None:
+    context = cut_short(tmp_path, {"train.epochs": [10, 30]}, overrides=[SHORT])
+    assert all_cut({"grid": context.cuts["grid"]}) == "at most 1 epochs instead of 10 and 30"
+
+
+def test_epochs_that_are_no_number_are_among_the_other_values() -> None:
+    cut = Cut({"train.epochs": ("none", "3"), "model.family": ("knn", "mlp")}, 1, 1, 1, 1)
+    whole = Cut({"train.epochs": ("300", "3")}, 1, 1, 1, 1)
+    assert all_cut({"one": cut, "two": whole}) == (
+        "at most 3 epochs instead of 300 and other values of model.family and train.epochs"
+    )

@@ -153,3 +153,34 @@ def test_a_confirming_stage_sets_what_the_stage_that_chose_sets(tmp_path: Path) 
     said = by_stage(context)
     assert said["again"] == said["grid"] == ("nothing", "mlp; preset torch; batch_size 64")
     assert said["other"] == ("nothing", "mlp; preset keras")
+
+
+@pytest.mark.parametrize(
+    ("stages", "note"),
+    [
+        ([{}, {}], "The full profile allows 300 epochs; 1 were allowed here."),
+        (
+            [{}, {"train": {"epochs": 20}}],
+            "Where that differs, the full profile allows 20 or 300 epochs; 1 were allowed here.",
+        ),
+        (
+            [{}, {"train": {"epochs": 1}}],
+            "Where that differs, the full profile allows 300 epochs; 1 were allowed here.",
+        ),
+        (
+            [{"grid": {"train.epochs": [1, 30]}}],
+            "Where that differs, the full profile allows 30 epochs; 1 were allowed here.",
+        ),
+    ],
+    ids=["all of one limit", "two limits", "one as in full", "a point as in full"],
+)
+def test_what_the_full_profile_allows_is_said_of_every_stage(
+    tmp_path: Path, stages: list[dict[str, Any]], note: str
+) -> None:
+    named = [{"name": f"stage-{n}", "model": MLP, **stage} for n, stage in enumerate(stages)]
+    context = told(tmp_path, *named, overrides=(Override("", "train.epochs", 1),))
+    assert table(context, "table-fixed").notes == [[note]]
+
+
+def test_a_study_that_is_not_cut_says_nothing_of_other_limits(tmp_path: Path) -> None:
+    assert not table(told(tmp_path, {"name": "one", "model": MLP}), "table-fixed").notes

@@ -216,12 +216,7 @@ def _fixed_table(context: Context, fixed: Mapping[str, Any]) -> Table:
         TableRow([Cell(key), Cell(show(value)), Cell(_MEANING.get(key, ""))])
         for key, value in fixed.items()
     ]
-    cut = [stage for stage in context.stages if stage.cut and "train.epochs" in stage.cut.changed]
-    notes: list[Words] = []
-    if cut and "train.epochs" in fixed:
-        assert cut[0].cut is not None
-        full, here = cut[0].cut.changed["train.epochs"]
-        notes.append([f"The full profile allows {full} epochs; {here} were allowed here."])
+    notes = _full_epochs(context) if "train.epochs" in fixed else []
     if any(not row.is_net for stage in context.stages for row in stage.rows):
         notes.append(["Keys of train mean nothing to models that are fitted in one go."])
     return Table(
@@ -235,6 +230,22 @@ def _fixed_table(context: Context, fixed: Mapping[str, Any]) -> Table:
         rows,
         notes=notes,
     )
+
+
+def _full_epochs(context: Context) -> list[Words]:
+    """Limits of training in the full profile, where they are not the one that all have here."""
+    cuts = [stage.cut for stage in context.stages if stage.cut and stage.has_nets]
+    changed = [cut.changed.get("train.epochs") for cut in cuts if cut.num_run]
+    pairs = [pair for pair in changed if pair]
+    if not pairs:
+        return []
+    texts = {text for full, _ in pairs for text in full.split(" or ")}
+    full = " or ".join(sorted(texts, key=lambda text: (len(text), text)))
+    rows = [row.row for stage in context.stages for row in stage.rows]
+    # What a point sets itself may be, in the full profile, the limit here.
+    is_own = any("train.epochs" in row.settings for row in rows)
+    where = "The" if len(texts) == 1 and all(changed) and not is_own else "Where that differs, the"
+    return [[f"{where} full profile allows {full} epochs; {pairs[0][1]} were allowed here."]]
 
 
 def _stage_table(
