@@ -137,6 +137,7 @@ class Table:
         command: Makes its numbers again.
         is_sortable: By any column, in HTML.
         is_matrix: Square cells, column headings turned.
+        gives_way: It is named by whoever wrote the study; another block of that name keeps it.
     """
 
     kind: ClassVar = "table"
@@ -148,6 +149,7 @@ class Table:
     command: str = ""
     is_sortable: bool = False
     is_matrix: bool = False
+    gives_way: bool = False
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -191,13 +193,14 @@ class LegendItem:
 
 @dataclass(frozen=True)
 class Figure:
-    """A numbered figure of one or more panels."""
+    """A numbered figure of one or more panels; `gives_way` as a table does."""
 
     kind: ClassVar = "figure"
     ident: str
     caption: Words
     panels: Sequence[Panel]
     legend: Sequence[LegendItem] = ()
+    gives_way: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ def stage_figure(stage: StageFacts) -> Figure | None:
         _caption(stage, rows, is_clipped),
         panels,
         _legend(rows),
+        gives_way=True,
     )
 
 

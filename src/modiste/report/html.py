@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
+from typing import TypeGuard
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -80,6 +81,29 @@ class Numbers:
         return ref.text or self.names[ref.ident]
 
 
+def apart(sections: Sequence[SectionText]) -> list[SectionText]:
+    """The sections, in which a block that gives way has no name that is another's.
+
+    A stage may be called as a table of every report is, or as one of another stage.
+    """
+    taken = {section.ident for section in sections}
+    for section in sections:
+        for block in section.blocks:
+            if not _gives_way(block):
+                taken.update(_idents(block))
+
+    def named(block: Block) -> Block:
+        if _gives_way(block):
+            while block.ident in taken:
+                block = replace(block, ident=f"{block.ident}-stage")
+            taken.add(block.ident)
+        return block
+
+    return [
+        replace(section, blocks=[named(block) for block in section.blocks]) for section in sections
+    ]
+
+
 def render(head: Head, sections: Sequence[SectionText]) -> str:
     """The whole page."""
     environment = Environment(
@@ -109,6 +133,16 @@ def _tables(block: Block) -> Sequence[Table]:
     if isinstance(block, Beside):
         return block.tables
     return [block] if isinstance(block, Table) else []
+
+
+def _gives_way(block: Block) -> TypeGuard[Table | Figure]:
+    return isinstance(block, Table | Figure) and block.gives_way
+
+
+def _idents(block: Block) -> list[str]:
+    if isinstance(block, Figure | Gallery | Heading):
+        return [block.ident]
+    return [table.ident for table in _tables(block)]
 
 
 def _name(names: dict[str, str], ident: str, name: str) -> None:

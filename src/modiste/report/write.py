@@ -70,4 +70,4 @@ def _sections(context: Context) -> list[SectionText]:
         if blocks:
             number = str(len(answer)) if answer else ""
             answer.append(SectionText(section.title, name, number, blocks))
-    return with_explanations(answer)
+    return with_explanations(html.apart(answer))

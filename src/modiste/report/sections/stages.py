@@ -190,6 +190,7 @@ def _table(context: Context, stage: StageFacts) -> Table:
         notes=_notes(context, stage, bool(published), folded),
         command=context.command(stage.name),
         is_sortable=len(rows) > 1,
+        gives_way=True,
     )
 
 

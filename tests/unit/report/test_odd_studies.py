@@ -1,0 +1,54 @@
+"""Reports of studies that nobody thought of: whatever was trained, a report can be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modiste.report.blocks import Figure, Paragraph, SectionText, Table
+from modiste.report.html import apart
+from modiste.spec.study import StudySpec
+from tests.report_fixture import make_study
+from tests.unit.report.conftest import Written
+
+WIDTHS = {"model.params.hidden": [[64], [72], [80], [96]]}
+
+
+def written(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
+    """The report of an invented study of these stages."""
+    published = more.pop("published", None)
+    values = {
+        "name": "odd",
+        "data": {"num_val": 200},
+        "model": {"family": "mlp"},
+        "train": {"epochs": 3},
+        "stages": stages,
+        **more,
+    }
+    spec = StudySpec.parse(values)
+    return Written.of(make_study(folder, spec=spec, published=published, num_val=200))
+
+
+def test_stages_may_be_named_as_anything_in_a_report_is(tmp_path: Path) -> None:
+    names = ["summary", "fixed", "by-stage", "time", "environment", "x", "layers-x"]
+    stages = [{"name": name, "final": name == "x", "grid": WIDTHS} for name in names]
+    page = written(tmp_path / "study", *stages).page
+    for name in names:
+        # Only what would be taken for another block has a name that is not its own.
+        ident = "table-x" if name == "x" else f"table-{name}-stage"
+        assert len(page.table(ident)) == len(WIDTHS["model.params.hidden"]), name
+        assert page.by_id(f"figure-{name}").text
+    idents = [each.attributes["id"] for each in page.elements if "id" in each.attributes]
+    assert [name for name in set(idents) if idents.count(name) > 1] == []
+
+
+def test_a_block_that_gives_way_takes_no_name_of_another() -> None:
+    own = [Table("table-x", ["own"], [], [], gives_way=True), Figure("figure-x", ["own"], [])]
+    own += [Table(f"table-{name}", ["own"], [], [], gives_way=True) for name in ("y-stage", "y")]
+    others = [Table("table-y", ["fixed"], [], []), Paragraph(["no name"])]
+    sections = apart([SectionText("A", "a", "", own), SectionText("B", "b", "1", others)])
+    names = [getattr(block, "ident", "") for section in sections for block in section.blocks]
+    assert names == [
+        *("table-x", "figure-x", "table-y-stage", "table-y-stage-stage"),
+        *("table-y", ""),
+    ]
