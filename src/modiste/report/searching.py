@@ -138,7 +138,7 @@ class Searched:
 
     @cached_property
     def axes(self) -> list[Axis]:
-        """A line for each key of which more than one value was possible."""
+        """A line for each key of which more than one value was possible, and that a trial sets."""
         domains: dict[str, Domain] = {
             **{key: Choices(values=values) for key, values in self.search.compare.items()},
             **self.search.tune,
@@ -148,6 +148,7 @@ class Searched:
             Axis(key, found, sum(key not in each.settings for each in self.tried) / total)
             for key, found in domains.items()
             if found.listed is None or len(found.listed) > 1
+            if any(key in each.settings for each in self.tried)
         ]
 
     def group_label(self, number: int) -> str:

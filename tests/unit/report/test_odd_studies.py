@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from modiste.report.blocks import Figure, Paragraph, SectionText, Table
+from modiste.report.context import gather
 from modiste.report.html import apart
+from modiste.report.searching import Searched, searches
+from modiste.search.study import Study
 from modiste.spec.study import StudySpec
+from tests import small
+from tests.driving import Script, drive, make
 from tests.report_fixture import make_study
 from tests.unit.report.conftest import Written
 
@@ -52,3 +58,33 @@ def test_a_block_that_gives_way_takes_no_name_of_another() -> None:
         *("table-x", "figure-x", "table-y-stage", "table-y-stage-stage"),
         *("table-y", ""),
     ]
+
+
+def searched(folder: Path, **search: Any) -> tuple[Written, Searched]:
+    """The report of a small search that was really run, and what it was written from."""
+    values = small.study(
+        data={"name": "idx", "num_val": 30},
+        model=search.pop("model", {"family": "mlp", "params": {"hidden": [6]}}),
+        train={"epochs": 2, "batch_size": 30},
+        stages=[{"name": "search", "search": search}],
+    )
+    study = make(folder, values)
+    assert drive(study, slice_seconds=math.inf)
+    found = Written.of(Study.open(folder))
+    (read,) = searches(gather(found.study))
+    return found, read
+
+
+def test_a_key_that_no_trial_sets_is_not_drawn(tmp_path: Path, script: Script) -> None:
+    optimizers = [{"name": "sgd"}, {"name": "adam"}]
+    momentum = {"low": 0.0, "high": 0.9, "when": {"train.optimizer": {"name": "sgd"}}}
+    tune = {
+        "train.optimizer": optimizers,
+        "train.optimizer.momentum": momentum,
+        "model.params.dropout": {"low": 0.0, "high": 0.5},
+    }
+    method = {"name": "random", "seed": 0}
+    found, read = searched(tmp_path / "study", trials=3, method=method, tune=tune)
+    assert {each.settings["train.optimizer"]["name"] for each in read.tried} == {"adam"}
+    assert [axis.key for axis in read.axes] == ["train.optimizer", "model.params.dropout"]
+    assert "momentum" not in found.page.by_id("figure-slices-search").text
