@@ -215,7 +215,7 @@ def _halved(searched: Searched) -> str:
     cost = sum(spent(trial) for trial in trials)
     ended = [t for t in trials if t.row.is_done and t.row.until is None and t.row.runs]
     text = f"Halving trained {len(ended)} of them to the end"
-    if ended:
+    if ended and cost:  # what is fitted in one go has no epochs
         mean = fmean(run.metrics["epochs"] for trial in ended for run in trial.row.runs)
         seeds = len(ended[0].row.runs)
         text += (

@@ -88,3 +88,17 @@ def test_a_key_that_no_trial_sets_is_not_drawn(tmp_path: Path, script: Script) -
     assert {each.settings["train.optimizer"]["name"] for each in read.tried} == {"adam"}
     assert [axis.key for axis in read.axes] == ["train.optimizer", "model.params.dropout"]
     assert "momentum" not in found.page.by_id("figure-slices-search").text
+
+
+def test_halving_of_what_has_no_epochs_saves_none(tmp_path: Path, script: Script) -> None:
+    tune = {"model.params.C": {"low": 0.1, "high": 10.0, "log": True}}
+    halving = {"name": "successive", "first_epochs": 1, "factor": 2}
+    found, _ = searched(
+        tmp_path / "study",
+        model={"family": "svm"},
+        method={"name": "random", "seed": 0},
+        trials=4,
+        tune=tune,
+        halving=halving,
+    )
+    assert "Halving trained 4 of them to the end.\n" in found.markdown
