@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from modiste.evaluate.best import needed
 from modiste.evaluate.contrast import Contrast, contrast
 from modiste.report.blocks import Inline, Ref, Strong
@@ -90,13 +92,14 @@ def fewer(one: RowFacts, two: RowFacts) -> str:
 
 
 def between(context: Context, one: RowFacts, two: RowFacts) -> Contrast | None:
-    """Accuracy of one row less that of another of its stage; none if they cannot be paired."""
+    """Accuracy of one row less that of another; none if they cannot be paired image by image."""
     if not one.standing or not two.standing:
         return None
-    first, second = (
-        is_right([context.study.answers(run, context.epoch) for run in row.runs])
-        for row in (one, two)
-    )
+    found = [[context.study.answers(run, context.epoch) for run in row.runs] for row in (one, two)]
+    ids = [answers.image_ids_N for each in found for answers in each]
+    if not all(np.array_equal(ids[0], other) for other in ids[1:]):
+        return None
+    first, second = (is_right(each) for each in found)
     ours, theirs = ([row.values(context.epoch, "val", "accuracy")] for row in (one, two))
     by_image_N = first.mean(axis=0) - second.mean(axis=0)
     return contrast(ours, theirs, [one.seeds, two.seeds], by_image_N)

@@ -6,10 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from modiste.report.blocks import Figure, Paragraph, SectionText, Table
 from modiste.report.context import gather
 from modiste.report.html import apart
 from modiste.report.searching import Searched, searches
+from modiste.report.ties import between
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
 from tests import small
@@ -18,6 +21,7 @@ from tests.report_fixture import make_study
 from tests.unit.report.conftest import Written
 
 WIDTHS = {"model.params.hidden": [[64], [72], [80], [96]]}
+MODEL = {"family": "mlp", "params": {"hidden": [6]}}
 
 
 def written(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
@@ -60,17 +64,23 @@ def test_a_block_that_gives_way_takes_no_name_of_another() -> None:
     ]
 
 
-def searched(folder: Path, **search: Any) -> tuple[Written, Searched]:
-    """The report of a small search that was really run, and what it was written from."""
+def trained(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
+    """The report of a small study of these stages that was really run."""
     values = small.study(
         data={"name": "idx", "num_val": 30},
-        model=search.pop("model", {"family": "mlp", "params": {"hidden": [6]}}),
         train={"epochs": 2, "batch_size": 30},
-        stages=[{"name": "search", "search": search}],
+        stages=[*stages],
+        **{"model": MODEL, **more},
     )
     study = make(folder, values)
     assert drive(study, slice_seconds=math.inf)
-    found = Written.of(Study.open(folder))
+    return Written.of(Study.open(folder))
+
+
+def searched(folder: Path, **search: Any) -> tuple[Written, Searched]:
+    """The same of a search, and what it was written from."""
+    model = search.pop("model", MODEL)
+    found = trained(folder, {"name": "search", "search": search}, model=model)
     (read,) = searches(gather(found.study))
     return found, read
 
@@ -102,3 +112,18 @@ def test_halving_of_what_has_no_epochs_saves_none(tmp_path: Path, script: Script
         halving=halving,
     )
     assert "Halving trained 4 of them to the end.\n" in found.markdown
+
+
+@pytest.mark.parametrize("data", [{"num_val": 40}, {"split_seed": 1}])
+def test_rows_that_answered_other_images_are_not_paired(
+    tmp_path: Path, script: Script, data: dict[str, Any]
+) -> None:
+    stages = [{"name": "one"}, {"name": "other", "model": {"family": "majority"}, "data": data}]
+    found = trained(tmp_path / "study", *stages)
+    context = gather(found.study)
+    one, other = (context.stage(name).rows[0] for name in ("one", "other"))
+    assert one.standing is not None
+    assert other.standing is not None
+    assert between(context, one, other) is None
+    assert between(context, one, one) is not None
+    assert "points behind (95 % interval" in found.page.by_id("summary").text
