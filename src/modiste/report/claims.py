@@ -162,7 +162,7 @@ def _figure(name: str, epoch: Epoch) -> Callable[[Run], float | None]:
     if name == "gap":
         return lambda run: (
             run.metrics[epoch]["train"]["accuracy"] - run.metrics[epoch]["val"]["accuracy"]
-            if run.history
+            if "train" in run.metrics[epoch]
             else None
         )
     if name == "epochs":

@@ -179,6 +179,7 @@ def gather(study: Study, tally: Tally = NOT_ASKED) -> Context:
         SpecError: If the published figures make no sense.
     """
     published = publication.read(study.published)
+    published.check_claims([stage.name for stage in study.spec.stages], "published")
     stages = study.stages()
     looks = final.read(study.folder / "final")
     epoch = study.spec.rank_epoch

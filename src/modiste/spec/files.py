@@ -115,7 +115,8 @@ def read_study(path: Path, text: str | None = None) -> tuple[StudySpec, dict[str
         return study, None
     beside = path.parent / study.published
     published = read_yaml(beside)
-    PublishedSpec.parse(published, str(beside))
+    names = [stage.name for stage in study.stages]
+    PublishedSpec.parse(published, str(beside)).check_claims(names, str(beside))
     return study, published
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from modiste.errors import SpecError
+from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 
 Settings = dict[str, Any]
@@ -162,3 +163,23 @@ class PublishedSpec(Spec):
     unsaid: tuple[Unsaid, ...] = ()
     stages: dict[str, PublishedStage] = {}
     claims: tuple[Claim, ...] = ()
+
+    def check_claims(self, known: Sequence[str], where: str) -> None:
+        """See that claims are about stages that there are.
+
+        Args:
+            known: Names of the stages of the study.
+            where: Of this file, for messages.
+
+        Raises:
+            SpecError: If there is none of a name; the message holds the key and the nearest name.
+        """
+        for i, claim in enumerate(self.claims):
+            for j, test in enumerate(claim.tests):
+                for side, group in (("one", test.one), ("two", test.two)):
+                    for k, name in enumerate(group.stages):
+                        if name not in known:
+                            raise SpecError(
+                                f"{where}.claims[{i}].tests[{j}].{side}.stages[{k}]: no stage is "
+                                f"named {name!r}.{did_you_mean(name, known)}"
+                            )

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from modiste.errors import SpecError
 from modiste.report.blocks import Figure, Paragraph, SectionText, Table
 from modiste.report.context import gather
 from modiste.report.html import apart
 from modiste.report.searching import Searched, searches
 from modiste.report.ties import between
 from modiste.search.study import Study
+from modiste.spec.files import read_study
 from modiste.spec.study import StudySpec
 from tests import small
 from tests.driving import Script, drive, make
@@ -22,6 +24,7 @@ from tests.unit.report.conftest import Written
 
 WIDTHS = {"model.params.hidden": [[64], [72], [80], [96]]}
 MODEL = {"family": "mlp", "params": {"hidden": [6]}}
+GRID = {"stages": ["grid"]}
 
 
 def written(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
@@ -66,13 +69,14 @@ def test_a_block_that_gives_way_takes_no_name_of_another() -> None:
 
 def trained(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
     """The report of a small study of these stages that was really run."""
+    published = more.pop("published", None)
     values = small.study(
         data={"name": "idx", "num_val": 30},
         train={"epochs": 2, "batch_size": 30},
         stages=[*stages],
         **{"model": MODEL, **more},
     )
-    study = make(folder, values)
+    study = make(folder, values, published=published)
     assert drive(study, slice_seconds=math.inf)
     return Written.of(Study.open(folder))
 
@@ -127,3 +131,52 @@ def test_rows_that_answered_other_images_are_not_paired(
     assert between(context, one, other) is None
     assert between(context, one, one) is not None
     assert "points behind (95 % interval" in found.page.by_id("summary").text
+
+
+def test_two_nets_of_one_stage_have_a_layer_table_each(tmp_path: Path) -> None:
+    counts = {64: 50_890, 128: 101_770}
+    rows = [
+        {"settings": {"model.params.hidden": [width]}, "parameters": {"total": total}}
+        for width, total in counts.items()
+    ]
+    stages = [{"name": "x", "grid": {"model.params.hidden": [[64], [128]]}}, {"name": "x-2"}]
+    published = {"schema": 1, "stages": {"x": {"rows": rows}}}
+    page = written(tmp_path / "study", *stages, published=published).page
+    for ident, total in zip(("table-layers-x", "table-layers-x.2"), counts.values(), strict=True):
+        assert f"{total:,}" in page.by_id(ident).text.replace("\u202f", ",")
+
+
+def claimed(**test: Any) -> dict[str, Any]:
+    """A file of published figures with one claim."""
+    groups = {"one": {"name": "one", "stages": ["search"]}, "two": {"name": "two", **GRID}}
+    return {
+        "schema": 1,
+        "claims": [{"id": "c1", "says": "So.", "tests": [{"expect": "more", **groups, **test}]}],
+    }
+
+
+def test_a_claim_of_a_stage_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    other = small.write_study(
+        tmp_path / "figures.yaml",
+        claimed(figure="gap", one={"name": "one", "stages": ["final", "gird"]}),
+    )
+    path = small.write_study(tmp_path / "mine.yaml", small.study(published=other.name))
+    with pytest.raises(SpecError) as error:
+        read_study(path)
+    assert str(error.value) == (
+        f"{other}.claims[0].tests[0].one.stages[1]: no stage is named 'gird'. "
+        "Did you mean 'grid'? Known: final, grid."
+    )
+
+
+def test_a_gap_is_not_known_of_what_halving_cut(tmp_path: Path, script: Script) -> None:
+    rates = [0.01, 0.02, 0.03, 0.04]
+    search = {
+        "method": "grid",
+        "tune": {"train.optimizer.learning_rate": rates},
+        "halving": {"name": "successive", "first_epochs": 1, "factor": 2},
+    }
+    stages = [{"name": "search", "search": search}, {"name": "grid"}]
+    found = trained(tmp_path / "study", *stages, published=claimed(figure="gap"))
+    (cells,) = found.page.table("table-claim-tests")
+    assert cells[4] == "not known of every point"

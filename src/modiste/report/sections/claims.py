@@ -164,8 +164,7 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
     ]
     published = _published(answer)
     if found is None:
-        has_failed = any(side.has_broken and not side.done for side in (answer.one, answer.two))
-        why = "no run ended well" if has_failed else "not run yet"
+        why = _why_unknown(answer.one, answer.two)
         return [*cells, Cell(why, span=4), published, Cell("undecided")]
     interval = Cell("seeds unknown")
     if found.low is not None and found.high is not None:
@@ -180,6 +179,12 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
         published,
         Cell(answer.verdict, is_strong=answer.verdict != "undecided"),
     ]
+
+
+def _why_unknown(one: Side, two: Side) -> str:
+    if any(side.has_broken and not side.done for side in (one, two)):
+        return "no run ended well"
+    return "not known of every point" if one.done and two.done else "not run yet"
 
 
 def _published(answer: TestAnswer) -> Cell:

@@ -28,12 +28,14 @@ def build(context: Context) -> Sequence[Block]:
     """One table for each final model and for each model whose layer table was published."""
     tables: list[Table] = []
     seen: set[str] = set()
+    stages: list[str] = []
     for stage, row in _wanted(context):
         layers = _layers(context, row)
         key = repr(layers["layers"]) if layers else ""
         if layers and layers["layers"] and key not in seen:
             seen.add(key)
-            tables.append(_table(context, stage, row, layers))
+            stages.append(stage.name)
+            tables.append(_table(stage, row, layers, stages.count(stage.name)))
     if not tables:
         return [Paragraph(["No model of which a layer table is wanted has been trained yet."])]
     return [
@@ -73,7 +75,7 @@ def _layers(context: Context, row: RowFacts) -> dict[str, Any] | None:
     return None
 
 
-def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str, Any]) -> Table:
+def _table(stage: StageFacts, row: RowFacts, layers: dict[str, Any], number: int) -> Table:
     rows = [
         TableRow(
             [
@@ -105,7 +107,9 @@ def _table(context: Context, stage: StageFacts, row: RowFacts, layers: dict[str,
     untrained = "" if row.row.runs else " Not trained here."
     caption: Words = [f"{words}.{_published(row.published, total, trainable)}{untrained}"]
     command = _command(row, layers["input_shape"], layers["layers"][-1]["output_shape"][-1])
-    return Table(f"table-layers-{stage.name}", caption, _COLUMNS, rows, command=command)
+    # No stage has a dot in its name, so none has this one.
+    ident = f"table-layers-{stage.name}" + (f".{number}" if number > 1 else "")
+    return Table(ident, caption, _COLUMNS, rows, command=command)
 
 
 def _command(row: RowFacts, shape_HWC: Sequence[int], num_classes: int) -> str:
