@@ -65,10 +65,14 @@ class Scored:
 
 
 def scored(stage: StageFacts, epoch: Epoch) -> list[Scored]:
-    """The finished rows of a stage with folds, the highest held-out accuracy first."""
+    """The finished rows of a stage with folds, the highest held-out accuracy first.
+
+    Those that halving cut earlier than the winner are no rivals of it.
+    """
     rows = [row for row in stage.ranked if row.row.is_done and not row.broken]
     if not stage.is_folded or not rows:
         return []
+    rows = [row for row in rows if row.row.until == rows[0].row.until]
     accuracies = [held(row, epoch) for row in rows]
     found: list[Standing | None] = [None] * len(rows)
     if len(rows) > 1:

@@ -11,6 +11,7 @@ import pytest
 from modiste.errors import SpecError
 from modiste.report.blocks import Figure, Paragraph, SectionText, Table
 from modiste.report.context import gather
+from modiste.report.folds import scored
 from modiste.report.html import apart
 from modiste.report.searching import Searched, searches
 from modiste.report.ties import between
@@ -180,3 +181,19 @@ def test_a_gap_is_not_known_of_what_halving_cut(tmp_path: Path, script: Script) 
     found = trained(tmp_path / "study", *stages, published=claimed(figure="gap"))
     (cells,) = found.page.table("table-claim-tests")
     assert cells[4] == "not known of every point"
+
+
+def test_what_halving_cut_is_not_judged_by_its_folds(tmp_path: Path, script: Script) -> None:
+    search = {
+        "method": "grid",
+        "tune": {"train.optimizer.learning_rate": [0.01, 0.02, 0.03, 0.04]},
+        "halving": {"name": "successive", "first_epochs": 1, "factor": 2},
+    }
+    stage = {"name": "search", "search": search, "folds": 3}
+    found = trained(tmp_path / "study", stage)
+    context = gather(found.study)
+    (facts,) = context.stages
+    assert [row.row.until for row in facts.ranked] == [None, None, 1, 1]
+    rows = scored(facts, context.epoch)
+    assert {each.row.label for each in rows} == {row.label for row in facts.ranked[:2]}
+    assert len(found.page.table("table-folds-search")) == 2
