@@ -16,6 +16,21 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        # LaTeX knows most letters of any script, and few signs.
+        "≈": r"$\approx$",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "−": "$-$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "→": r"$\to$",
+        "·": r"$\cdot$",
+        "°": r"$^\circ$",
+        "µ": r"$\mu$",  # the sign, and below the Greek letter
+        "\N{GREEK SMALL LETTER MU}": r"$\mu$",
+        "–": "--",
+        "—": "---",
+        "…": r"\dots{}",
     }
 )
 

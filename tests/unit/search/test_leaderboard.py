@@ -142,6 +142,14 @@ def test_markdown_and_latex_escape_what_would_break_them() -> None:
     assert latex.endswith("\\bottomrule\n\\end{tabular}\n")
 
 
+def test_latex_is_given_signs_that_it_knows() -> None:
+    rows = Table([{"point": "a ≈ 5 µm ± 1 °", "±": "3 × 4 ≤ 12 − x"}, {"point": "b – … —", "±": 1}])
+    latex = rows.latex()
+    assert r"a $\approx$ 5 $\mu$m $\pm$ 1 $^\circ$ & 3 $\times$ 4 $\leq$ 12 $-$ x \\" in latex
+    assert r"b -- \dots{} --- & 1 \\" in latex
+    assert latex.isascii()
+
+
 def test_a_table_is_json_as_it_is_and_a_data_frame_where_there_is_pandas(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
