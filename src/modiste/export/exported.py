@@ -87,7 +87,8 @@ def read_trained(folder: Path, epoch: Epoch | None = None) -> Trained:
         epoch: Of a run: whose weights; those that it ended with if not given.
 
     Raises:
-        StoreError: If it is neither, its weights were dropped, or a file is not what was written.
+        StoreError: If it is neither, its training broke off, its weights were dropped, or a file
+            is not what was written.
         SpecError: If its model is no net, or an epoch is asked of a model, which holds one.
     """
     if is_model(folder):
@@ -100,7 +101,8 @@ def read_trained(folder: Path, epoch: Epoch | None = None) -> Trained:
         return Trained(config, weights)
     run = read_run(folder)
     chosen = epoch or restored_epoch(run)
-    return Trained(model_config(run, chosen), run.weights(chosen))
+    weights = run.weights(chosen)  # first: one that broke off has no figures either
+    return Trained(model_config(run, chosen), weights)
 
 
 def export(

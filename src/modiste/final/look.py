@@ -74,7 +74,7 @@ def look(
 
     Raises:
         SealError: Without a reason, or if the ledger cannot be written.
-        StoreError: If a run has no weights any more; the seal then stays closed.
+        StoreError: If a run broke off or has no weights any more; the seal then stays closed.
         DataError: If the test images cannot be had.
     """
     target = folder_of(candidates, folder)
@@ -142,6 +142,11 @@ def look(
 
 
 def _models(run: Run, source: Source) -> dict[str, Answers]:
+    if run.how_it_broke:
+        raise StoreError(
+            f"{run.folder}: it cannot be measured: {run.how_it_broke}, so it has no weights. Name "
+            "a run that finished."
+        )
     if isinstance(run.spec.model.params, Estimator):
         return dict.fromkeys(("best", "last"), _fitted_again(run, source))
     if not run.has_weights:

@@ -196,9 +196,8 @@ class Run:
 
     def weights(self, epoch: Epoch) -> Arrays:
         """Trainable weights and moving statistics by name, after the best or the last epoch."""
-        if (status := self.metrics["status"]) != "finished":
-            reason = self.metrics.get("reason") or "no reason is known"
-            raise StoreError(f"{self.folder}: this run has no weights: {status} ({reason}).")
+        if self.how_it_broke:
+            raise StoreError(f"{self.folder}: this run has no weights: {self.how_it_broke}.")
         if self.spec.train.until is not None:
             raise StoreError(f"{self.folder}: this run has no weights: {self.why_no_weights}.")
         content = files.read_checked(self.folder, WEIGHTS)
@@ -213,6 +212,13 @@ class Run:
     @property
     def has_weights(self) -> bool:
         return (self.folder / WEIGHTS).is_file()
+
+    @property
+    def how_it_broke(self) -> str:
+        """Status and reason of a run that did not finish; empty of one that did."""
+        if (status := self.metrics["status"]) == "finished":
+            return ""
+        return f"{status} ({self.metrics.get('reason') or 'no reason is known'})"
 
     @property
     def why_no_weights(self) -> str:

@@ -322,6 +322,18 @@ def test_a_model_that_is_no_net_has_nothing_to_export(tmp_path: Path) -> None:
         export_model(tmp_path / "run", tmp_path / "out")
 
 
+@pytest.mark.parametrize("epoch", [None, "best"])
+def test_a_run_that_diverged_has_nothing_to_export(tmp_path: Path, epoch: str | None) -> None:
+    data = small.data()
+    spec = small.run_spec({"train.optimizer": {"name": "sgd", "learning_rate": 1e30}})
+    record = Worker(lambda _: data).work(Task(spec, "f" * 64, None, float("inf"))).record
+    assert record is not None
+    write_run(record, tmp_path / "run")
+    with pytest.raises(StoreError, match=r"this run has no weights: diverged \("):
+        export_model(tmp_path / "run", tmp_path / "out", epoch=epoch)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_certificate_counts_which_classes_are_taken_for_which(shipped: Shipped) -> None:
     figures = read(shipped, "certificate.json")["figures"]
     counts = np.array(figures["confusion"])

@@ -292,6 +292,16 @@ def test_who_measures_what_has_lost_its_weights_hears_why(tmp_path: Path, script
     assert "it has no weights any more (for the test)." in measuring_is_refused(study, run)
 
 
+def test_who_measures_what_diverged_hears_of_that(tmp_path: Path, script: Script) -> None:
+    optimizer = {"name": "sgd", "learning_rate": 1e25}
+    stage = {"name": "b", "train": {"optimizer": optimizer, "epochs": 1}}
+    study = make(tmp_path / "study", values(stage))
+    assert drive(study, slice_seconds=math.inf)
+    refused = measuring_is_refused(study, stages(study)["b"].rows[0].runs[0])
+    assert "it cannot be measured: diverged (" in refused
+    assert "gone" not in refused
+
+
 def measuring_is_refused(study: Study, run: Run) -> str:
     """What is said before the seal is opened."""
     no_source: Any = None
