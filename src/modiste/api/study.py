@@ -191,7 +191,8 @@ def collect_results(study: Study, target: str | Path, *, light: Collection[str] 
 
     Raises:
         SpecError: If no stage has a name given.
-        StoreError: If the target cannot be written, or lies in the study itself.
+        StoreError: If the target cannot be written, lies in the study itself or holds the results
+            of another study.
         SealError: If its ledger cannot be written.
     """
     tables = collect(study, Path(target), _ledgers(study), light=light)

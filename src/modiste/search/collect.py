@@ -35,6 +35,7 @@ from modiste.runs import files
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import EPOCHS, PREDICTIONS, WEIGHTS, Epoch, Run
 from modiste.search import closing, latency, timeline
+from modiste.search.changes import differences
 from modiste.search.row import Row
 from modiste.search.study import DATA_FACTS, Stage, Study
 
@@ -98,7 +99,7 @@ def collect(
     Raises:
         SpecError: If no stage has a name given.
         StoreError: If something in the study is not what was written, or the target cannot be
-            written or lies in the study itself.
+            written, lies in the study itself or holds the results of another study.
         SealError: If the ledger cannot be written.
     """
     for name in light:
@@ -107,6 +108,7 @@ def collect(
     if source in (place, *place.parents):
         where = "is the study itself" if place == source else f"lies inside the study {source}"
         raise StoreError(f"{target}: {where}; choose another folder.")
+    _need_own(study, target)
     stages = [stage for stage in study.stages() if any(row.runs for row in stage.rows)]
     with _beside(target) as new:
         _copy_files(study, new, without_models_of=light)
@@ -118,6 +120,19 @@ def collect(
         for ledger in ledgers:
             ledger.copy_to(target / LEDGER)
     return [target / stage.spec.name / "table.csv" for stage in stages]
+
+
+def _need_own(study: Study, target: Path) -> None:
+    """Refuse a folder with results of another study; those of the same one may have grown."""
+    there = target / "study.json"
+    if not there.exists():
+        return
+    differs = differences(files.read_json(there), files.read_json(study.folder / there.name))
+    if differs:
+        raise StoreError(
+            f"{target}: holds the results of a study that differs in: {'; '.join(differs)}. Name "
+            "another folder with --to, or move that one away."
+        )
 
 
 @contextmanager

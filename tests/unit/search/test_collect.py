@@ -318,3 +318,34 @@ def test_a_study_is_not_collected_into_itself(study: Study) -> None:
     with pytest.raises(StoreError, match="lies inside the study"):
         collect(study, study.folder / "results" / "here")
     assert not (study.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "said"),
+    [
+        ({"name": "other"}, {}, r"name \(tiny there, other now\)"),
+        ({}, {"seed": 3}, r"seed \(0 there, 3 now\)"),
+        ({}, {"profile": "quick"}, r"profile \(full there, quick now\)"),
+        ({}, {"data_digest": "0" * 64}, r"data_digest \(.* there, 000000000000\.\.\. now\)"),
+    ],
+    ids=["name", "seed", "profile", "data"],
+)
+def test_the_results_of_another_study_are_not_written_over(
+    changes: Any, more: Any, said: str, study: Study, tmp_path: Path
+) -> None:
+    collect(study, tmp_path / "c")
+    before = everything(tmp_path / "c")
+    other = make(tmp_path / "other", {**VALUES, **changes}, **more)
+    with pytest.raises(StoreError, match=f"differs in: {said}. Name another folder with --to"):
+        collect(other, tmp_path / "c")
+    assert everything(tmp_path / "c") == before
+
+
+def test_a_study_that_has_grown_is_collected_where_it_was(study: Study, tmp_path: Path) -> None:
+    collect(study, tmp_path / "c")
+    place = Path(shutil.copytree(study.folder, tmp_path / "grown"))
+    stages = [*VALUES["stages"], {"name": "more", "points": [{"train.epochs": 1}]}]
+    grown = make(place, {**VALUES, "stages": stages})
+    assert drive(grown)
+    assert tmp_path / "c" / "more" / "table.csv" in collect(grown, tmp_path / "c")
+    assert Study(tmp_path / "c").stage("more").is_done
