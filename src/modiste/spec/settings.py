@@ -120,11 +120,20 @@ def _plain(value: Any) -> str:
 
 
 def matches(settings: Settings, wanted: Settings) -> bool:
-    """Whether a point sets every key of `wanted` to that value."""
-    return all(key in settings and _same(settings[key], value) for key, value in wanted.items())
+    """Whether a point sets every key of `wanted` to that value; labels are text.
+
+    Example:
+        >>> matches({"train.epochs": 5, "label": "16"}, {"label": 16})
+        True
+    """
+    return all(
+        key in settings and _same(key, settings[key], value) for key, value in wanted.items()
+    )
 
 
-def _same(one: Any, two: Any) -> bool:
+def _same(key: str, one: Any, two: Any) -> bool:
+    if key == "label":  # YAML reads some as numbers
+        return str(one) == str(two)
     if isinstance(one, list | tuple) and isinstance(two, list | tuple):
         return list(one) == list(two)
     return bool(one == two)

@@ -158,7 +158,9 @@ class StageSpec(Spec):
             points.append((label(settings), settings))
         for given in self.points:
             settings = {key: value for key, value in given.items() if key != "label"}
-            points.append((str(given.get("label") or label(settings)), settings))
+            said = given.get("label")
+            text = "" if said is None else str(said)
+            points.append((text or label(settings), settings))
         return points or [(self.name, {})]
 
 

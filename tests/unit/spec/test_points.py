@@ -270,6 +270,15 @@ def test_a_profile_chooses_points_and_hides_none(changes: Any, chosen: list[int]
     assert all(row.is_chosen for row in found(values, profile="full"))
 
 
+@pytest.mark.parametrize("label", [16, 0, 1.5, True, False, "16"], ids=repr)
+def test_a_label_is_text_whatever_yaml_takes_it_for(label: Any) -> None:
+    points = [{"label": label, "model.params.hidden": [3]}, {"model.params.hidden": [4]}]
+    values = with_stage(points=points, profiles={"quick": {"only": [{"label": label}]}})
+    rows = found(values, profile="quick")
+    assert [row.label for row in rows] == [str(label), "hidden=[4]"]
+    assert [row.is_chosen for row in rows] == [True, False]
+
+
 # --- taking over ----------------------------------------------------------------------------------
 
 
