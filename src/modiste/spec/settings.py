@@ -104,7 +104,7 @@ def label(settings: Settings) -> str:
 
 def _show(key: str, value: Any) -> str:
     last = key.rsplit(".", maxsplit=1)[-1]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         head = [str(value[word]) for word in CHOICES if word in value]
         rest = [f"{name}={_plain(item)}" for name, item in value.items() if name not in CHOICES]
         return " ".join(head + rest)
@@ -113,7 +113,7 @@ def _show(key: str, value: Any) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return _show("", value)
+        return _show("", value) if value else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_plain(item) for item in value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

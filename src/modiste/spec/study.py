@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +161,13 @@ class StageSpec(Spec):
             said = given.get("label")
             text = "" if said is None else str(said)
             points.append((text or label(settings), settings))
-        return points or [(self.name, {})]
+        bare = self._bare_label([text for text, _ in points])
+        return [(text or bare, settings) for text, settings in points] or [(bare, {})]
+
+    def _bare_label(self, taken: Collection[str]) -> str:
+        """Of a point that sets nothing: the stage's name; a number is added if another has it."""
+        names = itertools.chain([self.name], (f"{self.name} {n}" for n in itertools.count(2)))
+        return next(name for name in names if name not in taken)
 
 
 class StudySpec(Spec):

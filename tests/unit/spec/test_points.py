@@ -226,6 +226,20 @@ def test_a_stage_without_grid_or_points_is_one_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "wanted"),
+    [
+        ([{"train.epochs": 5}], "one"),
+        ([{"label": "one", "train.epochs": 5}], "one 2"),
+        ([{"label": "one", "train.epochs": 5}, {"label": "one 2", "seed": 1}], "one 3"),
+    ],
+)
+def test_a_point_that_sets_nothing_has_a_name_of_its_own(others: list[Any], wanted: str) -> None:
+    rows = found(with_stage(points=[{}, *others]))
+    assert rows[0].label == wanted
+    assert len({row.label for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
     ("settings", "wanted"),
     [
         ({}, ""),
@@ -236,6 +250,7 @@ def test_a_stage_without_grid_or_points_is_one_run() -> None:
         ({"model.params": {"num_layers": 3, "filters": 32}}, "num_layers=3 filters=32"),
         ({"a.b": 0.1 + 0.2}, "b=0.3"),
         ({"a": None}, "a=None"),
+        ({"train.averaging": {}, "b": [{}, {"c": {}}]}, "averaging={}, b=[{}, c={}]"),
     ],
     ids=str,
 )
