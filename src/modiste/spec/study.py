@@ -346,7 +346,7 @@ def points(
             specs = tuple(
                 RunSpec.parse(one, where)
                 for repeat in range(repeats)
-                for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat)
+                for one in _folded({**values, "seed": first + repeat}, stage.folds, repeat, where)
             )
         is_chosen = stage.is_chosen(profile, {**settings, "label": text})
         if stage.confirm is None or holds(
@@ -364,6 +364,13 @@ def _seed(values: Mapping[str, Any], where: str) -> int:
     return seed if type(seed) is int else RunSpec.parse(values, where).seed
 
 
+def _split_seed(values: Mapping[str, Any], where: str) -> int:
+    """The seed that deals a point's images, however it is written."""
+    data = values["data"]
+    seed = data.get("split_seed", 0) if isinstance(data, Mapping) else None
+    return seed if type(seed) is int else RunSpec.parse(values, where).data.split_seed
+
+
 def _best(origin: StageSpec, found: Sequence[Point], top: int) -> list[Point]:
     """The first few of some points; of every compared value, where their stage compares some.
 
@@ -379,12 +386,13 @@ def _best(origin: StageSpec, found: Sequence[Point], top: int) -> list[Point]:
     return [point for point in found if id(point) in kept]
 
 
-def _folded(values: dict[str, Any], folds: int | None, repeat: int) -> list[dict[str, Any]]:
+def _folded(
+    values: dict[str, Any], folds: int | None, repeat: int, where: str
+) -> list[dict[str, Any]]:
     """One run's values, or those of one run for each fold; each repeat deals its own folds."""
     if folds is None:
         return [values]
-    split_seed = values["data"].get("split_seed", 0)
-    dealt = {"data.folds": folds, "data.split_seed": split_seed + repeat}
+    dealt = {"data.folds": folds, "data.split_seed": _split_seed(values, where) + repeat}
     return [assign(values, {**dealt, "data.fold": fold}) for fold in range(folds)]
 
 

@@ -44,6 +44,33 @@ def test_a_points_own_seed_is_that_of_its_first_repeat() -> None:
         found(with_stage(points=[{"seed": "x"}], repeats=2))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("data.split_seed", None, r"data\.split_seed: .* valid integer; got None"),
+        ("data.split_seed", "x", r"data\.split_seed: .* valid integer.*; got 'x'"),
+        ("data.split_seed", True, r"data\.split_seed: true, yes, on, .* got True"),
+        ("data", 5, r"data: input should be keys and values; got 5"),
+        ("data", None, r"data: input should be keys and values; got None"),
+    ],
+)
+def test_folds_of_data_that_make_no_sense_are_named(key: str, value: Any, said: str) -> None:
+    with pytest.raises(SpecError, match=rf"stages\[one\]\.{said}"):
+        found(with_stage(folds=3), overrides=[Override("", key, value)])
+
+
+@pytest.mark.parametrize("written", [2, 2.0, "2"], ids=repr)
+def test_each_repeat_deals_its_own_folds_however_the_seed_is_written(written: Any) -> None:
+    values = with_stage(folds=2, repeats=2, data={"split_seed": written})
+    specs = found(values)[0].specs
+    assert [(one.data.split_seed, one.data.fold) for one in specs] == [
+        (2, 0),
+        (2, 1),
+        (3, 0),
+        (3, 1),
+    ]
+
+
 # --- what goes above what -------------------------------------------------------------------------
 
 
