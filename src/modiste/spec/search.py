@@ -25,7 +25,7 @@ from modiste.errors import SpecError
 from modiste.spec.base import Spec, join
 from modiste.spec.registry import Registry
 from modiste.spec.settings import Settings
-from modiste.spec.space import Choices, Range, Space, check_space, domain, identity
+from modiste.spec.space import Choices, Range, Space, check_space, check_values, domain, identity
 from modiste.spec.talos import from_talos
 
 Goal = Literal["accuracy", "parameters", "flops", "latency"]
@@ -205,6 +205,8 @@ class SearchSpec(Spec):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        for key, values in self.compare.items():
+            check_values(values, join("compare", key))
         check_space(self.tune, list(self.compare), "tune")
         if not self.tune and not self.compare:
             raise SpecError("tune: nothing is to be searched. Give keys and what each may be.")

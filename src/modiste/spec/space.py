@@ -40,18 +40,7 @@ class Choices(Spec):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for value in self.values:
-            try:
-                identity({"": value})
-            except (TypeError, ValueError):
-                raise SpecError(
-                    f"values: {value!r} is no number, word, list or mapping; what looks like a "
-                    "date to YAML is a word in quotes."
-                ) from None
-        names = [identity({"": value}) for value in self.values]
-        twice = [v for n, v in zip(names, self.values, strict=True) if names.count(n) > 1]
-        if twice:
-            raise SpecError(f"values: {twice[0]!r} stands here twice.")
+        check_values(self.values, "values")
         return self
 
     @property
@@ -214,6 +203,26 @@ def domain(value: object, where: str) -> Domain:
 def identity(settings: Settings) -> str:
     """Equal text, equal point."""
     return json.dumps(settings, sort_keys=True)
+
+
+def check_values(values: Sequence[Value], where: str) -> None:
+    """Values of which each is a choice of its own.
+
+    Raises:
+        SpecError: If one can stand in no file, or stands here twice.
+    """
+    for value in values:
+        try:
+            identity({"": value})
+        except (TypeError, ValueError):
+            raise SpecError(
+                f"{where}: {value!r} is no number, word, list or mapping; what looks like a date "
+                "to YAML is a word in quotes."
+            ) from None
+    names = [identity({"": value}) for value in values]
+    twice = [v for n, v in zip(names, values, strict=True) if names.count(n) > 1]
+    if twice:
+        raise SpecError(f"{where}: {twice[0]!r} stands here twice.")
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,9 @@ TUNE = {"a": [1, 2, 3], "b": [1, 2]}
         ({"goals": ["accuracy", "size"]}, r"goals\[1\]: 'size' is none of the known words"),
         ({"rename": {"a": "b"}}, "there is no `talos`"),
         ({"compare": {"c": []}}, r"compare\.c"),
+        ({"compare": {"c": [1, 2], "d.e": [0.0, 0.0]}}, r"compare\.d\.e: 0\.0 stands here twice"),
+        ({"compare": {"c": [{"x": 1}, {"x": 1}]}}, r"compare\.c: \{'x': 1\} stands here twice"),
+        ({"compare": {"c": [date(2020, 1, 1)]}}, r"compare\.c: .*2020.* is a word in quotes"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_named(search: dict[str, Any], message: str) -> None:
