@@ -62,7 +62,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
     Args:
         file: A study file, or what would stand in one, as a dictionary; it is then written into
-            the study folder as ``NAME.yaml``.
+            the study folder as ``NAME.yaml``. A `pathlib.Path` in it is seen from the working
+            directory, a path as text from the study folder.
         profile: ``quick`` or ``full``.
         out: The study folder; ``runs/NAME-PROFILE`` if not given.
         seed: Of every point; the file's if not given.

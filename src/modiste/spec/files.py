@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,13 @@ def study_text(values: Mapping[str, Any], name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and arrays of NumPy as Python has them."""
+    """Numbers and arrays of NumPy as Python has them; a path as text, seen from here."""
     if isinstance(value, Mapping):
         return {_plain(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):  # of Talos, they mean different things
         return type(value)(map(_plain, value))
+    if isinstance(value, os.PathLike):  # its file will lie in the study folder
+        return str(Path(os.fsdecode(value)).expanduser().absolute())
     return value.tolist() if hasattr(value, "tolist") else value
 
 

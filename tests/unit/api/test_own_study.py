@@ -144,6 +144,18 @@ def test_a_class_that_has_another_name_now_is_noticed(pets: Path) -> None:
     run()
 
 
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_a_path_in_a_dictionary_is_seen_from_the_working_directory(
+    is_absolute: bool, pets: Path, tmp_path: Path
+) -> None:
+    place = pets if is_absolute else Path("pets")
+    values = {**STUDY, "data": {**STUDY["data"], "path": place}}
+    study, _ = run_study(values, out="deep/study", num_workers="here")
+    assert study.data_place == pets
+    written = yaml.safe_load(Path("deep/study/pets.yaml").read_text("utf-8"))
+    assert written["data"]["path"] == str(pets)
+
+
 def test_a_path_that_leads_nowhere_is_named_as_it_was_looked_for(pets: Path) -> None:
     pets.rename("dogs")
     with pytest.raises(DataError) as error:
