@@ -324,6 +324,25 @@ def test_a_study_without_final_stages_says_how_to_name_some(tmp_path: Path, cli:
     assert_refused(answer, "none of these stages is finished yet")
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex"])
+def test_a_leaderboard_without_rows_says_why(form: str, tmp_path: Path, cli: Cli) -> None:
+    stages = [
+        *small.STUDY["stages"],
+        {"name": "more", "profiles": {"quick": {"skip": "it takes an hour"}}},
+    ]
+    make(tmp_path / "study", small.study(stages=stages), profile="quick")
+    for words, said in (
+        (("--stage", "final"), "final: waits for grid\n"),
+        (("--stage", "more"), "more: skipped: it takes an hour\n"),
+        (("--stage", "grid", "--top", "1"), "grid: nothing is finished yet\n"),
+    ):
+        answer = cli("leaderboard", tmp_path / "study", *words, "--format", form)
+        assert (answer.status, answer.out, answer.err) == (0, "", said)
+    answer = cli("leaderboard", tmp_path / "study", "--format", form)
+    assert "hidden=[8]" in answer.out
+    assert answer.err == "final: waits for grid\nmore: skipped: it takes an hour\n"
+
+
 def test_a_model_that_is_none_is_named(tmp_path: Path, cli: Cli) -> None:
     Image.new("L", (28, 28), 7).save(tmp_path / "good.png")
     for folder in (tmp_path, tmp_path / "none"):

@@ -74,6 +74,8 @@ class Table(list[dict[str, Any]]):
 
     def csv(self) -> str:
         """Comma-separated values, numbers in full; nothing stands for what there is not."""
+        if not self:  # nor are there columns then
+            return ""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
@@ -83,6 +85,8 @@ class Table(list[dict[str, Any]]):
 
     def markdown(self) -> str:
         """A table as GitHub reads it; numbers with the digits that mean something."""
+        if not self:
+            return ""
         lines = [
             _line([_escaped(name) for name in self.columns]),
             _line(["---:" if self._is_number(name) else "---" for name in self.columns]),
@@ -92,6 +96,8 @@ class Table(list[dict[str, Any]]):
 
     def latex(self) -> str:
         """A ``tabular`` with the rules of the package booktabs."""
+        if not self:
+            return ""
         sides = "".join("r" if self._is_number(name) else "l" for name in self.columns)
         head = " & ".join(name.translate(_LATEX) for name in self.columns)
         rows = [

@@ -142,6 +142,10 @@ def test_markdown_and_latex_escape_what_would_break_them() -> None:
     assert latex.endswith("\\bottomrule\n\\end{tabular}\n")
 
 
+def test_a_table_without_rows_is_no_text_in_any_form() -> None:
+    assert Table().csv() == Table().markdown() == Table().latex() == ""
+
+
 def test_latex_is_given_signs_that_it_knows() -> None:
     rows = Table([{"point": "a ≈ 5 µm ± 1 °", "±": "3 × 4 ≤ 12 − x"}, {"point": "b – … —", "±": 1}])
     latex = rows.latex()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from modiste.search.study import Stage, Study
     from modiste.search.table import Table
 
 NAME = "leaderboard"
@@ -15,8 +16,9 @@ SHORT = "The rows of a study, best first: as a table, CSV, Markdown, LaTeX or JS
 EXAMPLE = "modiste leaderboard results/fashion-mnist --stage mlp-grid --top 5"
 HELP = f"""Show the rows of a study, best first, with intervals and ties.
 
-The study may be running: what has ended by now is shown. ≈ marks rows that cannot be told from the
-best one. Intervals are those of the report, at 95 %.
+The study may be running: what has ended by now is shown; of a stage without rows, a line on stderr
+says why. ≈ marks rows that cannot be told from the best one. Intervals are those of the report, at
+95 %.
 
 Example:  {EXAMPLE}
 """
@@ -48,7 +50,9 @@ def command(
     form = "json" if json else form
     if form not in FORMATS:
         raise SpecError(f"--format {form}: {unknown_name('format', form, FORMATS)}")
-    table = _top(Study.open(study).table(stage, each_seed=seeds), top)
+    opened = Study.open(study)
+    table = _top(opened.table(stage, each_seed=seeds), top)
+    _say_what_is_empty(opened, table, stage)
     if form == "json":
         print_json({"study": str(study), "rows": table})
     elif form == "csv":
@@ -58,6 +62,26 @@ def command(
     else:
         read = _read(table, ("stage", *(EACH if seeds else READ)))
         print(read.markdown() if form == "markdown" else read.latex(), end="")
+
+
+def _say_what_is_empty(study: Study, table: Table, stage: str | None) -> None:
+    from modiste.cli.output import say
+
+    asked = {spec.name for spec in study.spec.stages} if stage is None else {stage}
+    if empty := asked - {row["stage"] for row in table}:
+        for each in study.stages():
+            if each.spec.name in empty:
+                say(f"{each.spec.name}: {_why_empty(each)}")
+
+
+def _why_empty(stage: Stage) -> str:
+    from modiste.cli.output import plain
+
+    if stage.skipped:
+        return f"skipped: {plain(stage.skipped.strip())}"
+    if stage.waits_for:
+        return f"waits for {', '.join(stage.waits_for)}"
+    return "nothing is finished yet"
 
 
 def _top(table: Table, top: int | None) -> Table:
