@@ -24,6 +24,7 @@ from modiste.report.cuts import all_cut
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.numbers import NONE, count, duration, listing, plural, proportion
 from modiste.report.section import SECTIONS, Section
+from modiste.runs.run import Epoch
 from modiste.search.standing import is_right
 from modiste.search.weights import no_model
 from modiste.spec.published import PublishedRow
@@ -116,7 +117,7 @@ class _Model:
 
     def val_interval(self) -> Cell:
         """That of the stage's table, so that one number has one interval."""
-        row, epoch = self.row, self.context.published.epoch
+        row, epoch = self.row, _epoch(self.context)
         if row is None or row.interval is None:
             return Cell(NONE)
         low, high = row.interval
@@ -141,13 +142,16 @@ class _Model:
     def _scores(self) -> list[looks.Score]:
         if self.row is None:
             return []
-        epoch = self.context.published.epoch
-        return looks.scores(self.context.looks, self.row.row.fingerprints, epoch)
+        return looks.scores(self.context.looks, self.row.row.fingerprints, _epoch(self.context))
 
     @property
     def _val(self) -> list[float]:
-        epoch = self.context.published.epoch
-        return self.row.values(epoch, "val", "accuracy") if self.row else []
+        return self.row.values(_epoch(self.context), "val", "accuracy") if self.row else []
+
+
+def _epoch(context: Context) -> Epoch:
+    """Whose accuracies the table shows: of the published epoch, else of the one that ranks."""
+    return context.published.epoch if context.published.stages else context.epoch
 
 
 def _table(context: Context) -> Table:
@@ -176,7 +180,7 @@ def _columns(
     """What the table has room for: no column for what nobody published, or nobody asked."""
     has_published = bool(context.published.stages)
     is_tested = any(model.published and model.published.test_accuracy for model in models)
-    test, val = "test accuracy", f"validation accuracy, {context.published.epoch} epoch"
+    test, val = "test accuracy", f"validation accuracy, {_epoch(context)} epoch"
     columns: list[tuple[Column, Callable[[_Model], Cell]]] = [
         (Column("model", is_number=False), _Model.name),
         (Column("parameters"), _Model.parameters),

@@ -1,0 +1,48 @@
+"""What the report says of studies with an odd end: best epochs, broken points, single points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modiste.report import looks
+from modiste.report.context import gather
+from modiste.spec.study import StudySpec
+from tests.report_fixture import make_look, make_study
+from tests.unit.report.conftest import Written
+
+
+def parsed(*stages: dict[str, Any], **more: Any) -> StudySpec:
+    values = {"name": "s", "data": {"num_val": 500}, "model": {"family": "mlp"}, "stages": stages}
+    return StudySpec.parse({**values, **more})
+
+
+def made(folder: Path, *stages: dict[str, Any], **more: Any) -> Written:
+    return Written.of(make_study(folder, spec=parsed(*stages), num_val=500, **more))
+
+
+def lead_of(written: Written) -> str:
+    return written.markdown.split("## In short")[1].split("**Table 1.**")[0]
+
+
+def test_the_first_table_is_of_the_epoch_that_ranks_where_nothing_was_published(
+    tmp_path: Path,
+) -> None:
+    spec = parsed({"name": "only", "grid": {"train.epochs": [20, 40]}}, rank_epoch="best")
+    study = make_study(tmp_path, spec=spec, num_val=500)
+    make_look(study, ["only"])
+    written = Written.of(study)
+    context = gather(study)
+    ((_, row),) = context.finals
+    assert row is not None
+    best, last = (row.mean(epoch, "val", "accuracy") for epoch in ("best", "last"))
+    (tested,) = looks.scores(context.looks, row.row.fingerprints, "best")
+    (other,) = looks.scores(context.looks, row.row.fingerprints, "last")
+    assert (best, tested.accuracy) != (last, other.accuracy)  # or this says nothing
+    heads = [th.text for th in written.page.by_id("table-summary").all("th")]
+    assert "validation accuracy, best epoch" in heads
+    (line,) = written.page.table("table-summary")
+    assert (line[2], line[4]) == (f"{tested.accuracy:.4f}", f"{best:.4f}")
+    assert row.interval is not None
+    assert line[5] == f"{row.interval.low:.4f}–{row.interval.high:.4f}"
+    assert f"with an accuracy of **{best:.4f}**" in lead_of(written)
