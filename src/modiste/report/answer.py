@@ -21,9 +21,7 @@ def best(context: Context) -> list[Inline]:
     """
     found = context.best_of_families
     if not found:
-        return _best_over_folds(context) or [
-            "Nothing has been trained to its end yet, so there is no answer."
-        ]
+        return _best_over_folds(context) or [_no_answer(context)]
     ordered = sorted(found, key=lambda pair: -_accuracy(context, pair[1]))
     stage, first = ordered[0]
     is_finished = all(stage.stage.is_done for stage in context.stages)
@@ -47,6 +45,12 @@ def best(context: Context) -> list[Inline]:
             accuracy = proportion(_accuracy(context, other))
             words.append(f"; {who} reaches {accuracy}{_behind(context, first, other)}")
     return [*words, "."]
+
+
+def _no_answer(context: Context) -> str:
+    if context.runs and all(run.metrics["status"] != "finished" for run in context.runs):
+        return "No training has ended well, so there is no answer."
+    return "Nothing has been trained to its end yet, so there is no answer."
 
 
 def beside(context: Context) -> list[Inline]:
@@ -85,22 +89,40 @@ def evidence(context: Context) -> list[Inline]:
     """How far all this carries: points, seeds, looks at the test set."""
     if not context.runs:
         return []
-    rows = [row for stage in context.stages for row in stage.rows if row.runs]
-    seeds = {len(row.runs) for row in rows if not row.is_folded}
-    low, high = min(seeds, default=0), max(seeds, default=0)
-    each = f"{plural(low, 'seed')} each" if low == high else f"{low} to {high} seeds each"
-    folded = [row for row in rows if row.is_folded]
-    if folded:
-        cross = f"{plural(len(folded), 'point')} cross-validated over {folded[0].trainings}"
-        each = f"{each}, {cross}" if seeds else cross
-    done = sum(row.is_done for stage in context.stages for row in stage.stage.chosen)
-    total = sum(len(stage.rows) for stage in context.stages)
-    run = f"All {count(total)} points are" if done == total else f"{done} of {total} points are"
+    words = [_ended(context), _trained(context)]
+    if not context.looks:
+        words.append("and the test set was not opened")
+    doubt = ": a smoke test, not a result" if context.is_cut else ""
+    return [f"{', '.join(text for text in words if text)}{doubt}."]
+
+
+def _ended(context: Context) -> str:
+    """How many points are finished, and how many of these ended well where not all did."""
+    rows = [row for stage in context.stages for row in stage.rows]
+    ended = [row for row in rows if row.row.is_chosen and row.row.is_done]
+    num_well = sum(not row.broken for row in ended)
     num_waiting = sum(1 for stage in context.stages if stage.stage.waits_for)
     later = f" ({plural(num_waiting, 'stage')} still waiting)" if num_waiting else ""
-    opened = "" if context.looks else ", and the test set was not opened"
-    doubt = ": a smoke test, not a result" if context.is_cut else ""
-    return [f"{run} finished{later}, {each}{opened}{doubt}."]
+    if len(ended) == len(rows):
+        run = f"All {count(len(rows))} points are finished{later}"
+    else:
+        run = f"{len(ended)} of {len(rows)} points are finished{later}"
+    if num_well == len(ended):
+        return run
+    return f"{run}, {count(num_well) if num_well else 'none'} of which ended well"
+
+
+def _trained(context: Context) -> str:
+    """How often the points that did not break were trained; empty if there is none."""
+    rows = [row for stage in context.stages for row in stage.rows if row.runs and not row.broken]
+    words = []
+    if seeds := {len(row.runs) for row in rows if not row.is_folded}:
+        low, high = min(seeds), max(seeds)
+        words.append(f"{plural(low, 'seed') if low == high else f'{low} to {high} seeds'} each")
+    if folded := [row for row in rows if row.is_folded]:
+        over = folded[0].trainings
+        words.append(f"{plural(len(folded), 'point')} cross-validated over {over}")
+    return ", ".join(words)
 
 
 def caveats(context: Context) -> list[Inline]:

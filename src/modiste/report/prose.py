@@ -106,15 +106,24 @@ def decided(context: Context, stage: StageFacts) -> list[Inline]:
     """What follows: which settings go where, and how the rows stand beside published ones."""
     words: list[Inline] = []
     heirs = context.fed_by(stage.name)
-    ranked = stage.ranked
-    if heirs and ranked and stage.stage.is_decided:
-        words += ["Decided: ", Strong(ranked[0].label), " goes on to "]
-        for number, heir in enumerate(heirs):
-            words += [" and " if number else "", stage_ref(context, heir.name)]
-        words += [_by_rule(context, ranked), ". "]
-    elif heirs and stage.stage.is_decided and not ranked:
-        words += ["Nothing is decided, so what builds on it waits. "]
+    if heirs and stage.stage.is_decided:
+        words = _handed_on(context, stage, heirs)
     return [*words, *compared(context, stage)]
+
+
+def _handed_on(context: Context, stage: StageFacts, heirs: Sequence[StageFacts]) -> list[Inline]:
+    """What a decided stage hands on to its heirs; nothing where none of its points ended well."""
+    ranked = [row for row in stage.ranked if not row.broken]
+    if not stage.ranked:
+        return ["Nothing is decided, so what builds on it waits. "]
+    refs: list[Inline] = []
+    for number, heir in enumerate(heirs):
+        refs += [" and " if number else "", stage_ref(context, heir.name)]
+    if ranked:
+        rule = _by_rule(context, ranked)
+        return ["Decided: ", Strong(ranked[0].label), " goes on to ", *refs, rule, ". "]
+    how = listing(sorted({row.status for row in stage.ranked}))
+    return [f"Every point broke off ({how}), so nothing goes on to ", *refs, ". "]
 
 
 def compared(context: Context, stage: StageFacts) -> list[Inline]:

@@ -46,3 +46,33 @@ def test_the_first_table_is_of_the_epoch_that_ranks_where_nothing_was_published(
     assert row.interval is not None
     assert line[5] == f"{row.interval.low:.4f}–{row.interval.high:.4f}"
     assert f"with an accuracy of **{best:.4f}**" in lead_of(written)
+
+
+RATES = [1.0e20, 1.0e25]
+GRID = {"name": "rates", "title": "Rates", "grid": {"train.optimizer.learning_rate": RATES}}
+FINAL = {"name": "last", "title": "The last", "from": ["rates"]}
+LABELS = ["learning_rate=1e+20", "learning_rate=1e+25"]
+
+
+def test_a_stage_whose_points_all_diverged_decides_nothing(tmp_path: Path) -> None:
+    text = made(tmp_path, GRID, FINAL, diverging=LABELS).markdown
+    assert "Decided:" not in text
+    assert "Every point broke off (diverged), so nothing goes on to *The last*." in text
+    assert "No training has ended well, so there is no answer." in text
+    assert (
+        "All 2 points are finished (1 stage still waiting), none of which ended well, and the "
+        "test set was not opened." in text
+    )
+
+
+def test_a_final_stage_whose_points_all_diverged_has_no_best_one(tmp_path: Path) -> None:
+    written = made(tmp_path, GRID, diverging=LABELS)
+    (line,) = written.page.table("table-summary")
+    assert line[0].endswith("every point broke off: diverged")
+    assert set(line[1:]) == {"–"}
+
+
+def test_a_point_that_diverged_is_not_said_to_have_ended_well(tmp_path: Path) -> None:
+    written = made(tmp_path, GRID, FINAL, diverging=LABELS[1:])
+    assert "All 3 points are finished, 2 of which ended well, 1 seed each" in lead_of(written)
+    assert r"Decided: **learning\_rate 1e+20** goes on to *The last*" in written.markdown

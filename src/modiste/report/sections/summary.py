@@ -83,8 +83,7 @@ class _Model:
     def name(self) -> Cell:
         stage = self.stage
         if self.row is None:
-            waits = listing(list(stage.stage.waits_for))
-            return Cell(stage.title, note=f"waits for {waits}" if waits else "not finished yet")
+            return Cell(stage.title, note=_why_none(stage))
         if len(stage.rows) > 1:
             return Cell(stage.title, note=f"best of its points: {self.row.label}")
         return Cell(stage.title, note=self.row.status)
@@ -149,13 +148,31 @@ class _Model:
         return self.row.values(_epoch(self.context), "val", "accuracy") if self.row else []
 
 
+def _models(context: Context) -> list[_Model]:
+    """The lines of the table; of several points that all broke off, none stands for its stage."""
+    return [
+        _Model(context, stage, None if row and row.broken and len(stage.rows) > 1 else row)
+        for stage, row in context.finals
+    ]
+
+
+def _why_none(stage: StageFacts) -> str:
+    """Why no row stands for a stage, in a few words."""
+    if stage.stage.waits_for:
+        return f"waits for {listing(list(stage.stage.waits_for))}"
+    if stage.ranked:
+        how = listing(sorted({row.status for row in stage.ranked}))
+        return f"every point broke off: {how}"
+    return "not finished yet"
+
+
 def _epoch(context: Context) -> Epoch:
     """Whose accuracies the table shows: of the published epoch, else of the one that ranks."""
     return context.published.epoch if context.published.stages else context.epoch
 
 
 def _table(context: Context) -> Table:
-    models = [_Model(context, stage, row) for stage, row in context.finals]
+    models = _models(context)
     columns = _columns(context, models)
     rows = [
         TableRow(
@@ -221,7 +238,7 @@ def _caption(context: Context) -> Words:
 
 def _notes(context: Context) -> list[Words]:
     notes: list[Words] = [_intervals(context)]
-    if any(_Model(context, stage, row).mark for stage, row in context.finals):
+    if any(model.mark for model in _models(context)):
         notes.append(["‡ A training that was cut; the published one beside it was not."])
     for stage, row in context.finals:
         theirs = context.published.stages.get(stage.name)
