@@ -97,6 +97,14 @@ def test_a_best_value_at_the_border_of_those_tried_is_named(values: Any, said: s
     assert texts(rows(*values)).get("M009") == said
 
 
+@pytest.mark.parametrize("key", ["seed", "set.seed", "threads", "data.split_seed", "data.fold"])
+def test_a_seed_or_a_number_of_threads_has_no_border(key: str) -> None:
+    tried = [entry(str(n), 0.9 - 0.05 * n, {key: 3 - n, "rate": 3 - n}) for n in range(3)]
+    said = "rate 3 is the largest of 3 values"
+    assert texts(tried)["M009"] == said
+    assert texts(tried, space={key: Space(low=0, high=3)})["M009"] == said
+
+
 @pytest.mark.parametrize(
     ("value", "space", "said"),
     [

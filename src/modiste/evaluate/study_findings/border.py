@@ -12,6 +12,8 @@ from modiste.evaluate.study_finding import STUDY_FINDINGS, Space, StudyCheck, St
 _NEAR = 0.05
 # Of two values, one is always the larger.
 _AT_LEAST = 3
+# Last words of keys that are numbers without being hyperparameters: no side of them is better.
+_NO_CHOICE = ("seed", "split_seed", "fold", "threads")
 
 
 def _look(study: StudyFacts) -> str:
@@ -21,7 +23,7 @@ def _look(study: StudyFacts) -> str:
     found = []
     for key, value in rows[0].items():
         number = _number(value)
-        if number is None:
+        if number is None or key.rpartition(".")[2] in _NO_CHOICE:
             continue
         space = study.space.get(key, Space())
         if space.low is not None and space.high is not None:
