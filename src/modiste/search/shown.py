@@ -22,9 +22,13 @@ FACTS = (
 
 
 def frame(study: Study) -> pd.DataFrame:
-    """Every finished run as a row; see `Study.to_frame`."""
+    """Every finished run as a row; see `Study.to_frame`.
+
+    A setting that is called like a fact, as ``seed`` is, stands under ``set.seed``: ``seed`` is the
+    run's own, which another repeat of the point has not.
+    """
     rows = [
-        {**_facts(stage, row, run), **row.settings}
+        {**_facts(stage, row, run), **_set(row)}
         for stage in study.stages()
         for row in stage.rows
         for run in row.runs
@@ -55,6 +59,10 @@ def html(study: Study) -> str:
     )
     note = f"Mean over seeds; the interval covers the choice of images alone. {study.folder}"
     return to_html(f"{study.name}, profile {study.profile}", head, rows, note, text_columns=2)
+
+
+def _set(row: Row) -> dict[str, Any]:
+    return {f"set.{key}" if key in FACTS else key: value for key, value in row.settings.items()}
 
 
 def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:

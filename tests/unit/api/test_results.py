@@ -18,7 +18,9 @@ from modiste.errors import DataError, InstallError, SpecError, StoreError
 from modiste.evaluate.metrics import losses
 from modiste.interval import wilson
 from modiste.runs.files import drop_file
+from modiste.spec.study import StudySpec
 from tests import driving, small
+from tests.report_fixture import make_study
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -99,6 +101,29 @@ def test_a_study_shows_its_stages_and_gives_its_runs(study: Study) -> None:
         assert found is not None
         assert accuracy == found.metrics["last"]["val"]["accuracy"]
     assert "Study(" in repr(study)
+
+
+def test_the_seed_of_a_run_is_its_own_where_its_point_says_one(tmp_path: Path) -> None:
+    spec = StudySpec.parse(
+        {
+            "name": "seeds",
+            "data": {"num_val": 200},
+            "model": {"family": "mlp"},
+            "stages": [
+                {"name": "points", "points": [{"seed": 5}], "repeats": 3},
+                {"name": "grid", "grid": {"seed": [0, 1]}},
+                {"name": "again", "confirm": {"top": 1, "seeds": 2}},
+            ],
+        }
+    )
+    made = make_study(tmp_path / "s", spec=spec, num_val=200)
+    frame = made.to_frame()
+    for fingerprint, seed in zip(frame["fingerprint"], frame["seed"], strict=True):
+        found = made.find_run(fingerprint)
+        assert found is not None
+        assert seed == found.spec.seed
+    assert frame["set.seed"][:5].tolist() == [5, 5, 5, 0, 1]
+    assert len(set(frame["seed"][-2:])) == 2
 
 
 def test_a_study_that_has_not_begun_is_shown_as_well(tmp_path: Path) -> None:
