@@ -14,19 +14,34 @@ from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import count, plural, points, proportion, size
 from modiste.report.prose import stage_ref
 from modiste.report.ties import ends_of
+from modiste.spec.run import DataSpec
 
 
 def searched(context: Context, stage: StageFacts) -> dict[str, float]:
-    """For a stage that confirms another: what its points had reached there, by label."""
-    origin = context.study.spec.confirmed_by(stage.stage.spec)
-    if origin is None:
-        return {}
+    """For a stage that confirms another: what its points had reached there, by label.
+
+    Only where the images were the same: folds are trained on fewer, and validated on others.
+    """
     found = {
         row.row.label: row.mean(context.epoch, "val", "accuracy")
-        for row in context.stage(origin.name).rows
-        if row.row.until is None  # a beginning is no figure to confirm
+        for row, other in _pairs(context, stage)
+        # A beginning is no figure to confirm.
+        if row.row.until is None and _images(row) == _images(other)
     }
     return {label: accuracy for label, accuracy in found.items() if accuracy is not None}
+
+
+def _pairs(context: Context, stage: StageFacts) -> list[tuple[RowFacts, RowFacts]]:
+    """Each point that a stage confirms, where it was chosen and here."""
+    origin = context.study.spec.confirmed_by(stage.stage.spec)
+    here = {row.row.label: row for row in stage.rows}
+    rows = [] if origin is None else context.stage(origin.name).rows
+    return [(row, here[row.row.label]) for row in rows if row.row.label in here]
+
+
+def _images(row: RowFacts) -> set[DataSpec]:
+    """What its trainings say of the images that they see and answer."""
+    return {spec.data for spec in row.row.specs}
 
 
 def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
@@ -38,7 +53,7 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
         if row.runs and not row.broken and row.row.is_done and row.row.label in before
     ]
     if not rows:
-        return []
+        return _not_compared(context, stage)
     found, num_points = _curse(context, rows, before)
     origin = context.study.spec.confirmed_by(stage.stage.spec)
     assert origin is not None
@@ -74,6 +89,23 @@ def confirmed(context: Context, stage: StageFacts) -> list[Inline]:
         else "more than chance explains: the search was overtuned (M013)"
     )
     return [*words, f", {size(chosen.behind)} points behind {chosen.best}, {beyond}."]
+
+
+def _not_compared(context: Context, stage: StageFacts) -> list[Inline]:
+    """Why figures of the search say nothing beside those here; empty if nothing is there yet."""
+    pairs = [(row, other) for row, other in _pairs(context, stage) if row.runs and other.runs]
+    if not any(_images(row) != _images(other) for row, other in pairs):
+        return []
+    origin = context.study.spec.confirmed_by(stage.stage.spec)
+    assert origin is not None
+    return [
+        "The points were chosen for their figures in ",
+        stage_ref(context, origin.name),
+        (
+            ". Trainings there and here did not see and answer the same images, so the two are "
+            "not set against each other: they tell neither a winner’s curse nor overtuning."
+        ),
+    ]
 
 
 def _called(found: Contrast) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modiste.evaluate.contrast import Contrast, Pooled
-from modiste.report.confirmed import _called, _curse, confirmed, overtuning
+from modiste.report.confirmed import _called, _curse, confirmed, overtuning, searched
 from modiste.report.context import gather
 from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
@@ -92,3 +92,29 @@ def test_no_other_row_takes_the_place_of_a_first_one_that_diverged(
         f"The one that stood first in the search, {stage.rows[0].label}, came to no good end here: "
         "1 of its 2 runs broke off (diverged). So whether the search was overtuned is not known."
     )
+
+
+@pytest.mark.parametrize("folds", [{"folds": 5}, {}])
+def test_figures_of_folds_are_not_set_against_those_of_the_whole(
+    tmp_path: Path, folds: dict[str, int]
+) -> None:
+    spec = StudySpec.parse(
+        {
+            "name": "folded",
+            "data": {"num_val": 500},
+            "model": {"family": "mlp"},
+            "stages": [
+                {"name": "cv", **folds, "grid": {"model.params.hidden": [[64], [128], [512]]}},
+                {"name": "fresh", "confirm": {"top": 2, "seeds": 2}},
+            ],
+        }
+    )
+    context = gather(make_study(tmp_path, spec=spec, num_val=500))
+    stage = context.stage("fresh")
+    text = "".join(getattr(part, "text", str(part)) for part in confirmed(context, stage))
+    is_compared = not folds
+    assert ("search less confirmed is" in text) == is_compared
+    assert ("The images are the same" in text) == is_compared
+    assert ("did not see and answer the same images" in text) == bool(folds)
+    assert bool(searched(context, stage)) == is_compared
+    assert (overtuning(context, stage) is not None) == is_compared
