@@ -147,7 +147,7 @@ def factors(
     if specs is not None:
         rest = [flatten(spec.to_dict()) for spec in specs]
         given = [
-            {key: values[key] if key in values else own.get(key) for key in names}
+            {key: values[key] if key in values else _own(own, key) for key in names}
             for values, own in zip(given, rest, strict=True)
         ]
     shown = {key: [show(values.get(key)) for values in given] for key in names}
@@ -166,6 +166,12 @@ def factors(
     return found
 
 
+def _own(spec: Mapping[str, Any], key: str) -> Any:
+    """What a run has under a key that its point does not set; of a part, its name."""
+    name = {word: spec[f"{key}.{word}"] for word in CHOICES if f"{key}.{word}" in spec}
+    return spec.get(key, name or None)
+
+
 def _derived(key: str, values: Sequence[Any]) -> dict[str, list[str]]:
     """Number and largest of lists of numbers, such as the widths of layers; only what varies."""
     if not all(
@@ -174,10 +180,13 @@ def _derived(key: str, values: Sequence[Any]) -> dict[str, list[str]]:
         for value in values
     ):
         return {}
-    what = f"{key.rpartition('.')[2]} layer"
+    what = key.rpartition(".")[2]
+    names = (f"length of {what}", f"largest of {what}")
+    if what == "hidden":
+        names = ("number of hidden layers", "widest hidden layer")
     read = {
-        f"number of {what}s": [str(len(value)) for value in values],
-        f"widest {what}": [show(max(value, default=0)) for value in values],
+        names[0]: [str(len(value)) for value in values],
+        names[1]: [show(max(value, default=0)) for value in values],
     }
     return {name: found for name, found in read.items() if len(set(found)) > 1}
 

@@ -196,3 +196,17 @@ def test_cross_validation_has_none(tmp_path: Path) -> None:
 def test_what_is_no_list_of_whole_numbers_has_nothing_to_be_read() -> None:
     assert factors([{"a": [0.5]}, {"a": [1, 2]}]) == []
     assert factors([{"a": "x"}, {"a": "y"}]) == []
+
+
+def test_a_point_without_the_part_that_others_set_has_its_own_one(tmp_path: Path) -> None:
+    sgd = {"train.optimizer": {"name": "sgd"}}
+    points = [{"model.params.dropout": rate, **more} for rate in (0.1, 0.3) for more in ({}, sgd)]
+    given = found(gathered(tmp_path, {"name": "grid", "points": points}))
+    assert [e.value for e in given.effects if e.key == "optimizer"] == ["adam", "sgd"]
+
+
+@pytest.mark.parametrize("key", ["model.params.filters", "model.params.blocks"])
+def test_only_hidden_layers_are_called_layers(key: str) -> None:
+    last = key.rpartition(".")[2]
+    named = [factor.name for factor in factors([{key: [8]}, {key: [8, 16]}, {key: [4, 4]}])]
+    assert named == [f"length of {last}", f"largest of {last}"]
