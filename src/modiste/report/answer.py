@@ -103,6 +103,12 @@ def _ended(context: Context) -> str:
     num_well = sum(not row.broken for row in ended)
     num_waiting = sum(1 for stage in context.stages if stage.stage.waits_for)
     later = f" ({plural(num_waiting, 'stage')} still waiting)" if num_waiting else ""
+    if len(rows) == 1:
+        point = "The first point" if num_waiting else "The study’s one point"
+        how = "is not finished yet"
+        if ended:
+            how = "is finished" if num_well else "did not end well"
+        return f"{point} {how}{later}"
     if len(ended) == len(rows):
         run = f"All {count(len(rows))} points are finished{later}"
     else:
@@ -114,14 +120,19 @@ def _ended(context: Context) -> str:
 
 def _trained(context: Context) -> str:
     """How often the points that did not break were trained; empty if there is none."""
-    rows = [row for stage in context.stages for row in stage.rows if row.runs and not row.broken]
+    rows = [row for stage in context.stages for row in stage.rows]
+    trained = [row for row in rows if row.runs and not row.broken]
+    folded = [row for row in trained if row.is_folded]
+    over = f"cross-validated over {folded[0].trainings}" if folded else ""
+    seeds = {len(row.runs) for row in trained if not row.is_folded}
+    if len(rows) == 1:
+        return over or "".join(f"with {plural(num, 'seed')}" for num in seeds)
     words = []
-    if seeds := {len(row.runs) for row in rows if not row.is_folded}:
+    if seeds:
         low, high = min(seeds), max(seeds)
         words.append(f"{plural(low, 'seed') if low == high else f'{low} to {high} seeds'} each")
-    if folded := [row for row in rows if row.is_folded]:
-        over = folded[0].trainings
-        words.append(f"{plural(len(folded), 'point')} cross-validated over {over}")
+    if folded:
+        words.append(f"{plural(len(folded), 'point')} {over}")
     return ", ".join(words)
 
 

@@ -184,7 +184,7 @@ def _confusions(stage: str, answers: _Answers) -> Block:
     return Beside([_matrix(stage, answers), _rates(stage, answers)])
 
 
-def _commonest(stage: str, answers: _Answers) -> Table:
+def _commonest(stage: str, answers: _Answers) -> Block:
     counts, names = answers.counts_KK, answers.names
     wrong_KK = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong_KK, axis=None, kind="stable")[:_COMMONEST]
@@ -195,9 +195,12 @@ def _commonest(stage: str, answers: _Answers) -> Table:
             share = 100 * number / total
             cells = [Cell(names[true]), Cell(names[taken]), Cell(count(number), number)]
             rows.append(TableRow([*cells, Cell(f"{share:.1f}", share)]))
+    if not rows:
+        return Paragraph([f"No class was taken for another ({answers.where})."], "note")
+    which = "only confusion" if len(rows) == 1 else f"{len(rows)} commonest confusions"
     return Table(
         f"table-confusion-{stage}",
-        [f"The {len(rows)} commonest confusions ({answers.where})."],
+        [f"The {which} ({answers.where})."],
         [
             Column("true class", is_number=False),
             Column("taken for", is_number=False),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modiste.report import looks
+import pytest
+
+from modiste.report import answer, looks
 from modiste.report.context import gather
 from modiste.spec.study import StudySpec
+from tests import report_fixture
 from tests.report_fixture import make_look, make_study
 from tests.unit.report.conftest import Written
 
@@ -76,3 +79,56 @@ def test_a_point_that_diverged_is_not_said_to_have_ended_well(tmp_path: Path) ->
     written = made(tmp_path, GRID, FINAL, diverging=LABELS[1:])
     assert "All 3 points are finished, 2 of which ended well, 1 seed each" in lead_of(written)
     assert r"Decided: **learning\_rate 1e+20** goes on to *The last*" in written.markdown
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ({}, "The study’s one point is finished, with 1 seed, and the test set was not opened."),
+        ({"repeats": 3}, "The study’s one point is finished, with 3 seeds, and the test set was"),
+        ({"folds": 4}, "The study’s one point is finished, cross-validated over 4 folds, and the"),
+    ],
+)
+def test_a_study_of_one_point_does_not_speak_of_all(
+    tmp_path: Path, stage: dict[str, Any], words: str
+) -> None:
+    study = make_study(tmp_path, spec=parsed({"name": "only", **stage}), num_val=500)
+    (text,) = answer.evidence(gather(study))
+    assert words in str(text)
+
+
+def test_one_point_that_diverged_did_not_end_well(tmp_path: Path) -> None:
+    only = {"name": "only", "points": [{"label": "it"}]}
+    text = lead_of(made(tmp_path, only, diverging=["it"]))
+    assert "The study’s one point did not end well, and the test set was not opened." in text
+
+
+def test_one_point_before_a_stage_that_waits_is_the_first(tmp_path: Path) -> None:
+    first = {"name": "first", "points": [{"label": "it"}]}
+    text = lead_of(made(tmp_path, first, {"name": "next", "from": ["first"]}, diverging=["it"]))
+    assert "The first point did not end well (1 stage still waiting), and the test set" in text
+
+
+def test_a_final_stage_that_the_profile_skips_is_not_unfinished(tmp_path: Path) -> None:
+    grid = {"model.params.hidden": [[16], [32]]}
+    last = {"name": "last", "final": True, "grid": grid, "profiles": {"quick": {"skip": "long"}}}
+    written = made(tmp_path, {"name": "first"}, last, profile="quick")
+    (line,) = written.page.table("table-summary")
+    assert line[0] == "last not run in this profile"
+
+
+@pytest.mark.parametrize(
+    ("num_wrong", "words"),
+    [
+        (0, "No class was taken for another (validation images, last epoch, seed 0)."),
+        (1, "The only confusion (validation images, last epoch, seed 0)."),
+    ],
+)
+def test_few_confusions_of_many_classes_are_counted_as_one_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_wrong: int, words: str
+) -> None:
+    how = report_fixture.Invented(1 - num_wrong / 500, epochs=40)
+    monkeypatch.setattr(report_fixture, "invent", lambda *_, **__: how)
+    written = made(tmp_path, {"name": "only"}, class_names=[f"class {k}" for k in range(40)])
+    assert words in written.markdown
+    assert "commonest confusions" not in written.markdown

@@ -158,6 +158,8 @@ def _models(context: Context) -> list[_Model]:
 
 def _why_none(stage: StageFacts) -> str:
     """Why no row stands for a stage, in a few words."""
+    if stage.stage.skipped:
+        return "not run in this profile"
     if stage.stage.waits_for:
         return f"waits for {listing(list(stage.stage.waits_for))}"
     if stage.ranked:
