@@ -114,14 +114,18 @@ def decided(context: Context, stage: StageFacts) -> list[Inline]:
 def _handed_on(context: Context, stage: StageFacts, heirs: Sequence[StageFacts]) -> list[Inline]:
     """What a decided stage hands on to its heirs; nothing where none of its points ended well."""
     ranked = [row for row in stage.ranked if not row.broken]
-    if not stage.ranked:
-        return ["Nothing is decided, so what builds on it waits. "]
     refs: list[Inline] = []
     for number, heir in enumerate(heirs):
         refs += [" and " if number else "", stage_ref(context, heir.name)]
     if ranked:
         rule = _by_rule(context, ranked)
         return ["Decided: ", Strong(ranked[0].label), " goes on to ", *refs, rule, ". "]
+    aside = stage.stage.stands_aside_for
+    if aside is not None and context.study.hands_on(stage.stage) is not None:
+        origin = stage_ref(context, aside.spec.name)
+        return ["In its place the winner of ", origin, " goes on to ", *refs, ". "]
+    if not stage.ranked:
+        return ["Nothing is decided, so what builds on it waits. "]
     how = listing(sorted({row.status for row in stage.ranked}))
     return [f"Every point broke off ({how}), so nothing goes on to ", *refs, ". "]
 

@@ -81,6 +81,18 @@ def test_a_point_that_diverged_is_not_said_to_have_ended_well(tmp_path: Path) ->
     assert r"Decided: **learning\_rate 1e+20** goes on to *The last*" in written.markdown
 
 
+def test_the_winner_of_a_search_goes_on_in_the_place_of_its_skipped_confirmation(
+    tmp_path: Path,
+) -> None:
+    grid = {"name": "grid", "grid": {"model.params.hidden": [[16], [32]]}}
+    again = {"name": "again", "confirm": {"top": 1}, "profiles": {"quick": {"skip": "long"}}}
+    text = made(
+        tmp_path, grid, again, {"name": "last", "from": ["again"]}, profile="quick"
+    ).markdown
+    assert "Nothing is decided" not in text
+    assert "In its place the winner of *grid* goes on to *last*." in text
+
+
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
