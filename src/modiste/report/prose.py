@@ -127,7 +127,7 @@ def _handed_on(context: Context, stage: StageFacts, heirs: Sequence[StageFacts])
     if not stage.ranked:
         return ["Nothing is decided, so what builds on it waits. "]
     how = listing(sorted({row.status for row in stage.ranked}))
-    return [f"Every point broke off ({how}), so nothing goes on to ", *refs, ". "]
+    return [f"No point ended well ({how}), so nothing goes on to ", *refs, ". "]
 
 
 def compared(context: Context, stage: StageFacts) -> list[Inline]:

@@ -60,7 +60,7 @@ LABELS = ["learning_rate=1e+20", "learning_rate=1e+25"]
 def test_a_stage_whose_points_all_diverged_decides_nothing(tmp_path: Path) -> None:
     text = made(tmp_path, GRID, FINAL, diverging=LABELS).markdown
     assert "Decided:" not in text
-    assert "Every point broke off (diverged), so nothing goes on to *The last*." in text
+    assert "No point ended well (diverged), so nothing goes on to *The last*." in text
     assert "No training has ended well, so there is no answer." in text
     assert (
         "All 2 points are finished (1 stage still waiting), none of which ended well, and the "
@@ -71,7 +71,7 @@ def test_a_stage_whose_points_all_diverged_decides_nothing(tmp_path: Path) -> No
 def test_a_final_stage_whose_points_all_diverged_has_no_best_one(tmp_path: Path) -> None:
     written = made(tmp_path, GRID, diverging=LABELS)
     (line,) = written.page.table("table-summary")
-    assert line[0].endswith("every point broke off: diverged")
+    assert line[0].endswith("no point ended well: diverged")
     assert set(line[1:]) == {"–"}
 
 

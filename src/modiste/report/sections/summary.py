@@ -149,7 +149,7 @@ class _Model:
 
 
 def _models(context: Context) -> list[_Model]:
-    """The lines of the table; of several points that all broke off, none stands for its stage."""
+    """The lines of the table; of several points, one that broke stands for no stage."""
     return [
         _Model(context, stage, None if row and row.broken and len(stage.rows) > 1 else row)
         for stage, row in context.finals
@@ -162,9 +162,9 @@ def _why_none(stage: StageFacts) -> str:
         return "not run in this profile"
     if stage.stage.waits_for:
         return f"waits for {listing(list(stage.stage.waits_for))}"
-    if stage.ranked:
+    if stage.ranked and stage.stage.is_decided:
         how = listing(sorted({row.status for row in stage.ranked}))
-        return f"every point broke off: {how}"
+        return f"no point ended well: {how}"
     return "not finished yet"
 
 
