@@ -40,11 +40,13 @@ class Side:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every run of it came to a good end.
+        """Whether every run of it came to a good end, and none was cut to compare it with others.
 
         Half a group may be the better half, and the runs that survived of a point its lucky ones.
         """
-        return bool(self.rows) and all(row.row.is_done and not row.broken for row in self.rows)
+        return bool(self.rows) and all(
+            row.row.is_done and not row.broken and row.row.until is None for row in self.rows
+        )
 
 
 @dataclass(frozen=True)
@@ -180,19 +182,22 @@ def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[f
 
 
 def _images(context: Context, one: Side, two: Side) -> npt.NDArray[np.float64] | None:
-    """Share of right answers of one side less that of the other, image by image."""
+    """Share of right answers of one side less that of the other, image by image.
+
+    None where not all of them answered the same images.
+    """
     epoch = context.published.epoch
-    shares, ids = [], []
-    for side in (one, two):
-        by_point = []
-        for row in side.done:
-            found = [context.study.answers(run, epoch) for run in row.runs]
-            by_point.append(is_right(found).mean(axis=0))
-            ids += [answers.image_ids_N for answers in found]
-        shares.append(np.mean(by_point, axis=0))
-    if not all(np.array_equal(ids[0], other) for other in ids[1:]):
+    found = [
+        [[context.study.answers(run, epoch) for run in row.runs] for row in side.done]
+        for side in (one, two)
+    ]
+    ids, *others = [each.image_ids_N for side in found for row in side for each in row]
+    if not all(np.array_equal(ids, other) for other in others):
         return None
-    return np.asarray(shares[0] - shares[1], np.float64)
+    first_N, second_N = (
+        np.mean([is_right(row).mean(axis=0) for row in side], axis=0) for side in found
+    )
+    return np.asarray(first_N - second_N, np.float64)
 
 
 def _published(context: Context, test: ClaimTest) -> Published | None:

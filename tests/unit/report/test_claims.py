@@ -14,6 +14,9 @@ from modiste.report.claims import TestAnswer as Answer
 from modiste.report.context import Context, gather
 from modiste.report.html import Head
 from modiste.report.sections.claims import build
+from modiste.runs.run import Epoch, Run
+from modiste.search.answers import Answers
+from modiste.search.study import Study
 from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
 from tests import report_fixture
@@ -223,3 +226,21 @@ def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> Non
         "a tie, in which the cheaper one is recommended, as it did: hidden\u00a0[68], with 54,070 "
         "parameters, 6\u00a0% fewer."
     ) in decided(context)
+
+
+def test_points_that_answered_other_images_are_not_compared_image_by_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Study.answers
+
+    def of_some(self: Study, run: Run, epoch: Epoch) -> Answers:
+        """As where the narrow ones kept fewer images to choose by."""
+        found = answers(self, run, epoch)
+        is_narrow = run.spec.to_dict()["model"]["params"]["hidden"] == [16]
+        return Answers(*(each[:1500] for each in found)) if is_narrow else found
+
+    monkeypatch.setattr(Study, "answers", of_some)
+    published = asked(group("wide", ["grid"], 128, 512), group("narrow", ["grid"], 16, 64))
+    _, found = answered(tmp_path / "s", published, [{**STAGES[0], "repeats": 2}])
+    assert found.found is not None
+    assert found.found.image_error is None
