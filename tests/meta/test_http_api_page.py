@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from docs import http_codes
-from modiste.data.decode import MAX_PIXELS
+from modiste.data.decode import MAX_PIXELS, MAX_SCANS
 from modiste.serve.limits import MEBIBYTE, Limits
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,7 +22,10 @@ def test_the_limits_are_those_of_the_code() -> None:
     said = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)[1:]
     assert [(words.split(",")[0], re.findall(r"\d+", most)) for words, most in said] == [
         ("a body", [str(limits.body_bytes // MEBIBYTE)]),
-        ("images in one request", [str(limits.images), str(MAX_PIXELS // 1_000_000)]),
+        (
+            "images in one request",
+            [str(limits.images), str(MAX_PIXELS // 1_000_000), str(MAX_SCANS)],
+        ),
         ("headers", ["64", f"{limits.head_seconds:g}"]),
         ("a body's arrival", [f"{limits.body_seconds:g}"]),
         ("an answer", [f"{limits.answer_seconds:g}"]),

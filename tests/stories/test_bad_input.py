@@ -173,6 +173,8 @@ def test_a_division_that_cannot_be_is_said_before_anything_runs(
             ],
             "does not fit into",
         ),
+        (["--set", "model.family=cnn"], "'model.family' would undo 'model.params.hidden'"),
+        (["--set", "grid:model={family: cnn}"], "'model' would undo 'model.params.hidden'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -21,6 +21,7 @@ from modiste.search.collect import summary
 from modiste.search.study import DATA_FACTS, ELSEWHERE, Study
 from modiste.spec.files import parse_override, read_study, study_text
 from modiste.spec.run import DataSpec, RunSpec
+from modiste.spec.stage_checks import check_order
 from modiste.spec.study import Override, Point, StageSpec, StudySpec, check
 
 
@@ -91,6 +92,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         files.need_writable(folder)
     images = source.load_train()
     _check_fit(images, data_specs, chosen)
+    _check_undone(spec, overrides)
     _check_names(folder, source)
     study = Study.create(
         folder,
@@ -130,6 +132,14 @@ def _check_setting(spec: StudySpec, said: Override, option: str) -> None:
             f"{', '.join(sorted(RunSpec.model_fields))}. What else a study or a stage says, such "
             f"as {first}, stands in its file alone."
         )
+
+
+def _check_undone(spec: StudySpec, overrides: Sequence[Override]) -> None:
+    """Refuse what is set over a study and would leave its points without what they differ in."""
+    for stage in spec.stages:
+        over = [{said.key: said.value} for said in overrides if said.stage in ("", stage.name)]
+        for text, settings in stage.settings():
+            check_order([settings, *over], f"stages[{stage.name}] point {text!r}")
 
 
 def _check_names(folder: Path, source: Source) -> None:

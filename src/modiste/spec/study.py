@@ -335,7 +335,7 @@ def points(
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
         said = [{one.key: one.value} for one in overrides if one.stage in names]
         if stage.confirm is None:  # else it is what was put together for the stage that chose it
-            check_order([settings, shared, own, *said], where)
+            check_order([settings, shared, own], where)
         values = base
         for more in (settings, shared, own, *said):
             values = assign(values, more, where)
