@@ -59,9 +59,9 @@ def noisy(images_NCHW: ImagesNCHW, deviation: float, seed: int = 0) -> ImagesNCH
 
 def blurred(images_NCHW: ImagesNCHW, sigma: float) -> ImagesNCHW:
     """Each channel blurred by a Gaussian of that standard deviation in pixels."""
-    values = images_NCHW.astype(np.float32)
     from scipy import ndimage  # takes a while to load
 
+    values = images_NCHW.astype(np.float32)
     return _bytes(ndimage.gaussian_filter(values, (0, 0, sigma, sigma), mode="nearest"))
 
 

@@ -88,7 +88,7 @@ class Child:
         else:
             with suppress(OSError):  # it is gone
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        self.process.join()
+        self.join(5.0)
 
 
 def start(target: Callable[..., None], *args: Any) -> Child:

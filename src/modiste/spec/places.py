@@ -37,6 +37,15 @@ def at_its_place(
         raise SpecError("\n".join(lines)) from None
 
 
+@contextmanager
+def supposing(case: str) -> Iterator[None]:
+    """Errors say in which case they would come about."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{error} So it would be {case}.") from None
+
+
 def _placed(
     line: str, where: str, study: StudySpec, stage: StageSpec, nearer: Collection[str]
 ) -> str:

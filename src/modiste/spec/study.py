@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from modiste.errors import SpecError, did_you_mean
 from modiste.spec.base import Spec
 from modiste.spec.final import check_final
 from modiste.spec.match import holds
-from modiste.spec.places import at_its_place
+from modiste.spec.places import at_its_place, supposing
 from modiste.spec.run import RunSpec, parts_written_out, written_out
 from modiste.spec.search import SearchSpec
 from modiste.spec.settings import OF_RUNS, Settings, assign, label, layered, matches, merge
@@ -223,6 +222,10 @@ class StudySpec(Spec):
         path = self.data_path
         return None if path is None else Path(file).parent / Path(path).expanduser()
 
+    def shared(self, profile: str) -> Settings:
+        """What a profile sets in every point of every stage."""
+        return next((values for name, values in self.profiles.items() if name == profile), {})
+
     def stage(self, name: str) -> StageSpec:
         """The stage of that name.
 
@@ -313,7 +316,7 @@ def points(
         SpecError: If a point makes no sense; names the stage, the point and the key.
     """
     changes = stage.profile(profile)
-    shared = next((s for key, s in study.profiles.items() if key == profile), {})
+    shared = study.shared(profile)
     origin = study.confirmed_by(stage)
     if origin is None or stage.confirm is None:
         base = _base(study, stage)
@@ -328,14 +331,12 @@ def points(
         own = layered(origin.profile(profile).set, changes.set)
         names = {"", origin.name, stage.name}
         repeats = changes.repeats or stage.confirm.seeds
+    said = [{one.key: one.value} for one in overrides if one.stage in names]
     answer: list[Point] = []
     if found is None:  # what a search has chosen so far need not hold all that is named
         check_only(stage, changes, [{**settings, "label": text} for text, settings in rows])
     for text, settings in rows:
         where = f"stages[{stage.name}]" + (f" point {text!r}" if settings else "")
-        said = [{one.key: one.value} for one in overrides if one.stage in names]
-        if stage.confirm is None:  # else it is what was put together for the stage that chose it
-            check_order([settings, shared, own], where)
         values = base
         for more in (settings, shared, own, *said):
             values = assign(values, more, where)
@@ -424,14 +425,6 @@ def inherited(stage: StageSpec, earlier: Mapping[str, Found]) -> Settings:
     return {key: value for key, value in found.items() if key != "seed"}
 
 
-@contextmanager
-def _said_of(case: str) -> Iterator[None]:
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(f"{error} So it would be {case}.") from None
-
-
 def check(
     study: StudySpec,
     profiles: Sequence[str] = ("quick", "full"),
@@ -465,9 +458,12 @@ def check(
         no_nets: dict[str, str] = {}
         for stage in study.stages:
             found = points(study, stage, profile, seed, firsts, overrides)
+            over = study.shared(profile), stage.profile(profile).set
+            for text, settings in stage.settings():
+                check_order([settings, *over], f"stages[{stage.name}] point {text!r}")
             for name, text, settings in other_winners(stage, firsts):
                 other = {**firsts, name: Found(((text, settings),))}
-                with _said_of(f"if {text!r} won {name!r}, which it may"):
+                with supposing(f"if {text!r} won {name!r}, which it may"):
                     points(study, stage, profile, seed, other, overrides)
             check_among(stage, found)
             check_images(stage, found)

@@ -197,3 +197,44 @@ def test_what_halving_cut_is_not_judged_by_its_folds(tmp_path: Path, script: Scr
     rows = scored(facts, context.epoch)
     assert {each.row.label for each in rows} == {row.label for row in facts.ranked[:2]}
     assert len(found.page.table("table-folds-search")) == 2
+
+
+VARIED: list[dict[str, Any]] = [
+    {"grid": {key: values}}
+    for key, values in {
+        "train.optimizer.learning_rate": [0.01, 0.02],
+        "train.optimizer": ["sgd", {"name": "adam", "learning_rate": 0.01}],
+        "train.optimizer.name": ["sgd", "adam"],
+        "train.schedule": [{"name": "constant"}, {"name": "one_cycle"}],
+        "train.batch_size": [64, 128],
+        "train.epochs": [2, 3],
+        "train.augment": [[], [{"name": "mirror"}]],
+        "train.early_stopping": [None, {"patience": 3}],
+        "train.averaging": [None, {"decay": 0.99}],
+        "train.label_smoothing": [0.0, 0.1],
+        "train.precision": ["float32", "bfloat16"],
+        "train.max_seconds": [None, 5.0],
+        "model.family": ["mlp", "cnn", "knn"],
+        "model.params.hidden": [[], [8], [8, 4]],
+        "model.params.dropout": [0.0, 0.2],
+        "data.scaling": ["unit", "raw"],
+        "data.split_seed": [0, 1],
+        "data.num_train": [None, 400],
+        "threads": [1, 2],
+        "kernels": ["torch", "fused"],
+        "preset": ["keras", "torch"],
+        "seed": [0, 1],
+    }.items()
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [{}, *VARIED], ids=str)
+def test_a_study_that_varies_one_thing_and_says_little_else_has_its_report(
+    stage: dict[str, Any], tmp_path: Path
+) -> None:
+    has_weights = "model.family" not in stage.get("grid", {})
+    stages = [{"name": "one", "final": has_weights, "repeats": 2, **stage}]
+    values = {"name": "odd", "model": {"family": "mlp"}, "stages": stages}
+    study = make_study(tmp_path / "study", spec=StudySpec.parse(values), num_val=200)
+    assert Written.of(study).page.by_id("table-one").text

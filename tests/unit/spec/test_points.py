@@ -436,8 +436,11 @@ def test_a_key_that_was_assigned_holds_its_value(
     ids=["a part", "a family", "of a profile"],
 )
 def test_what_a_point_sets_is_not_undone(stage: dict[str, Any], lost: str) -> None:
+    study = StudySpec.parse(with_stage(**stage))
     with pytest.raises(SpecError, match=lost):
-        found(with_stage(**stage))
+        check(study)
+    # A study that was trained before anybody looked can still be read.
+    assert points(study, study.stage("one"), "full", 0, {})
 
 
 def test_keys_beside_one_another_undo_nothing() -> None:

@@ -363,7 +363,7 @@ def _said(context: Context, stage: StageFacts) -> set[str]:
         answer |= flatten({"data": part.data, "model": part.model, "train": part.train}).keys()
         answer |= {key for key in OF_RUNS if getattr(part, key) is not None}
     settings = [row.row.settings for row in stage.rows]
-    settings += [changes for name, changes in spec.profiles.items() if name == profile]
+    settings.append(spec.shared(profile))
     settings += [one.profile(profile).set for one in (origin, own)]
     settings.append(stage.stage.inherited)
     names = ("", origin.name, own.name)
