@@ -404,6 +404,18 @@ def test_a_command_that_outlives_its_set_up_holds_the_lock(setup, tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_byte_code_is_kept_of_what_can_be_compiled_and_is_not_a_package_s_own_test(setup, tmp_path):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    for name, text in {"good": "a = 1", "template": "{{", "tests/test_good": "a = 1"}.items():
+        (site / "package" / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / "package" / f"{name}.py").write_text(text + "\n")
+    with setup.only_one_at_a_time() as lock:
+        env = setup.Environment(tmp_path, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, lock)
+        env.python = sys.executable
+        env.compile()
+    assert [path.name.split(".")[0] for path in site.rglob("*.pyc")] == ["good"]
+
+
 # --- Words and figures ---------------------------------------------------------------------------
 
 
