@@ -22,7 +22,7 @@ MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from 
 SIDE     = -n $(shell $(BIN)/python -c "from modiste.cores import num_cores; print(min(4, num_cores() + 1))") \
            --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup study report test check lint fix bench docs
+.PHONY: help setup study report test tests check lint fix bench docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -39,7 +39,10 @@ report: setup ## write the report of the study again, from its run folders
 check: lint ## before a commit: style, types, layers, fast tests
 	@$(BIN)/python -m pytest -q $(SIDE) -m "not slow and $(MARKED)"
 
-test: lint ## what CI runs: the same with every test
+test: setup ## what CI runs: the same with every test, which go on beside style and types
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: setup
 	@$(BIN)/python -m pytest -q $(SIDE) -m "$(MARKED)"
 
 lint: setup
