@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as theirs
 
-from modiste.evaluate.bootstrap import bootstrap
+from modiste.evaluate.bootstrap import bootstrap, bootstraps
 from modiste.evaluate.calibration import (
     risk_coverage,
     temperature,
@@ -98,6 +98,17 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     # Five standard errors of a share of 0.95, and a point for intervals of so few resamples.
     tolerance = 5 * (0.95 * 0.05 / num_trials) ** 0.5 + 0.01
     np.testing.assert_allclose(hits / num_trials, 0.95, atol=tolerance)
+
+
+def test_several_figures_of_the_same_images_have_the_intervals_that_each_has_alone() -> None:
+    features_NM = np.random.default_rng(2).exponential(size=(90, 3))
+    questions = [
+        (features_NM[:, :1], lambda sums: sums[:, 0] / 90),
+        (features_NM[:, 1:], lambda sums: sums[:, 0] / sums[:, 1]),
+    ]
+    # More samples than are drawn at once, and no multiple of that.
+    together = bootstraps(questions, num_resamples=610, seed=4)
+    assert together == [bootstrap(*each, num_resamples=610, seed=4) for each in questions]
 
 
 def test_a_figure_that_no_resample_moves_has_no_width() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from modiste.evaluate.intervals import Interval
 from modiste.seeds import generator
 
 Floats = npt.NDArray[np.float64]
+# From B x M sums of features to B figures.
+Statistic = Callable[[Floats], Floats]
 NUM_RESAMPLES = 2_000
 # Of counts at once, so that memory does not grow with the number of resamples.
 _BLOCK = 250
@@ -20,7 +22,7 @@ _BLOCK = 250
 
 def bootstrap(
     features_NM: Floats,
-    figure: Callable[[Floats], Floats],
+    figure: Statistic,
     level: float = 0.95,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
@@ -54,24 +56,58 @@ def bootstrap(
         >>> 42 < low < 46 and 53 < high < 57
         True
     """
-    num_images = len(features_NM)
+    return bootstraps([(features_NM, figure)], level, num_resamples, seed)[0]
+
+
+def bootstraps(
+    questions: Sequence[tuple[Floats, Statistic]],
+    level: float = 0.95,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> list[Interval]:
+    """`bootstrap` of several figures of the same images, from the same samples.
+
+    Each interval is the one that `bootstrap` gives; drawing, which takes longest, is done once.
+
+    Args:
+        questions: Features and figure, as `bootstrap` takes them.
+        level: As a proportion.
+        num_resamples: Drawn samples.
+        seed: Of the drawing.
+
+    Returns:
+        An interval for each question.
+
+    Raises:
+        DataError: If there are no images.
+    """
+    questions = [(np.asarray(features_NM, np.float64), figure) for features_NM, figure in questions]
+    num_images = len(questions[0][0])
     if not num_images:
         raise DataError("no images to draw from.")
-    features_NM = np.asarray(features_NM, np.float64)
-    total_M = features_NM.sum(axis=0)
-    observed = float(figure(total_M[np.newaxis])[0])
-    chance = generator(seed, "bootstrap")
-    parts = []
-    for start in range(0, num_resamples, _BLOCK):
-        size = min(_BLOCK, num_resamples - start)
-        drawn_BN = chance.integers(0, num_images, (size, num_images))
-        drawn_BN += num_images * np.arange(size)[:, np.newaxis]
-        counts = np.bincount(drawn_BN.reshape(-1), minlength=size * num_images)
-        parts.append(figure(counts.reshape(size, num_images).astype(np.float64) @ features_NM))
-    drawn_B = np.concatenate(parts)
+    drawn: list[list[Floats]] = [[] for _ in questions]
+    for counts_BN in _counts(num_images, num_resamples, seed):
+        for parts, (features_NM, figure) in zip(drawn, questions, strict=True):
+            parts.append(figure(counts_BN @ features_NM))
     scale = num_images / max(1, num_images - 1)
-    left_out_N = figure((total_M - features_NM) * scale)
-    return _bca(observed, drawn_B, left_out_N, level)
+    intervals = []
+    for parts, (features_NM, figure) in zip(drawn, questions, strict=True):
+        total_M = features_NM.sum(axis=0)
+        observed = float(figure(total_M[np.newaxis])[0])
+        left_out_N = figure((total_M - features_NM) * scale)
+        intervals.append(_bca(observed, np.concatenate(parts), left_out_N, level))
+    return intervals
+
+
+def _counts(num_images: int, num_resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each image is in each sample, some samples at a time."""
+    chance = generator(seed, "bootstrap")
+    for start in range(0, num_resamples, _BLOCK):
+        counts_BN = np.empty((min(_BLOCK, num_resamples - start), num_images))
+        for row_N in counts_BN:
+            drawn_N = chance.integers(0, num_images, num_images)
+            row_N[:] = np.bincount(drawn_N, minlength=num_images)
+        yield counts_BN
 
 
 def _bca(observed: float, drawn_B: Floats, left_out_N: Floats, level: float) -> Interval:

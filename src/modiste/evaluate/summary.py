@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modiste.evaluate.bootstrap import bootstrap
+from modiste.evaluate.bootstrap import bootstraps
 from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.metrics import (
     FloatsNK,
@@ -80,12 +79,19 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
     def mean(sums_BM: Floats) -> Floats:
         return np.asarray(sums_BM[:, 0] / num_images, np.float64)
 
-    def figure(features_NM: Floats, work_out: Callable[[Floats], Floats]) -> Figure:
-        value = float(work_out(features_NM.sum(axis=0)[np.newaxis])[0])
-        return Figure(value, bootstrap(features_NM, work_out, num_resamples=num_resamples))
-
+    questions = [
+        (parts_NM, macro),
+        (losses(logits_NK, labels_N)[:, np.newaxis], mean),
+        (briers(shares_NK, labels_N)[:, np.newaxis], mean),
+    ]
+    macro_f1, loss, brier = (
+        Figure(float(work_out(features_NM.sum(axis=0)[np.newaxis])[0]), interval)
+        for (features_NM, work_out), interval in zip(
+            questions, bootstraps(questions, num_resamples=num_resamples), strict=True
+        )
+    )
     is_right_N = shares_NK.argmax(axis=1) == labels_N
-    accuracy, macro_f1 = _share(is_right_N), figure(parts_NM, macro)
+    accuracy = _share(is_right_N)
     if is_right_N.all():  # samples of right answers alone say nothing of wrong ones
         macro_f1 = Figure(macro_f1.value, accuracy.interval)
     calibrated = calibration(shares_NK.max(axis=1), is_right_N)
@@ -93,8 +99,8 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
         accuracy=accuracy,
         top_two=_share(in_top(logits_NK, labels_N)),
         macro_f1=macro_f1,
-        loss=figure(losses(logits_NK, labels_N)[:, np.newaxis], mean),
-        brier=figure(briers(shares_NK, labels_N)[:, np.newaxis], mean),
+        loss=loss,
+        brier=brier,
         calibration_error=Figure(calibrated.error, calibrated.interval),
         calibration=calibrated,
     )
