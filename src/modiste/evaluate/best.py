@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled, Seeds, satterthwaite, seed_parts
-from modiste.evaluate.distributions import coin_tail, normal_quantile, t_quantile, t_tail
+from modiste.evaluate.contrast import Pooled, Seeds, seed_parts
+from modiste.evaluate.distributions import coin_tail, normal_quantile
+from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images, tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
 
 LEVEL = 0.95
@@ -96,9 +97,9 @@ def standings(
     there are k - 1 others. This holds although the first was picked by looking.
 
     Where it is not known of both models how much a seed moves them, the test covers images alone:
-    McNemar's for one seed each. Where it is known, Student's test covers both doubts: the seeds'
-    variance over the number of seeds, and the images' paired variance, with Satterthwaite's
-    degrees of freedom.
+    McNemar's for one seed each. Where it is known, the test covers both doubts: the seeds'
+    variance over the number of seeds, and the images' paired variance, each by Student's quantile
+    of its own (`doubt.half_width`).
 
     Args:
         models: Of each, right or wrong for each seed and image; all answered the same images.
@@ -149,12 +150,14 @@ def _behind(
     by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
     difference = float(by_image_N.mean())
     known = [] if one is None or two is None else [(one, len(one_SN)), (two, len(two_SN))]
-    error, degrees = _error(by_image_N, known)
-    if not known and len(one_SN) == len(two_SN) == 1:
-        return difference, error, mcnemar(one_SN[0], two_SN[0])
-    if not error:
-        return difference, error, 0.5 if difference == 0 else 0.0
-    return difference, error, t_tail(difference / error, degrees)
+    by_image = of_images(by_image_N, 1.0)
+    by_seed = seed_parts((seeds, 1 / num_seeds, 0) for seeds, num_seeds in known)
+    doubts = [by_image, *by_seed]
+    p_value = tail(difference, doubts)
+    if len(one_SN) == len(two_SN) == 1:
+        of_images_alone = mcnemar(one_SN[0], two_SN[0])  # exact; seeds can only add to it
+        p_value = max(p_value, of_images_alone) if known else of_images_alone
+    return difference, error_of(doubts), p_value
 
 
 def needed(
@@ -189,15 +192,18 @@ def needed(
     """
     by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
     difference, num_images = abs(float(by_image_N.mean())), len(by_image_N)
-    per_image = float(by_image_N.var(ddof=1))
+    per_image = of_images(by_image_N, 1.0).variance * num_images
     sides = (seeds, len(one_SN)), (two_seeds or seeds, len(two_SN))
     by_seed = sum(own.variance for own, _ in sides)
 
     def shows(num_seeds: int | None, images: int) -> bool:
-        known = [(own, had, num_seeds or had) for own, had in sides]
-        error, degrees = _error_of(per_image, images, known)
-        wanted = t_quantile(_POWER, degrees) - t_quantile((1 - level) / others, degrees)
-        return difference > 0 and difference >= error * wanted
+        added = (((num_seeds or had) - had, own, num_seeds or had) for own, had in sides)
+        doubts = [
+            Doubt(per_image / images, images - 1),
+            *seed_parts((own, 1 / number, more) for more, own, number in added),
+        ]
+        allowed = half_width(doubts, (1 - level) / others)
+        return difference > 0 and difference >= allowed + half_width(doubts, 1 - _POWER)
 
     def images_beside(num_seeds: int) -> int:
         return max(num_images + 1, math.ceil(num_seeds * per_image / by_seed))
@@ -221,13 +227,14 @@ def accuracy_interval(
     """Interval for the accuracy that a model of this kind reaches.
 
     Without `seeds` it covers the choice of images, not that of seeds. With them it covers both,
-    added as independent, and the degrees of freedom are Satterthwaite's.
+    added as independent.
 
-    It holds the accuracies p that lie within Student's quantile t times their own standard error
-    of what was seen: ``(seen - p)^2 <= t^2 (r p (1 - p) / N + v / S)``, with N images, S seeds, v
-    the variance of an accuracy between seeds, and r how far the seeds' answers hang together: 1 if
-    wholly, 1 / S if not at all. For one seed and no v that is Wilson's interval; like his it has a
-    width where every answer was right.
+    It holds the accuracies p that lie no further from what was seen than
+    ``(seen - p)^2 <= z^2 r p (1 - p) / N + t^2 v / S``, with N images, S seeds, v the variance of
+    an accuracy between seeds, and r how far the seeds' answers hang together: 1 if wholly, 1 / S
+    if not at all; z is the normal quantile, t Student's of the degrees of freedom behind v. For
+    one seed and no v that is Wilson's interval; like his it has a width where every answer was
+    right.
 
     Args:
         right_SN: Right or wrong, for each seed and image.
@@ -237,7 +244,7 @@ def accuracy_interval(
     Example:
         >>> low, high = accuracy_interval(np.arange(1000).reshape(1, -1) < 910, Pooled(4e-6, 8))
         >>> f"{low:.4f} {high:.4f}"
-        '0.8902 0.9267'
+        '0.8901 0.9268'
 
     Source:
         E. B. Wilson, JASA 22 (1927) 209-212; for answers that hang together, an effective number
@@ -249,23 +256,14 @@ def accuracy_interval(
     by_image_N = right_SN.mean(axis=0)
     seen = float(by_image_N.mean())
     apart = seen * (1 - seen)
-    together = float(by_image_N.var(ddof=1)) / apart if apart else 1.0
-    share = together / num_images
-    by_seeds = 0.0 if seeds is None else seeds.variance / num_seeds
-    likely = _middle(seen, normal_quantile((1 + level) / 2) ** 2 * share)
-    parts = [(share * likely * (1 - likely), num_images - 1.0)]
-    if seeds is not None:
-        parts.append((by_seeds, seeds.degrees))
-    squared = t_quantile((1 + level) / 2, satterthwaite(parts)) ** 2
-    middle = _middle(seen, squared * share)
-    ends = (seen**2 - squared * by_seeds) / (1 + squared * share)  # their product
+    together = float(by_image_N.var(ddof=1)) / apart if apart and num_images > 1 else 1.0
+    share = normal_quantile((1 + level) / 2) ** 2 * together / num_images
+    known = [] if seeds is None else seed_parts([(seeds, 1 / num_seeds, 0)])
+    by_seeds = half_width(known, (1 - level) / 2)
+    middle = (seen + share / 2) / (1 + share)
+    ends = (seen**2 - by_seeds**2) / (1 + share)  # their product
     half = math.sqrt(max(0.0, middle**2 - ends))
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
-
-
-def _middle(seen: float, doubt: float) -> float:
-    """Of Wilson's interval: toward one half, the more the greater the doubt."""
-    return (seen + doubt / 2) / (1 + doubt)
 
 
 def _least(fewest: int, is_enough: Callable[[int], bool]) -> int | None:
@@ -273,25 +271,3 @@ def _least(fewest: int, is_enough: Callable[[int], bool]) -> int | None:
     numbers = range(fewest, _TOO_MANY + 1)
     found = bisect_left(numbers, True, key=is_enough)
     return numbers[found] if found < len(numbers) else None
-
-
-def _error(by_image_N: np.ndarray, known: Sequence[tuple[Pooled, int]]) -> tuple[float, float]:
-    """Standard error of a mean over images, or of a difference, and its degrees of freedom.
-
-    `known` holds the spread between seeds, and how many there are, of each side.
-    """
-    there = [(seeds, num_seeds, num_seeds) for seeds, num_seeds in known]
-    return _error_of(float(by_image_N.var(ddof=1)), len(by_image_N), there)
-
-
-def _error_of(
-    per_image: float, num_images: int, known: Sequence[tuple[Pooled, int, int]]
-) -> tuple[float, float]:
-    """The same of so many images, each with that variance.
-
-    `known` holds, of each side, the spread between seeds, how many stood behind it, and how many
-    there are to be: each that is added is a degree of freedom more.
-    """
-    sides = ((seeds, 1 / num_seeds, num_seeds - had) for seeds, had, num_seeds in known)
-    parts = [(per_image / num_images, num_images - 1.0), *seed_parts(sides)]
-    return math.sqrt(sum(variance for variance, _ in parts)), satterthwaite(parts)

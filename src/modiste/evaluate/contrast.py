@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import SpecError
-from modiste.evaluate.distributions import f_tail, t_quantile
+from modiste.evaluate.distributions import f_tail
+from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images
 
 Expectation = Literal["more", "less", "same", "not_less", "not_more"]
 Verdict = Literal["holds", "fails", "undecided"]
@@ -65,24 +66,32 @@ class Contrast:
         return self.one - self.two
 
 
-def pooled(points: Sequence[Sequence[float]], source: Iterable[str] = ()) -> Pooled | None:
+def pooled(
+    points: Sequence[Sequence[float]], source: Iterable[str] = (), step: float = 0.0
+) -> Pooled | None:
     """Variance between seeds, from every point that has two or more; none if no point has.
+
+    Figures that lie on steps, as accuracies of N images do and numbers of epochs, may be equal
+    though what is behind them is not: the variance is at least that of what a step hides.
 
     Args:
         points: One figure of each seed, for each point.
         source: Fingerprints of the runs behind them; needed where estimates from several groups of
             runs come together, as in `contrast`.
+        step: Between two neighbouring figures, such as 1 / N; 0 if they lie on none.
 
     Example:
         >>> pooled([[1.0, 3.0], [5.0, 5.0], [7.0]])
         Pooled(variance=1.0, degrees=2, source=())
+        >>> pooled([[5.0, 5.0]], step=1.0).variance == 1 / 12  # of what is even over one step
+        True
     """
     repeated = [values for values in points if len(values) > 1]
     if not repeated:
         return None
     squares = sum(_squares(values) for values in repeated)
     degrees = sum(len(values) - 1 for values in repeated)
-    return Pooled(squares / degrees, degrees, tuple(sorted(source)))
+    return Pooled(max(squares / degrees, step**2 / 12), degrees, tuple(sorted(source)))
 
 
 def _squares(values: Sequence[float]) -> float:
@@ -145,8 +154,8 @@ def contrast(
 
     Each group's mean is over its points, each point counting once however many seeds it has. Two
     doubts are added as independent: that of seeds, and that of images, paired where all answered
-    the same ones. The interval is Student's, with Satterthwaite's degrees of freedom. The
-    points themselves are taken as they are: nothing is said of points that were not run.
+    the same ones. The interval is Banerjee's, by Student's quantile of each (`doubt.half_width`).
+    The points themselves are taken as they are: nothing is said of points that were not run.
 
     Args:
         one: One figure of each seed, for each point of the first group.
@@ -165,9 +174,6 @@ def contrast(
     Raises:
         SpecError: If a group is empty, there are more or fewer spreads or weights than points, or
             images are both paired and not.
-
-    Source:
-        F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114, doi:10.2307/3002019.
 
     Example:
         >>> found = contrast([[0.91, 0.92]], [[0.90]], Pooled(1e-4, 8))
@@ -191,33 +197,23 @@ def contrast(
         for values, own, weight in zip(points, each, weights, strict=True)
         if own is not None
     ]
-    parts = seed_parts(sides) if len(sides) == len(points) else None
-    seed_error = None if parts is None else math.sqrt(sum(variance for variance, _ in parts))
+    by_seed = seed_parts(sides) if len(sides) == len(points) else None
     by_image = _image_parts(image_differences_N, image_shares)
-    image_error = math.sqrt(sum(variance for variance, _ in by_image)) if by_image else None
-    parts = [*(parts or []), *by_image]
-    if not parts:
-        return Contrast(first, second, None, None, None, None)
-    error = math.sqrt(sum(variance for variance, _ in parts))
-    half = error * t_quantile((1 + level) / 2, satterthwaite(parts)) if error else 0.0
+    doubts = [*(by_seed or []), *by_image]
+    half = half_width(doubts, (1 - level) / 2) if doubts else None
     middle = first - second
-    return Contrast(first, second, seed_error, image_error, middle - half, middle + half)
+    return Contrast(
+        first,
+        second,
+        seed_error=None if by_seed is None else error_of(by_seed),
+        image_error=error_of(by_image) if by_image else None,
+        low=None if half is None else middle - half,
+        high=None if half is None else middle + half,
+    )
 
 
-def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
-    """Degrees of freedom of a sum of variances, each given with its own.
-
-    Example:
-        >>> satterthwaite([(1.0, 4), (1.0, 4)]), satterthwaite([(0.0, 4)])
-        (8.0, inf)
-    """
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / degrees for variance, degrees in parts)
-    return total**2 / below if below else math.inf
-
-
-def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[tuple[float, int]]:
-    """Variance and degrees of freedom that each spread between seeds adds to a sum of figures.
+def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[Doubt]:
+    """What each spread between seeds adds to the doubt of a sum of figures.
 
     Args:
         sides: For each figure, its spread, the share of that variance which enters the sum, and
@@ -229,29 +225,25 @@ def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[tuple[float, 
     Example:
         >>> one, two = Pooled(2.0, 3, ("a", "b")), Pooled(2.0, 3, ("c", "d"))
         >>> seed_parts([(one, 0.5, 0), (one, 0.5, 0), (two, 1.0, 0)])
-        [(2.0, 3), (2.0, 3)]
+        [Doubt(variance=2.0, degrees=3), Doubt(variance=2.0, degrees=3)]
     """
     shares: dict[Pooled, float] = {}
     degrees: dict[Pooled, int] = {}
     for seeds, share, added in sides:
         shares[seeds] = shares.get(seeds, 0.0) + share
         degrees[seeds] = degrees.get(seeds, seeds.degrees) + added
-    return [(seeds.variance * share, degrees[seeds]) for seeds, share in shares.items()]
+    return [Doubt(seeds.variance * share, degrees[seeds]) for seeds, share in shares.items()]
 
 
 def _image_parts(
     differences_N: npt.NDArray[np.float64] | None, shares: Sequence[npt.NDArray[np.float64]]
-) -> list[tuple[float, int]]:
-    """Variance and degrees of freedom that the choice of images adds."""
+) -> list[Doubt]:
+    """What the choice of images adds."""
     if differences_N is None:
-        samples = list(shares)
-    elif not shares:
-        samples = [differences_N]
-    else:
+        return [of_images(shares_N, 0.5) for shares_N in shares]
+    if shares:
         raise SpecError("images are the same for both groups, or others; not both.")
-    return [
-        (float(sample_N.var(ddof=1)) / len(sample_N), len(sample_N) - 1) for sample_N in samples
-    ]
+    return [of_images(differences_N, 1.0)]
 
 
 def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:

@@ -102,21 +102,14 @@ def test_two_spreads_count_each_for_its_own_model() -> None:
     assert needed(one, two, narrow, wide).seeds == needed(one, two, wide, narrow).seeds
 
 
-def test_equal_spreads_of_other_seeds_are_two_estimates() -> None:
-    """Else the degrees of freedom would be halved where two counts happen to be equal."""
-    one, two = np.zeros((2, 2, 10_000), bool)
-    for right_SN, counts in ((one, (9_000, 9_030)), (two, (8_930, 8_960))):
-        for right_N, count in zip(right_SN, counts, strict=True):
-            right_N[:count] = True
-    pairs = [
-        [Pooled(4.5e-6, 1, ("a", "b")), Pooled(variance, 1, ("c", "d"))]
-        for variance in (4.5e-6, 4.5e-6 * (1 + 1e-9))
-    ]
-    equal, nearly = (standings([one, two], pair)[1].p_value for pair in pairs)
-    assert equal == pytest.approx(nearly, rel=1e-6)
-    shared = standings([one, two], pairs[0][0])[1].p_value
-    assert equal < 0.05 < shared
-    assert needed(one, two, *pairs[0]) == needed(one, two, *pairs[1])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_handful_of_images_leaves_nobody_behind(count: int) -> None:
+    right, wrong = np.ones((1, count), bool), np.zeros((1, count), bool)
+    for seeds in (None, Pooled(1e-4, 4), Pooled(0.0, 1)):
+        behind = standings([right, wrong], seeds)[1]
+        # A fair coin's mid-p: half a chance in 2, 4, 16.
+        assert behind.p_value >= 0.5**count / 2
+        assert behind.may_be_best or count == 4
 
 
 def test_a_single_model_is_the_best() -> None:
@@ -197,6 +190,19 @@ def test_where_images_alone_blur_the_difference_no_number_of_seeds_helps() -> No
     one, two = chance.random((1, 200)) < 0.9, chance.random((1, 200)) < 0.9
     found = needed(one, two, Pooled(1e-9, 5))
     assert found.seeds is None
+
+
+def test_the_more_models_and_the_fewer_seeds_the_more_images_are_needed() -> None:
+    one, two = np.zeros((2, 1, 12_000), bool)
+    one[0, :11_000], two[0, 260:11_200] = True, True
+    among = [needed(one, two, Pooled(1e-8, 2), others=others).images for others in (1, 5, 29)]
+    after = [needed(one, two, Pooled(1e-7, degrees), others=29).images for degrees in (3, 5, 9)]
+    for images in (among, after[::-1]):
+        assert None not in images
+        assert images == sorted(images, key=int)  # type: ignore[arg-type]
+        assert images[0] != images[-1]
+    # By two degrees of freedom and among so many, seeds alone leave more doubt than there is lead.
+    assert needed(one, two, Pooled(1e-7, 2), others=29).images is None
 
 
 def test_the_interval_of_one_seed_alone_is_wilsons() -> None:
