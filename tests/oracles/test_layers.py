@@ -15,6 +15,7 @@ from torch import Tensor
 from modiste.errors import SpecError
 from modiste.models.build import Network
 from modiste.models.layers import BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
+from modiste.models.steps import convolution
 from modiste.train.kept import kept_share
 from modiste.train.noise import ByteNoise
 
@@ -161,6 +162,26 @@ def test_batch_norm_of_one_value_a_channel_gives_its_shift() -> None:
     torch.testing.assert_close(
         moved["batch_norm_0.moving_variance"], torch.full((3,), 0.9).double()
     )
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_strided_convolution_of_one_pixel_learns_by_its_middle_alone(
+    kernel: int, stride: int
+) -> None:
+    """In bfloat16 oneDNN leaves what lies beside it unwritten, and there is what was there."""
+    layer = Conv(8, kernel, stride)
+    convolve = convolution(layer, (8, 1, 1))
+    torch.manual_seed(0)
+    for _ in range(3):
+        torch.full((200_000,), torch.nan)  # what may be there next
+        values = torch.randn(4, 8, 1, 1).bfloat16().to(memory_format=torch.channels_last)
+        weight = torch.randn(8, 8, kernel, kernel).bfloat16().requires_grad_()
+        out = convolve(values, weight, None)
+        (found,) = torch.autograd.grad(out.sum(), weight)
+        wanted = torch.zeros_like(found)
+        wanted[:, :, kernel // 2, kernel // 2] = values.sum(0)[:, 0, 0]
+        torch.testing.assert_close(found, wanted, rtol=2e-2, atol=2e-2)
 
 
 def test_flatten_goes_row_by_row_with_the_channels_innermost_as_keras_does() -> None:

@@ -327,7 +327,9 @@ class Network:
             conv3 = kernels.conv3
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:
-            if conv1 is not None and bias is None:  # a bias is the block's business, or torch's
+            # A bias is the block's business, or torch's; and what is learnt before this layer needs
+            # a gradient that `conv1`, made for images, does not give.
+            if conv1 is not None and bias is None and not values.requires_grad:
                 return conv1(values, weight.like(values))
             if conv3 is not None:
                 found = conv3(values, weight.like(values))

@@ -17,7 +17,9 @@ from modiste.spec.parts import Estimator, Family, ModelFamily
 
 Shape = tuple[int, ...]
 Padding = Literal["same", "valid"]
-Activation = Literal["relu", "gelu", "silu", "elu", "tanh", "sigmoid", "linear", "softmax"]
+HiddenActivation = Literal["relu", "gelu", "silu", "elu", "tanh", "sigmoid", "linear"]
+# Softmax names the last layer's, which belongs to the loss: the net itself gives logits.
+Activation = HiddenActivation | Literal["softmax"]
 
 
 class Layer(ABC):

@@ -129,9 +129,13 @@ def convolution(
         pads = [same_padding(size, span, layer.stride) for size in shape[1:]]
     (top, bottom), (left, right) = pads
     is_even = top == bottom and left == right
-    stride, dilation = layer.stride, layer.dilation
+    dilation = layer.dilation
+    is_point = tuple(shape[1:]) == (1, 1) and layer.padding == "same"
 
     def convolve(values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # oneDNN leaves the gradients of taps that see padding alone unwritten where a strided
+        # convolution in bfloat16 sees one pixel. Over one pixel every stride is the same function.
+        stride = 1 if is_point and values.dtype == torch.bfloat16 else layer.stride
         if layer.kernel == 1 and stride > 1:
             # oneDNN issue 6035: strided 1x1 convolutions of few channels give wrong gradients
             # in this layout. Taking every stride-th pixel first is the same arithmetic.
@@ -177,9 +181,10 @@ def batch_norm(
         if count == 1:
             # One value is its own mean, and its variance is 0; torch refuses to say so.
             with torch.no_grad():
-                mean.lerp_(values.reshape(-1), share)
+                mean.lerp_(values.reshape(-1).to(mean.dtype), share)
                 variance.mul_(layer.momentum)
-            return (values - values) * scale.view(values.shape) + shift.view(values.shape)
+            out = (values - values) * scale.view(values.shape) + shift.view(values.shape)
+            return out.to(values.dtype)
         # With momentum 1 these two receive the batch's own statistics. torch gives the unbiased
         # variance there; Keras moves the biased one, which is also what normalises the batch.
         batch_mean, batch_variance = torch.zeros_like(mean), torch.zeros_like(variance)

@@ -36,7 +36,9 @@ class EarlyStopping(Spec):
         patience: Epochs without progress before the stop; 0 and 1 are the same.
         min_delta: A smaller difference from the best number is no progress; absolute.
         restore_best: The weights of the best epoch, not those of the last, are the model's at
-            the end of training, stopped early or not. A study keeps both: there `rank_epoch` says
+            the end of training, stopped early or not. The best epoch is that of the lowest
+            validation loss, whatever is watched and however small a progress counts; Keras
+            restores the one that the rule calls best. A study keeps both: there `rank_epoch` says
             which of them its final models have.
 
     Example:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from modiste.data import places
 from modiste.data.batches import Batches
@@ -111,9 +112,8 @@ class Session:
             for name, epoch, (vector, statistics) in vectors:
                 net.load(vector, statistics)
                 parts, logits = yield from self._measure(net)
-                if "train" in parts and not math.isfinite(parts["train"]["loss"]):
-                    status = "diverged"
-                    reason = f"training loss no longer finite with the weights of epoch {epoch}"
+                if broken := _not_finite([vector, statistics], parts):
+                    status, reason = "diverged", f"{broken} of epoch {epoch}"
                     continue
                 epochs[name] = {"epoch": epoch, **parts}
                 predictions |= {f"{part}logits_{name}_NK": some for part, some in logits.items()}
@@ -171,6 +171,17 @@ class Session:
             logits["held_"] = yield from infer(net, self._held)
             parts["held"] = measured(self.spec, logits["held_"], self._data.held)
         return parts, logits
+
+
+def _not_finite(vectors: Sequence[Tensor], parts: Mapping[str, Mapping[str, float]]) -> str:
+    """Which numbers of a trained net are none, in words before “of epoch N”; empty if all are."""
+    if not all(bool(vector.isfinite().all()) for vector in vectors):
+        return "numbers no longer finite among the weights"
+    names = {"train": "training", "val": "validation", "held": "held-out"}
+    for part, figures in parts.items():
+        if not math.isfinite(figures["loss"]):
+            return f"{names[part]} loss no longer finite with the weights"
+    return ""
 
 
 def batches_of(spec: RunSpec, data: TrainingData) -> tuple[Batches, Batches]:

@@ -78,6 +78,13 @@ def test_both_presets_speak_of_keys_that_there_are(registry: Any) -> None:
             assert set(values) <= set(cls.model_fields)
 
 
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
+def test_softmax_is_the_last_layers_alone(family: str) -> None:
+    model = {"family": family, "params": {"activation": "softmax"}}
+    with pytest.raises(SpecError, match=r"model\.params\.activation: .*relu"):
+        small.run_spec({"model": model})
+
+
 # --- fingerprints ---------------------------------------------------------------------------------
 
 SAME_WORK: list[dict[str, Any]] = [

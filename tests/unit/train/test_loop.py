@@ -185,11 +185,13 @@ def test_any_batch_size_will_do(batch_size: int) -> None:
     assert record.metrics["updates"] == max(1, -(-90 // batch_size))
 
 
-def test_a_last_batch_of_one_image_passes_batch_norm_of_one_pixel() -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_last_batch_of_one_image_passes_batch_norm_of_one_pixel(precision: str) -> None:
     spec = small.run_spec(
         {
             "model": {"family": "cnn", "params": {"filters": [2] * 6}},
             "train.batch_size": 89,
+            "train.precision": precision,
             "train.epochs": 2,
         }
     )
@@ -319,6 +321,21 @@ def test_validation_that_is_no_longer_finite_is_a_divergence_too() -> None:
             session.net.weights.fill_(math.inf)
     assert session.state.status == "diverged"
     assert "validation loss" in session.state.reason
+
+
+def test_weights_have_to_be_numbers_also_where_no_answer_depends_on_them(tmp_path: Path) -> None:
+    # The last convolution sees one pixel, and multiplies its corners by padding alone.
+    model = {"family": "cnn", "params": {"filters": [2] * 6}}
+    values = {"model": model, "train.epochs": 1, "train.precision": "bfloat16"}
+    session = Session(small.run_spec(values), small.data())
+    for _ in session.advance():
+        pass
+    (slot,) = (slot for slot in session.net.layout if slot.name == "conv_5.weight")
+    session.state.best_weights[slot.start] = math.nan
+    record = finish(session)
+    assert record.metrics["status"] == "diverged"
+    assert record.metrics["reason"] == "numbers no longer finite among the weights of epoch 1"
+    write_run(record, tmp_path / "run")
 
 
 def test_training_images_alone_that_overflow_in_the_end_are_no_crash(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from modiste.errors import SpecError
 from modiste.models.layers import (
-    Activation,
     BatchNorm,
     Conv,
     Dense,
     Dropout,
     Flatten,
+    HiddenActivation,
     Layer,
     MaxPool,
     Padding,
@@ -51,7 +51,7 @@ class Cnn(ModelFamily):
     stride: int = Field(1, ge=1, le=8)
     dilation: int = Field(1, ge=1, le=8)
     padding: Padding = "same"
-    activation: Activation = "relu"
+    activation: HiddenActivation = "relu"
     batch_norm: bool = True
     pooling: Literal["same", "valid", "none"] = "same"
     dropout: float = Field(0.0, ge=0, lt=1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from modiste.models.layers import Activation, Dense, Dropout, Flatten, Layer, Shape
+from modiste.models.layers import Dense, Dropout, Flatten, HiddenActivation, Layer, Shape
 from modiste.spec.parts import MODELS, ModelFamily
 
 
@@ -22,7 +22,7 @@ class Mlp(ModelFamily):
     """
 
     hidden: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = ()
-    activation: Activation = "relu"
+    activation: HiddenActivation = "relu"
     dropout: float = Field(0.0, ge=0, lt=1)
 
     preset_defaults = {
