@@ -6,6 +6,8 @@ Two rules, both by what is handed over and never by its values:
   square D is an image of equal sides, any other is 1 x D, and `image_shape` says otherwise.
 - **Numbers.** uint8 are images, 0 to 255. Everything else (other integers, floats, truth values)
   becomes float32, and what it was is kept with the model.
+
+By values, images to answer are refused at most, and never taken for something else.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from modiste.errors import InputError, ParameterError
 
 Shape = tuple[int, int, int]
 Array = npt.NDArray[Any]
+Limits = tuple[float, float]
 
 
 def flattened(X: Any) -> tuple[Any, Shape | None]:
@@ -36,6 +39,8 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
         >>> rows.shape, shape
         ((5, 784), (28, 28, 1))
     """
+    if getattr(X, "ndim", None) == 1 and X.dtype == object:
+        X = list(X)  # a column of images: of a DataFrame, or an array of arrays
     array = X
     if isinstance(X, Sequence) and not isinstance(X, str):
         try:
@@ -159,12 +164,50 @@ def numbers(X_ND: Array) -> Array:
     return floats
 
 
-def numbers_like(X_ND: Array, fitted: str) -> Array:
+def limits_of(X_ND: Array) -> Limits | None:
+    """Lowest and highest of numbers to learn from, where whole numbers far outside would mislead.
+
+    That is so of fractions, and of 0 and 1 alone: 0 to 255 are no brighter images of these. Other
+    whole numbers are images as all whole numbers are, and bytes have rules of their own: no limits.
+
+    Example:
+        >>> limits_of(np.array([[0.0, 0.5]])), limits_of(np.array([[False, True]]))
+        ((0.0, 0.5), (0.0, 1.0))
+        >>> limits_of(np.array([[0.0, 255.0]])) is None
+        True
+    """
+    if X_ND.dtype == np.uint8:
+        return None
+    low, high = float(X_ND.min()), float(X_ND.max())
+    return None if _is_whole(X_ND) and not 0 <= low <= high <= 1 else (low, high)
+
+
+def _is_whole(X_ND: Array) -> bool:
+    return X_ND.dtype.kind in "iub" or bool((np.rint(X_ND) == X_ND).all())
+
+
+def _check_limits(X_ND: Array, fitted: str, limits: Limits) -> None:
+    """That whole numbers lie no farther outside of the limits than these are apart.
+
+    Fractions may: scaled numbers have outliers.
+    """
+    low, high = limits
+    lowest, highest = float(X_ND.min()), float(X_ND.max())
+    is_near = 2 * low - high <= lowest and highest <= 2 * high - low
+    if not is_near and _is_whole(X_ND):
+        raise InputError(
+            f"X holds whole numbers, {lowest:g} to {highest:g} ({X_ND.dtype}), and this classifier "
+            f"was fitted on {fitted}, {low:g} to {high:g}. Do to X what was done to it for fit."
+        )
+
+
+def numbers_like(X_ND: Array, fitted: str, limits: Limits | None = None) -> Array:
     """Numbers to answer, of the kind that was learnt from.
 
     Args:
         X_ND: To answer.
         fitted: dtype of what was learnt from.
+        limits: Of what was learnt from, as `limits_of` has them.
 
     Raises:
         InputError: If equal numbers would mean other things: bytes, 0 to 255, against floats.
@@ -192,6 +235,8 @@ def numbers_like(X_ND: Array, fitted: str) -> Array:
             f"X holds uint8, 0 to 255, and this classifier was fitted on {fitted}. Scale X as it "
             "was scaled for fit."
         )
+    if limits is not None:
+        _check_limits(X_ND, fitted, limits)
     return X_ND if fitted == "uint8" else numbers(X_ND).astype(np.float32, copy=False)
 
 

@@ -243,6 +243,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             getattr(self, "feature_names_in_", None),
             self._record,
             getattr(self, "_is_flat", False),
+            getattr(self, "_limits", None),
         )
         return saved.write(content, Path(folder))
 
@@ -259,7 +260,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         height, width, channels = content.record.layers["input_shape"]
         found.image_shape_ = (height, width, channels)
         found.n_features_in_ = height * width * channels
-        found._is_flat = content.is_flat
+        found._is_flat, found._limits = content.is_flat, content.limits
         if content.feature_names is not None:
             found.feature_names_in_ = content.feature_names
         found.class_names_ = tuple(content.record.layers["class_names"])
@@ -292,6 +293,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
         self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
         self._is_flat = given is None and self.image_shape is None
+        self._limits = arrays.limits_of(X_ND)
         self.classes_, labels_N = _sorted(y_N)
         self.class_names_ = names_of(self.classes_, plain(self.class_names))
         return X_ND, labels_N
@@ -332,7 +334,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with as_input_error():
             X_ND = validate_data(self, rows, reset=False, dtype="numeric")
         fitted = self._record.layers["preprocess"].get("dtype", "uint8")
-        images = arrays.images(arrays.numbers_like(X_ND, fitted), self.image_shape_)
+        numbers_ND = arrays.numbers_like(X_ND, fitted, getattr(self, "_limits", None))
+        images = arrays.images(numbers_ND, self.image_shape_)
         return self._predictor.logits(images).astype(np.float64)
 
     def _known(self, y: Any) -> npt.NDArray[np.int64]:

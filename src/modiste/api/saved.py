@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
+from modiste.api.arrays import Limits
 from modiste.api.parameters import plain
 from modiste.atomic import sync
 from modiste.errors import DataError, InputError, StoreError, lacks
@@ -42,6 +43,7 @@ class Saved:
         feature_names: Of the columns of X, if it had any.
         record: What training left, with the weights that answer.
         is_flat: Whether it was fitted on rows of numbers, and nobody said of which image.
+        limits: Of the numbers that it was fitted on, as `modiste.api.arrays.limits_of` has them.
     """
 
     params: dict[str, Any]
@@ -49,6 +51,7 @@ class Saved:
     feature_names: npt.NDArray[Any] | None
     record: RunRecord
     is_flat: bool = False
+    limits: Limits | None = None
 
 
 def write(content: Saved, folder: Path) -> Path:
@@ -138,12 +141,14 @@ def read(folder: Path) -> Saved:
         weights={f"{epoch}/{name}": array for name, array in weights.items()},
     )
     names = described["feature_names"]
+    limits = described.get("limits")  # older models have none
     return Saved(
         described["params"],
         np.array(described["classes"], dtype=described["classes_dtype"]),
         None if names is None else np.array(names, dtype=object),
         record,
         described.get("is_flat", False),
+        None if limits is None else (limits[0], limits[1]),
     )
 
 
@@ -187,6 +192,7 @@ def _described(content: Saved) -> dict[str, Any]:
         "classes_dtype": content.classes.dtype.str if content.classes.dtype != object else "O",
         "feature_names": None if names is None else names.tolist(),
         "is_flat": content.is_flat,
+        "limits": content.limits,
     }
 
 

@@ -180,6 +180,49 @@ def test_kinds_of_numbers_are_not_mixed_up() -> None:
     assert bits(on_bytes, X.astype(int)) == bits(on_bytes, X)
 
 
+WHOLE = {
+    "int64": lambda X: X.astype(np.int64),
+    "uint16": lambda X: X.astype(np.uint16),
+    "lists": lambda X: X.tolist(),
+    "whole floats": lambda X: X.astype(np.float32),
+    "table": lambda X: pytest.importorskip("pandas").DataFrame(X.reshape(len(X), -1).astype(int)),
+}
+
+
+@pytest.mark.parametrize("form", WHOLE)
+@pytest.mark.parametrize("learnt", ["shares", "scaled", "truth", "0.0 and 1.0"])
+def test_whole_numbers_far_from_what_was_learnt_are_refused(learnt: str, form: str) -> None:
+    X, y = few()
+    on = {
+        "shares": (X / 255).astype(np.float32),
+        "scaled": (X - X.mean()) / X.std(),
+        "truth": X > 100,
+        "0.0 and 1.0": (X > 100).astype(float),
+    }
+    net = ImageClassifier("mlp", {"hidden": [4]}, epochs=1, image_shape=(6, 6)).fit(on[learnt], y)
+    said = r"X holds whole numbers, 0 to \d+ .* fitted on (bool, 0 to 1|float(32|64), .*)\. Do to X"
+    with pytest.raises(InputError, match=said):
+        net.predict(WHOLE[form](X))
+    # What lies where the others lay is answered, whatever holds it.
+    near = WHOLE[form]((X > 100).astype(np.uint8))
+    assert bits(net, near) == bits(net, (X > 100) * 1.0)
+
+
+@pytest.mark.parametrize("form", WHOLE)
+def test_whole_numbers_are_the_same_images_as_floats_and_as_integers(form: str) -> None:
+    X, y = few()
+    dark = (X // 8).astype(float)  # brighter ones may come
+    net = ImageClassifier("mlp", {"hidden": [4]}, epochs=1, image_shape=(6, 6)).fit(dark, y)
+    assert bits(net, WHOLE[form](X)) == bits(net, X.astype(float))
+    assert bits(ImageClassifier(**QUICK).fit(X.astype(float), y), X.astype(int))
+
+
+def test_fractions_may_lie_outside_of_what_was_learnt() -> None:
+    X, y = few()
+    net = ImageClassifier(**QUICK).fit(X / 255, y)
+    assert net.predict(X * 40.5).shape == y.shape
+
+
 def test_read_only_images_are_read() -> None:
     X, y = few()
     X.flags.writeable = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import modiste
 from modiste import ImageClassifier
 from modiste.cli.main import app
 from modiste.errors import DataError, InputError, ModisteError, StoreError
+from modiste.runs import files
 
 
 def rows_of_light(labels: Any = ("cat", "dog")) -> tuple[Any, Any]:
@@ -25,6 +28,15 @@ def rows_of_light(labels: Any = ("cat", "dog")) -> tuple[Any, Any]:
     X = chance.integers(0, 60, (60, 6, 5), np.uint8)
     X[np.arange(60), y] += 180
     return X, np.array(labels)[y]
+
+
+def rewrite(folder: Path, name: str, values: Any) -> None:
+    """Another content of a JSON file, as if it had been written so."""
+    content = files.to_json(values)
+    (folder / name).write_bytes(content)
+    manifest = files.read_manifest(folder)
+    manifest["files"][name]["sha256"] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_bytes(files.sealed(manifest))
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +146,20 @@ def test_other_kinds_of_whole_numbers_answer_for_bytes_or_say_why_not(kind: str)
     bytes_net = ImageClassifier(epochs=1).fit(X, y)
     with pytest.raises(InputError, match="X holds truth values"):
         bytes_net.predict(X > 100)
+
+
+def test_what_numbers_it_learnt_from_is_kept(tmp_path: Path) -> None:
+    X, y = rows_of_light()
+    net = ImageClassifier("mlp", epochs=1).fit(X / 255, y)
+    folder = net.save(tmp_path / "net")
+    for again in (ImageClassifier.load(folder), copy.deepcopy(net)):
+        with pytest.raises(InputError, match=r"whole numbers, 0 to \d+ \(int64\), .* fitted on fl"):
+            again.predict(X.astype(int))
+    # A model of before that was kept answers as it did.
+    described = json.loads((folder / "classifier.json").read_text("utf-8"))
+    del described["limits"]
+    rewrite(folder, "classifier.json", described)
+    assert ImageClassifier.load(folder).predict(X.astype(int)).shape == (60,)
 
 
 def test_a_model_is_replaced_and_nothing_else_is(fitted: ImageClassifier, tmp_path: Path) -> None:
