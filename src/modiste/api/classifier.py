@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
@@ -97,7 +99,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         history_: As Keras names it: ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
             ``learning_rate``, a list with one number for each epoch.
         epoch_: Whose weights answer, counted from 1.
-        validation_: What the net said of the images that were held back, by row of X.
+        temperature_: What scores are divided by before they become probabilities: fitted to the
+            images that were held back, and 1 if these are fewer than 20.
+        validation_: What the net said of the images that were held back, by row of X; without the
+            temperature, so that its loss is that of `history_`. With it they would look better
+            calibrated than others are, because it was fitted to them.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -192,17 +198,30 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """The probability of each of `classes_`, N x K.
 
-        They carry the temperature that the images held back call for, as those of a saved model do:
-        it brings them as near to what comes true as one number can, and changes no answer.
+        They carry the temperature that the images held back call for (`temperature_`), as those of
+        a saved model do: it brings them as near to what comes true as one number can, and changes
+        no answer.
 
         Args:
             X: Images like those of `fit`.
         """
         logits_NK = self._logits(X)
-        return probabilities(logits_NK / self._temperature)
+        return probabilities(logits_NK / self.temperature_)
+
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """The natural logarithms of `predict_proba`, finite however small these are.
+
+        Args:
+            X: Images like those of `fit`.
+        """
+        logits_NK = self._logits(X)
+        logs_NK: npt.NDArray[np.float64] = log_softmax(logits_NK / self.temperature_, axis=1)
+        return logs_NK
 
     def predictions(self, X: Any, y: Any) -> Predictions:
         """What the net says of images whose labels are known: tables, figures with intervals.
+
+        Its scores are divided by `temperature_`: probabilities are those of `predict_proba`.
 
         Args:
             X: Images like those of `fit`.
@@ -215,7 +234,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with as_input_error():
             check_consistent_length(logits_NK, labels_N)
         ids_N = np.arange(len(labels_N))
-        return Predictions(logits_NK / self._temperature, labels_N, ids_N, self.class_names_)
+        return Predictions(logits_NK / self.temperature_, labels_N, ids_N, self.class_names_)
 
     def save(self, folder: str | Path) -> Path:
         """Write a model folder that `modiste predict`, `modiste evaluate` and `load` read.
@@ -236,9 +255,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: If labels are neither numbers, words nor truth values.
         """
         need_fitted(self)
-        params = {**self.get_params(deep=False), "random_state": self._record.spec["seed"]}
+        seed = self._record.spec["seed"]
         content = saved.Saved(
-            params,
+            {**self.get_params(deep=False), **self._own_params(), "random_state": seed},
             self.classes_,
             getattr(self, "feature_names_in_", None),
             self._record,
@@ -255,16 +274,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             StoreError: If the folder is no such model, or a file in it was changed.
         """
         content = saved.read(Path(folder))
-        found = cls(**content.params)
+        found = cls.__new__(cls)  # a class made of this one may take other parameters
+        found.__dict__.update({**ImageClassifier().get_params(deep=False), **content.params})
         found.classes_ = content.classes
         height, width, channels = content.record.layers["input_shape"]
         found.image_shape_ = (height, width, channels)
         found.n_features_in_ = height * width * channels
-        found._is_flat, found._limits = content.is_flat, content.limits
+        found.__dict__.update(_is_flat=content.is_flat, _limits=content.limits)
         if content.feature_names is not None:
             found.feature_names_in_ = content.feature_names
         found.class_names_ = tuple(content.record.layers["class_names"])
-        found._take(content.record)
+        found._take(content.record)  # noqa: SLF001 (its own)
         return found
 
     def __sklearn_tags__(self) -> Any:
@@ -285,6 +305,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if "_record" in state:
             self._predictor = _predictor(self._record)
 
+    def _own_params(self) -> dict[str, Any]:
+        """What this class is given, also by one made of it, whose `get_params` lists its own."""
+        return {name: getattr(self, name) for name in inspect.signature(ImageClassifier).parameters}
+
     def _learn_from(self, X: Any, y: Any) -> tuple[arrays.Array, npt.NDArray[np.int64]]:
         """Rows and labels, checked; sets what is known of them afterwards."""
         rows, given = arrays.flattened(X)
@@ -302,7 +326,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = seed_of(self.random_state)
         split = hold_back(images.labels_N, check_fraction(plain(self.validation_fraction)), seed)
         spec = run_spec(
-            self.get_params(deep=False),
+            self._own_params(),
             self.image_shape_,
             len(split.train_indices),
             len(split.val_indices),
@@ -317,7 +341,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._record = replace(record, weights=weights)
         self._predictor = _predictor(self._record)
         saved_NK, labels_N = record.predictions[f"logits_{epoch}_NK"], record.predictions["labels"]
-        self._temperature = settled_temperature(saved_NK, labels_N)
+        self.temperature_ = settled_temperature(saved_NK, labels_N)
         self.epoch_ = int(record.metrics[epoch]["epoch"])
         self.history_ = {
             name: [float(row[column]) for row in record.history] for name, column in HISTORY.items()

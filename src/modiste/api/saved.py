@@ -22,7 +22,7 @@ import safetensors.numpy
 from modiste.api.arrays import Limits
 from modiste.api.parameters import plain
 from modiste.atomic import sync
-from modiste.errors import DataError, InputError, StoreError, lacks
+from modiste.errors import DataError, InputError, ParameterError, StoreError, lacks
 from modiste.export.model import card, save_model
 from modiste.runs import files
 from modiste.runs.ledger import Ledger, Looked
@@ -59,6 +59,7 @@ def write(content: Saved, folder: Path) -> Path:
 
     Raises:
         InputError: If labels are neither numbers, words nor truth values.
+        ParameterError: If a parameter, of a class made of `ImageClassifier`, is nothing of JSON's.
         StoreError: If it cannot be written, or is there and holds anything but a classifier.
     """
     epoch: Epoch = content.record.metrics["restored"]
@@ -187,13 +188,25 @@ def _described(content: Saved) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "kind": KIND,
-        "params": {name: plain(value) for name, value in content.params.items()},
+        "params": {name: _written(name, value) for name, value in content.params.items()},
         "classes": _labels(content.classes),
         "classes_dtype": content.classes.dtype.str if content.classes.dtype != object else "O",
         "feature_names": None if names is None else names.tolist(),
         "is_flat": content.is_flat,
         "limits": content.limits,
     }
+
+
+def _written(name: str, value: Any) -> Any:
+    found = plain(value)
+    try:
+        files.to_json({name: found})
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"{name}: {value!r} cannot be written as JSON; a classifier that is to be saved needs "
+            "parameters of numbers, words, truth values, lists and mappings."
+        ) from None
+    return found
 
 
 def _labels(classes: npt.NDArray[Any]) -> list[Any]:

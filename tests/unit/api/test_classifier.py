@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from modiste import ImageClassifier
 from modiste.api.arrays import check_same_shape
 from modiste.errors import DataError, InputError, ModisteError, ParameterError, SpecError
+from modiste.evaluate.metrics import probabilities
 from modiste.spec.run import RunSpec
 
 DIGITS = load_digits()
@@ -234,6 +235,35 @@ def test_read_only_images_are_read() -> None:
     assert (before == X).all()
 
 
+# --- probabilities --------------------------------------------------------------------------------
+
+
+def test_what_was_held_back_is_told_without_the_temperature_that_was_fitted_to_it(
+    fitted: ImageClassifier,
+) -> None:
+    held, X = fitted.validation_, DIGITS.images[TRAIN]
+    assert fitted.temperature_ != 1
+    loss = held.evaluate()["runs"][0]["given"]["loss"]
+    assert loss == pytest.approx(fitted.history_["val_loss"][fitted.epoch_ - 1], rel=1e-5)
+    # Float32 sums of other batches; see above.
+    warmed = probabilities(held.logits_NK / fitted.temperature_)
+    shares = fitted.predict_proba(X[held.image_ids_N])
+    np.testing.assert_allclose(shares, warmed, rtol=0, atol=1e-5)
+    given = fitted.predictions(DIGITS.images[TEST], DIGITS.target[TEST])
+    shares = fitted.predict_proba(DIGITS.images[TEST])
+    assert given.probabilities_NK.tobytes() == shares.tobytes()
+
+
+def test_logarithms_are_those_of_probabilities_and_always_finite(fitted: ImageClassifier) -> None:
+    X = DIGITS.images[TEST]
+    logs = fitted.predict_log_proba(X)
+    # A few roundings of float64, of logarithms down to -50 or so.
+    np.testing.assert_allclose(np.exp(logs), fitted.predict_proba(X), rtol=1e-12)
+    far = fitted.predict_log_proba(X * 500.5)
+    assert (fitted.predict_proba(X * 500.5) == 0).any()
+    assert np.isfinite(far).all()
+
+
 # --- few images -----------------------------------------------------------------------------------
 
 
@@ -255,7 +285,7 @@ def test_nothing_is_chosen_by_fewer_than_twenty_images() -> None:
     many = ImageClassifier(epochs=6, patience=1, validation_fraction=0.3).fit(X, y)
     assert len(some.validation_) == 18
     assert some._record.spec["train"]["early_stopping"] is None
-    assert (some.epoch_, len(some.history_["loss"]), some._temperature) == (6, 6, 1.0)
+    assert (some.epoch_, len(some.history_["loss"]), some.temperature_) == (6, 6, 1.0)
     assert len(many.validation_) == 54
     assert many._record.metrics["restored"] == "best"
 
@@ -477,7 +507,7 @@ def test_labels_that_make_no_sense_are_refused(y: Any, said: str) -> None:
 
 
 def test_what_is_not_fitted_says_so_in_both_languages() -> None:
-    for method in ("predict", "predict_proba", "score", "predictions"):
+    for method in ("predict", "predict_proba", "predict_log_proba", "score", "predictions"):
         given = [few()[0]] if method.startswith("predict") and method != "predictions" else few()
         with pytest.raises(NotFittedError, match="not fitted yet") as caught:
             getattr(ImageClassifier(), method)(*given)

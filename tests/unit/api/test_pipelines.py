@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from modiste import ImageClassifier
+from modiste.errors import ParameterError
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:900], Y[:900]
@@ -63,6 +66,31 @@ def test_a_clone_is_the_same_unfitted() -> None:
     assert other.get_params() == net.get_params()
     assert not hasattr(other, "classes_")
     assert is_classifier(net)
+
+
+class Quick(ImageClassifier):
+    """Of few parameters, as one makes it for a project of one's own."""
+
+    def __init__(self, width: Any = 16, epochs: int = 3) -> None:
+        super().__init__("mlp", {"hidden": [width]}, epochs=epochs)
+        self.width = width
+
+
+def test_a_class_made_of_it_has_parameters_of_its_own(tmp_path: Path) -> None:
+    net = Quick(8).fit(X, Y)
+    same = ImageClassifier("mlp", {"hidden": [8]}, epochs=3).fit(X, Y)
+    assert net.predict_proba(X).tobytes() == same.predict_proba(X).tobytes()
+    assert clone(net).get_params() == net.get_params() == {"width": 8, "epochs": 3}
+    search = GridSearchCV(Quick(), {"epochs": [1, 12]}, cv=2, error_score="raise").fit(X, Y)
+    assert search.best_params_ == {"epochs": 12}
+    again = Quick.load(net.save(tmp_path / "net"))
+    assert isinstance(again, Quick)
+    assert again.get_params() == net.get_params()
+    for other in (again, ImageClassifier.load(tmp_path / "net"), clone(again).fit(X, Y)):
+        assert other.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
+    net.width = object()
+    with pytest.raises(ParameterError, match=r"^width: <object .* cannot be written as JSON"):
+        net.save(tmp_path / "other")
 
 
 def test_it_votes_beside_others() -> None:
