@@ -113,21 +113,35 @@ _WORDS = (
 
 
 def _roots(problems: Sequence[Any]) -> list[Any]:
-    """Without lists that are too short only because an item in them makes no sense."""
+    """Without what only follows from another problem.
+
+    That is a list that is too short because an item in it makes no sense, and, of a value that may
+    be of several kinds, that it is not of the others where it is of one kind and out of bounds.
+    """
     places = [problem["loc"] for problem in problems]
-    return [
-        problem
-        for problem in problems
-        if problem["type"] != "too_short"
-        or not any(place[: len(problem["loc"])] == problem["loc"] != place for place in places)
-    ]
+    settled = {
+        place[:-1]
+        for place, problem in zip(places, problems, strict=True)
+        if place and _is_kind(place[-1]) and not problem["type"].endswith(("_type", "_parsing"))
+    }
+
+    def follows(problem: Any) -> bool:
+        own = problem["loc"]
+        if problem["type"] == "too_short":
+            return any(place[: len(own)] == own != place for place in places)
+        is_of_no_kind = problem["type"].endswith("_type") and own and _is_kind(own[-1])
+        return bool(is_of_no_kind and own[:-1] in settled)
+
+    return [problem for problem in problems if not follows(problem)]
+
+
+def _is_kind(part: int | str) -> bool:
+    return isinstance(part, str) and _KIND_TRIED.fullmatch(part) is not None
 
 
 def _explain(cls: type[BaseModel], problem: Any, where: str) -> str:
     location: Sequence[int | str] = [
-        part
-        for part in problem["loc"]
-        if isinstance(part, int) or not (_KIND_TRIED.fullmatch(part) or part == "[key]")
+        part for part in problem["loc"] if not (_is_kind(part) or part == "[key]")
     ]
     path = where
     for part in location:

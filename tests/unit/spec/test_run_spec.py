@@ -335,6 +335,15 @@ def test_a_part_that_is_none_is_named(settings: dict[str, Any], said: str) -> No
         RunSpec.parse({"model": {"family": "mlp"}, **settings})
 
 
+@pytest.mark.parametrize("filters", [0, 2.5, [], [0]], ids=str)
+def test_a_number_out_of_bounds_is_not_said_to_be_no_list_as_well(filters: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        RunSpec.parse({"model": {"family": "cnn", "params": {"filters": filters}}})
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(SpecError, match=r"valid integer[^\n]*\n.*should be a list"):
+        RunSpec.parse({"model": {"family": "cnn", "params": {"filters": None}}})
+
+
 @pytest.mark.parametrize("values", [None, 3, "mlp", [], [("model", {})]], ids=str)
 def test_a_run_that_is_no_mapping_is_refused(values: Any) -> None:
     with pytest.raises(SpecError, match="expected keys and values"):
