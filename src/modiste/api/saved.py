@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from modiste.runs.run import Epoch, Run, RunRecord, write_run
 SCHEMA = 1
 KIND = "modiste classifier"
 RUN = "run"
+TUPLE = "tuple"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Saved:
     """What makes a fitted classifier.
 
     Attributes:
-        params: Of the constructor; plain values.
+        params: Of the constructor.
         classes: The sorted labels.
         feature_names: Of the columns of X, if it had any.
         record: What training left, with the weights that answer.
@@ -144,7 +146,7 @@ def read(folder: Path) -> Saved:
     names = described["feature_names"]
     limits = described.get("limits")  # older models have none
     return Saved(
-        described["params"],
+        _unmarked(described["params"]),
         np.array(described["classes"], dtype=described["classes_dtype"]),
         None if names is None else np.array(names, dtype=object),
         record,
@@ -198,7 +200,8 @@ def _described(content: Saved) -> dict[str, Any]:
 
 
 def _written(name: str, value: Any) -> Any:
-    found = plain(value)
+    """A parameter as JSON; a tuple as ``{"tuple": [...]}``, to come back as one."""
+    found = _marked(value)
     try:
         files.to_json({name: found})
     except (TypeError, ValueError):
@@ -207,6 +210,26 @@ def _written(name: str, value: Any) -> Any:
             "parameters of numbers, words, truth values, lists and mappings."
         ) from None
     return found
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return {TUPLE: [_marked(item) for item in value]}
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _marked(item) for key, item in value.items()}
+    return plain(value)
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {TUPLE}:
+        return tuple(_unmarked(value[TUPLE]))
+    return {key: _unmarked(item) for key, item in value.items()}
 
 
 def _labels(classes: npt.NDArray[Any]) -> list[Any]:

@@ -48,7 +48,8 @@ class Predictor:
             wrong = ", ".join(sorted(set(places) ^ set(weights)))
             raise StoreError(f"these weights are not those of the model: {wrong}.")
         for name, place in places.items():
-            values = torch.from_numpy(np.ascontiguousarray(weights[name]))
+            # In order, and writable as torch asks: who maps a pickle hands over what is not.
+            values = torch.from_numpy(np.require(weights[name], requirements=["C", "W"]))
             if values.shape != place.shape or not bool(torch.isfinite(values).all()):
                 raise StoreError(
                     f"weights {name}: expected finite numbers of shape {tuple(place.shape)}, got "

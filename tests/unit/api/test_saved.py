@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,25 @@ def test_what_is_saved_answers_as_before(tmp_path: Path, labels: Any) -> None:
     twice = ImageClassifier.load(again.save(tmp_path / "twice"))
     assert twice.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
     assert again.fit(X, y).predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
+
+
+def test_parameters_come_back_as_they_were(tmp_path: Path) -> None:
+    X, y = rows_of_light()
+    shift = ("shift", {"name": "mirror", "probability": 0.3})
+    named = ["one", "two"]
+    net = ImageClassifier("mlp", {"hidden": (4,)}, epochs=1, augment=shift, class_names=named)
+    for each in (net, ImageClassifier("mlp", {"hidden": [4]}, epochs=1)):
+        again = ImageClassifier.load(each.fit(X, y).save(tmp_path / "net"))
+        assert again.get_params() == each.get_params()
+
+
+def test_a_pickle_that_is_mapped_into_memory_answers_as_before(tmp_path: Path) -> None:
+    X, y = rows_of_light()
+    joblib = importlib.import_module("joblib")
+    net = ImageClassifier("mlp", {"hidden": (4,)}, epochs=1).fit(X, y)
+    joblib.dump(net, tmp_path / "net.joblib")
+    again = joblib.load(tmp_path / "net.joblib", mmap_mode="r")  # a warning is an error here
+    assert again.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
 
 
 def test_names_of_columns_are_kept(tmp_path: Path) -> None:
