@@ -39,8 +39,8 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
         >>> rows.shape, shape
         ((5, 784), (28, 28, 1))
     """
-    if getattr(X, "ndim", None) == 1 and X.dtype == object:
-        X = list(X)  # a column of images: of a DataFrame, or an array of arrays
+    if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
+        X = list(X)  # a column of a table, or an array of arrays: an image each
     array = X
     if isinstance(X, Sequence) and not isinstance(X, str):
         try:

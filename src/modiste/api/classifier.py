@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from modiste.api import arrays, devices, saved
+from modiste.api import arrays, devices, labels, saved
 from modiste.api.checks import as_input_error, need_fitted
 from modiste.api.division import hold_back
 from modiste.api.parameters import check_fraction, in_our_words, plain, run_spec, seed_of
@@ -75,6 +74,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             many epochs as `patience`.
         schedule: How else it moves: a name, or name and hyperparameters. ``one_cycle`` wants
             ``patience=None``, because it plans to the limit.
+        class_weight: ``balanced`` lets each class count the same in the loss that is trained by,
+            whatever the number of its images; validation counts each image the same. A weight for
+            each label, as some of scikit-learn's classifiers take it, is not known here.
         label_smoothing: Share of each label that is spread over all classes.
         augment: Random changes, in this order: ``("mirror", "shift")``; none if not given.
         validation_fraction: Share of the images that is held back, between 0 and 1.
@@ -86,7 +88,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not given.
         random_state: Seed of weights, order, dropout, augmentation and division: the same number
             gives the same bits on the same machine. ``None`` draws another seed at each fit.
-        threads: To compute with; part of what decides the last bits.
+        threads: To compute with, from 1; part of what decides the last bits, so that no number
+            stands for all that there are.
         device: ``cpu`` or ``cuda``.
         verbose: Show a bar while fitting, in a notebook as well.
 
@@ -126,6 +129,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         optimizer: str | Mapping[str, Any] = "adam",
         learning_rate: float = 0.003,
         schedule: str | Mapping[str, Any] | None = None,
+        class_weight: str | None = None,
         label_smoothing: float = 0.0,
         augment: Sequence[str | Mapping[str, Any]] = (),
         validation_fraction: float = 0.1,
@@ -145,6 +149,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.class_weight = class_weight
         self.label_smoothing = label_smoothing
         self.augment = augment
         self.validation_fraction = validation_fraction
@@ -192,8 +197,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: If X is not like what was learnt from.
         """
         answers_N = self._logits(X).argmax(axis=1)
-        labels: npt.NDArray[Any] = self.classes_[answers_N]
-        return labels
+        found: npt.NDArray[Any] = self.classes_[answers_N]
+        return found
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """The probability of each of `classes_`, N x K.
@@ -242,6 +247,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         It holds no pickle: weights are safetensors, all else is JSON, CSV and NumPy's arrays, with
         the SHA-256 of each file. What it was fitted on is not in it.
 
+        Parameters come back equal, but for two: `random_state` is the seed that was drawn, and what
+        was given as an array or a column of a table is a list.
+
         Args:
             folder: Appears whole or not at all. A model that is there is replaced; anything else
                 that is there is left alone.
@@ -253,6 +261,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: Before `fit`.
             StoreError: If it cannot be written, or holds something else.
             InputError: If labels are neither numbers, words nor truth values.
+            ParameterError: If a parameter of a class made of this one is nothing of JSON's.
         """
         need_fitted(self)
         seed = self._record.spec["seed"]
@@ -312,14 +321,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _learn_from(self, X: Any, y: Any) -> tuple[arrays.Array, npt.NDArray[np.int64]]:
         """Rows and labels, checked; sets what is known of them afterwards."""
         rows, given = arrays.flattened(X)
-        _need_no_columns(y)
+        labels.need_no_columns(y)
         with as_input_error():
             X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
         self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
         self._is_flat = given is None and self.image_shape is None
         self._limits = arrays.limits_of(X_ND)
-        self.classes_, labels_N = _sorted(y_N)
-        self.class_names_ = names_of(self.classes_, plain(self.class_names))
+        self.classes_, labels_N = labels.in_order(y_N)
+        self.class_names_ = labels.names_of(self.classes_, plain(self.class_names))
         return X_ND, labels_N
 
     def _divided(self, images: ImageSet, dtype: str) -> tuple[RunSpec, TrainingData]:
@@ -365,6 +374,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _known(self, y: Any) -> npt.NDArray[np.int64]:
         """Positions of labels among `classes_`."""
         need_fitted(self)
+        labels.need_no_columns(y)
         with as_input_error():
             y_N = column_or_1d(y, warn=True)
         is_known_N = np.isin(y_N, self.classes_)
@@ -375,59 +385,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "learnt."
             )
         return np.asarray(np.searchsorted(self.classes_, y_N), np.int64)
-
-
-def _need_no_columns(y: Any) -> None:
-    """That labels are not one-hot, which scikit-learn would call a wrong shape and no more."""
-    shape: tuple[int, ...] = getattr(y, "shape", ())
-    if isinstance(y, list | tuple):
-        with as_input_error():
-            shape = np.shape(y)
-    if len(shape) == 2 and shape[1] > 1:
-        raise InputError(
-            f"y: {shape[1]} numbers for each image; expected one label, so that y should be a 1d "
-            "array. Of one-hot labels, take np.asarray(y).argmax(axis=1)."
-        )
-
-
-def _sorted(y_N: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """The different labels in order, and for each of y its position among them."""
-    try:
-        with as_input_error():
-            check_classification_targets(y_N)
-        classes, labels_N = np.unique(y_N, return_inverse=True)
-    except TypeError:
-        raise InputError(
-            "y: labels of several kinds cannot be sorted; give numbers or words."
-        ) from None
-    if len(classes) < 2:
-        raise InputError(
-            f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two or more."
-        )
-    return classes, labels_N.astype(np.int64)
-
-
-def names_of(classes: npt.NDArray[Any], given: Any) -> tuple[str, ...]:
-    """A name for each class: as given, or the label as a word.
-
-    Raises:
-        ParameterError: If there are not as many names as classes, or one stands twice.
-
-    Example:
-        >>> names_of(np.array([0, 1]), ["cat", "dog"]), names_of(np.array([3, 5]), None)
-        (('cat', 'dog'), ('3', '5'))
-    """
-    if given is None:
-        return tuple(str(label) for label in classes.tolist())
-    names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
-    is_words = all(isinstance(name, str) and name for name in names)
-    if len(names) != len(classes) or not is_words or len(set(names)) < len(names):
-        raise ParameterError(
-            f"class_names: {given!r}; expected {len(classes)} different names, one for each label "
-            f"in sorted order: {', '.join(str(label) for label in classes[:8].tolist())}"
-            f"{', ...' if len(classes) > 8 else ''}."
-        )
-    return names
 
 
 def _trained(spec: RunSpec, data: TrainingData, is_shown: bool) -> RunRecord:

@@ -6,7 +6,6 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from sklearn.utils import check_random_state
 
 from modiste.api.arrays import Shape
@@ -66,7 +65,7 @@ def run_spec(
                 "model": model,
                 "train": train,
                 "seed": seed,
-                "threads": values["threads"],
+                "threads": _threads(values["threads"]),
                 "device": values["device"],
             }
         )
@@ -96,6 +95,25 @@ def _model(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     return {"family": family, "params": with_defaults(family, params or {}, height, width)}
 
 
+def _threads(given: Any) -> Any:
+    """As given, unless it is what others take for all that the machine has."""
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given < 1):
+        raise ParameterError(
+            f"threads: expected a whole number from 1; got {given!r}. It decides the last bits, so "
+            "that nothing stands for all of a machine: os.cpu_count() says how many it has."
+        )
+    return given
+
+
+def _class_weights(given: Any) -> Any:
+    if given is None or (isinstance(given, str) and given == "balanced"):
+        return given
+    raise ParameterError(
+        f"class_weight: {given!r}; expected 'balanced', which lets each class count the same, or "
+        "None. A weight for each label is not known here."
+    )
+
+
 def _train(values: Mapping[str, Any], num_train: int, *, can_choose: bool) -> dict[str, Any]:
     optimizer = values["optimizer"]
     if isinstance(optimizer, str):
@@ -113,6 +131,7 @@ def _train(values: Mapping[str, Any], num_train: int, *, can_choose: bool) -> di
         "epochs": epochs,
         "batch_size": batch_size,
         "optimizer": optimizer,
+        "class_weights": _class_weights(values["class_weight"]),
         "label_smoothing": values["label_smoothing"],
         "augment": values["augment"],
         "max_seconds": values["max_seconds"],
@@ -192,13 +211,14 @@ def seed_of(random_state: Any) -> int:
 def plain(value: Any) -> Any:
     """A parameter as plain Python values: searches over grids hand over NumPy's numbers.
 
+    What lists names may be a column or an index of pandas's.
+
     Example:
+        >>> import numpy as np
         >>> plain({"filters": (np.int64(8), 16)})
         {'filters': [8, 16]}
     """
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays, and pandas's columns
         return value.tolist()
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import datetime as dt
+import importlib
 import io
 import pickle  # noqa: TID251 (scikit-learn pickles estimators; none of ours lies on disk)
 from typing import Any
@@ -132,6 +135,23 @@ def test_all_forms_of_the_same_images_give_the_same_bits() -> None:
     for form in (X[..., np.newaxis], X.reshape(len(X), -1), X.tolist(), [*X]):
         assert bits(ImageClassifier(**QUICK).fit(np.asarray(form, np.uint8), y), X) == bits(net, X)
         assert bits(net, form) == bits(net, X)
+
+
+def test_a_column_of_images_is_a_stack_of_them() -> None:
+    X, y = few()
+    net = ImageClassifier(**QUICK).fit(X, y)
+    column = np.empty(len(X), object)
+    column[:] = [*X]
+    rows = np.empty(len(X), object)
+    rows[:] = [*X.reshape(len(X), -1)]
+    forms = [column, rows]
+    with contextlib.suppress(ImportError):
+        forms.append(importlib.import_module("pandas").Series([*X]))
+    for form in forms:
+        assert bits(ImageClassifier(**QUICK).fit(form, y), form) == bits(net, X)
+    column[3] = X[3, :4]
+    with pytest.raises(InputError, match=r"different sizes \(\(4, 6\), \(6, 6\)\)"):
+        net.predict(column)
 
 
 def test_what_an_image_is_taken_for_does_not_depend_on_its_neighbours(
@@ -404,6 +424,26 @@ def test_names_of_classes_are_kept() -> None:
     assert net.class_names_ == ("cat", "dog", "eel")
     assert net.classes_.tolist() == [0, 1, 2]
     assert net.predictions(X, y).class_names == ("cat", "dog", "eel")
+    pandas = pytest.importorskip("pandas")
+    for form in (np.array, pandas.Series, pandas.Index):
+        given = form(["cat", "dog", "eel"])
+        net = ImageClassifier("mlp", {"hidden": [4]}, epochs=1, class_names=given).fit(X, y)
+        assert net.class_names_ == ("cat", "dog", "eel")
+
+
+def test_balanced_classes_count_the_same_in_training() -> None:
+    chance = np.random.default_rng(0)
+    y = np.repeat([0, 1], [360, 40])
+    X = chance.normal(size=(400, 1)) + 1.5 * y[:, np.newaxis]
+    given: dict[str, Any] = {"epochs": 10, "learning_rate": 0.01}
+    plain, even = (
+        ImageClassifier(class_weight=weight, **given).fit(X, y) for weight in (None, "balanced")
+    )
+    assert RunSpec.parse(even._record.spec).train.class_weights == "balanced"
+    # The best border is where the weighted densities cross: at 0.75 for equal classes, and 1.5
+    # farther (log 9 / 1.5) for nine to one. A rare image lies above it with 77 % or with 23 %.
+    assert even.predict(X)[y == 1].mean() > 0.6
+    assert plain.predict(X)[y == 1].mean() < 0.4
 
 
 @pytest.mark.parametrize(
@@ -437,6 +477,14 @@ def test_names_of_classes_are_kept() -> None:
         ({"random_state": -1}, r"^random_state: -1 is below 0"),
         ({"random_state": "seed"}, r"^random_state: 'seed'; expected"),
         ({"threads": 0}, r"^threads: .*got 0"),
+        ({"threads": None}, r"^threads: .*from 1; got None\. .* os\.cpu_count\(\) says"),
+        ({"threads": -1}, r"^threads: .*from 1; got -1\. .* os\.cpu_count\(\) says"),
+        ({"class_weight": "even"}, r"^class_weight: 'even'; expected 'balanced', .* or None"),
+        (
+            {"class_weight": {0: 2.0}},
+            r"^class_weight: \{0: 2\.0\}; .* weight for each label is not",
+        ),
+        ({"family": "cnn", "params": {"filters": 0}}, r"^params\.filters: [^\n]*; got 0\.$"),
         ({"device": "tpu"}, r"^device: 'tpu' is none of the known words"),
         ({"image_shape": (3, 3)}, r"^image_shape: .*holds images of 6 x 6 x 1"),
         ({"image_shape": "6x6"}, r"^image_shape: '6x6'; expected \(height, width\)"),
@@ -498,12 +546,30 @@ def test_images_that_make_no_sense_are_refused(X: Any, said: str) -> None:
         ([0, 1, np.nan] * 3, "contains NaN"),
         (None, "requires y"),
         (np.array(["a", 1, 2] * 3, object), "labels of several kinds cannot be sorted"),
+        (np.array([b"a", b"b", b"c"] * 3), r"labels are bytes, such as b'a'; .*label\.decode"),
+        (np.array([b"a", b"bc"] * 4 + [b"a"], object), "labels are bytes, such as b'a'"),
+        (
+            np.array([3, 4, 5] * 3, object),
+            r"type: numbers such as 3 that are held as objects.*y\.tolist\(\)",
+        ),
+        (np.array([True, False, True] * 3, object), "such as True that are held as objects"),
+        (
+            np.array([dt.date(2026, 1, 1)] * 9, object),
+            "Unknown label type: such as datetime.* or words",
+        ),
     ],
     ids=str,
 )
 def test_labels_that_make_no_sense_are_refused(y: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         ImageClassifier(**QUICK).fit(np.zeros((9, 5, 5), np.uint8), y)
+
+
+def test_one_hot_labels_are_told_what_would_do(fitted: ImageClassifier) -> None:
+    X, y = DIGITS.images[TEST], np.eye(10)[DIGITS.target[TEST]]
+    for ask in (lambda: ImageClassifier().fit(X, y), lambda: fitted.predictions(X, y)):
+        with pytest.raises(InputError, match=r"one-hot labels, take np\.asarray\(y\)\.argmax"):
+            ask()
 
 
 def test_what_is_not_fitted_says_so_in_both_languages() -> None:
