@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from modiste.api.ensembles import together as together
     from modiste.api.evaluation import evaluate as evaluate
     from modiste.api.exporting import export_model as export_model
-    from modiste.api.fitting import compare as compare
     from modiste.api.fitting import fit as fit
     from modiste.api.fitting import fit_many as fit_many
     from modiste.api.fitting import load as load
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from modiste.api.imported import import_study as import_study
     from modiste.api.init import init_study as init_study
     from modiste.api.plan import plan_study as plan_study
+    from modiste.api.reading import compare as compare
     from modiste.api.reading import compare_studies as compare_studies
     from modiste.api.reading import show as show
     from modiste.api.receiving import load_artifact as load_artifact
@@ -59,7 +59,7 @@ _HOMES = {
     "fit_many": "modiste.api.fitting",
     "frontier": "modiste.api.frontier",
     "speedrun": "modiste.api.speedrun",
-    "compare": "modiste.api.fitting",
+    "compare": "modiste.api.reading",
     "evaluate": "modiste.api.evaluation",
     "export_model": "modiste.api.exporting",
     "import_study": "modiste.api.imported",

@@ -48,7 +48,7 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "import modiste; modiste.Predictions, modiste.Evaluation",
         "import modiste.report.write, modiste.report.data_figures",
         "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
-        "import modiste.search.leaderboard, modiste.api.reading",
+        "import modiste.search.leaderboard, modiste; modiste.compare, modiste.show",
         "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
         "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
@@ -84,6 +84,8 @@ def test_torch_is_not_loaded_by(code: str) -> None:
     ("modules", "others"),
     [
         ("modiste.search.leaderboard, modiste.api.reading", ["matplotlib", "sklearn", "pandas"]),
+        ("modiste; modiste.compare, modiste.compare_studies", ["matplotlib", "sklearn", "pandas"]),
+        ("modiste; modiste.load", ["matplotlib", "pandas"]),
         ("modiste.api.study", ["sklearn", "pandas", "matplotlib", "scipy.optimize"]),
     ],
 )

@@ -1,8 +1,8 @@
-"""Load, look, fit, compare: the heart of it, from Python."""
+"""Load, look, fit: the heart of it, from Python."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from modiste.api.devices import need_devices
 from modiste.api.progress import FitBar
 from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES
-from modiste.report.data_figures import render
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import RunSpec, written_out
 from modiste.spec.settings import assign
@@ -64,6 +63,8 @@ def load(
 
 def look(data: TrainingData, folder: str | Path) -> list[Path]:
     """Draw the first images and the samples of each class into a folder; returns the files."""
+    from modiste.report.data_figures import render  # matplotlib takes a second, and only this draws
+
     test_counts = SOURCES.get(data.spec.name)(None).test_counts_K
     return render(
         data.source_images, data.split, Path(folder), name=data.name, test_counts_K=test_counts
@@ -192,32 +193,3 @@ def fit_many(
         for place, record in zip(todo, records, strict=True):
             write_run(record, place)
     return [Run(place) for place in places]
-
-
-def compare(runs: Iterable[Run], names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One mapping for each run, best last-epoch validation accuracy first.
-
-    Keys: name, parameters, epochs, val_accuracy and val_loss at the last epoch, val_accuracy_best
-    at the epoch of the lowest loss, standard_error (of the last, from the number of images),
-    seconds. Runs that diverged come last, with no figures.
-    """
-    rows = []
-    for index, run in enumerate(runs):
-        metrics = run.metrics
-        row: dict[str, Any] = {
-            "name": names[index] if index < len(names) else run.fingerprint[:8],
-            "parameters": run.layers["parameters"]["total"],
-            "epochs": metrics["epochs"],
-            "seconds": metrics["seconds"],
-        }
-        if metrics["status"] == "finished":
-            last = metrics["last"]["val"]
-            error = (last["accuracy"] * (1 - last["accuracy"]) / last["total"]) ** 0.5
-            row |= {
-                "val_accuracy": last["accuracy"],
-                "val_loss": last["loss"],
-                "val_accuracy_best": metrics["best"]["val"]["accuracy"],
-                "standard_error": error,
-            }
-        rows.append(row)
-    return sorted(rows, key=lambda row: -row.get("val_accuracy", -1.0))

@@ -1,8 +1,8 @@
-"""Results from Python: what a run holds, and two studies side by side."""
+"""Results from Python: what a run holds, runs side by side, and two studies side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,35 @@ def show(folder: str | Path) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in findings(facts(run))],
         "files": {name: _file(run, name) for name in sorted(_names(run))},
     }
+
+
+def compare(runs: Iterable[Run], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One mapping for each run, best last-epoch validation accuracy first.
+
+    Keys: name, parameters, epochs, val_accuracy and val_loss at the last epoch, val_accuracy_best
+    at the epoch of the lowest loss, standard_error (of the last, from the number of images),
+    seconds. Runs that diverged come last, with no figures.
+    """
+    rows = []
+    for index, run in enumerate(runs):
+        metrics = run.metrics
+        row: dict[str, Any] = {
+            "name": names[index] if index < len(names) else run.fingerprint[:8],
+            "parameters": run.layers["parameters"]["total"],
+            "epochs": metrics["epochs"],
+            "seconds": metrics["seconds"],
+        }
+        if metrics["status"] == "finished":
+            last = metrics["last"]["val"]
+            error = (last["accuracy"] * (1 - last["accuracy"]) / last["total"]) ** 0.5
+            row |= {
+                "val_accuracy": last["accuracy"],
+                "val_loss": last["loss"],
+                "val_accuracy_best": metrics["best"]["val"]["accuracy"],
+                "standard_error": error,
+            }
+        rows.append(row)
+    return sorted(rows, key=lambda row: -row.get("val_accuracy", -1.0))
 
 
 def compare_studies(one: str | Path, two: str | Path) -> dict[str, Any]:
