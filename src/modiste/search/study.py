@@ -33,10 +33,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modiste.errors import ResumeError, StoreError, lacks
+from modiste.errors import ResumeError, StoreError
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
-from modiste.search import shown, trial_log
+from modiste.search import shown, study_json, trial_log
 from modiste.search.answers import Answers, Kept
 from modiste.search.changes import counted, differences, moved, without_place
 from modiste.search.climbing import Trial, climb
@@ -54,11 +54,9 @@ from modiste.spec.study import Found, Override, StageSpec, StudySpec, inherited
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 # What was found of images of your own, when they were read.
 DATA_FACTS = "data.json"
 ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
-KEYS = {"file", "out", "profile", "seed", "data_digest", "versions", "overrides", "spec"}
 
 
 @dataclass(frozen=True)
@@ -159,18 +157,7 @@ class Study:
     ) -> None:
         self.folder = folder = Path(folder)
         self._without = without
-        if value is None and not (folder / "study.json").is_file():
-            why = lacks(folder, "no study.json")
-            raise StoreError(f"{folder}: no study folder ({why}).")
-        value = files.read_json(folder / "study.json") if value is None else value
-        if value.get("schema") != SCHEMA:
-            raise StoreError(f"{folder}/study.json: schema {value.get('schema')}, not {SCHEMA}.")
-        missing = sorted(KEYS - set(value))
-        if missing:
-            raise StoreError(
-                f"{folder}/study.json: has no {', '.join(missing)}: written by an older version, "
-                "or damaged. Move the folder away and run the study again."
-            )
+        value = study_json.checked(folder, value)
         self.spec = StudySpec.parse(value["spec"], f"{folder}/study.json")
         self.file: str = value["file"]
         self.out: str = value["out"]
@@ -225,7 +212,7 @@ class Study:
             StoreError: If something is to change while another process works on the folder.
         """
         value = {
-            "schema": SCHEMA,
+            "schema": study_json.SCHEMA,
             "file": file or f"studies/{spec.name}.yaml",
             "out": str(folder),
             "profile": profile,
