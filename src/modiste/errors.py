@@ -111,6 +111,20 @@ def lacks(folder: Path, what: str) -> str:
     return f"there is no such folder{hint}"
 
 
+def without_reason(title: str, looks: int | str) -> str:
+    """What is said to whoever asks for a test set without a reason.
+
+    Args:
+        title: Of the data set.
+        looks: How often it was opened; a word if nobody knows.
+    """
+    times = f"{looks} time(s)" if isinstance(looks, int) else "an unknown number of times"
+    return (
+        f"the test set of {title!r} opens only for a stated reason. Opened {times} so far.\n"
+        "For choosing between models use the validation part instead."
+    )
+
+
 def first_sentence(error: BaseException) -> str:
     r"""What somebody else's error says first, without a full stop; its name if it says nothing.
 

@@ -10,12 +10,13 @@ from modiste.api.counting import study_around, tally_of
 from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
-from modiste.errors import SealError
-from modiste.final.stored import Candidate
+from modiste.errors import SealError, SpecError, without_reason
+from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.report.looks import Look
 from modiste.report.looks import read as read_looks
 from modiste.runs.ledger import Tally
 from modiste.runs.run import EPOCHS, Run
+from modiste.search.picked import KEPT, picked_by_val
 from modiste.search.study import Study
 
 # What every answer says of the ledger.
@@ -27,7 +28,7 @@ def evaluate(
     *,
     final: bool = False,
     reason: str = "",
-    stages: Iterable[str] | None = None,
+    stages: str | Iterable[str] | None = None,
     data_folder: str | Path | None = None,
 ) -> Evaluation:
     """Accuracy and loss of a model, a run, or the final models of a study.
@@ -38,7 +39,7 @@ def evaluate(
         folder: A model, run or study folder.
         final: Open the test set, once and counted, for all of them together.
         reason: What that look is for.
-        stages: Of a study: these stages only; its final ones if not given.
+        stages: Of a study: this stage only, or these; its final ones if not given.
         data_folder: Where the data set lies; looked for if not given.
 
     Returns:
@@ -50,32 +51,30 @@ def evaluate(
         ``reason``, ``looks`` (as the ledger said then), ``num_images`` and ``runs``.
 
     Raises:
+        SpecError: If the study has no stage of that name, or stages are named of what is no study.
         StoreError: If the folder is none of these, or a file in it was changed.
         SealError: For the test set without a reason.
     """
     place = Path(folder)
+    names = [stages] if isinstance(stages, str) else None if stages is None else list(stages)
     if reason and not final:
         raise SealError("--reason belongs to --final: without it the test set stays closed.")
-    if (place / "study.json").is_file():
-        study, looks = Study(place), place / "final"
-        if not final:
-            best = winners(study, stages)
-            names = {candidate.stage for candidate in best}
-            is_picked = any(
-                len(stage.chosen) > 1 or study.spec.needs(stage.spec)
-                for stage in study.stages()
-                if stage.spec.name in names
-            )
-            return _validation(best, looks, tally_of(place), is_picked=is_picked)
-        before = {each.folder for each in read_looks(looks)}
-        look = look_at_test(study, reason, stages, data_folder)
+    is_study = (place / "study.json").is_file()
+    looks = place / "final" if is_study else _looks_folder(place)
+    candidates = winners(Study(place), names) if is_study else [_candidate(place)]
+    if names is not None and not is_study:
+        raise SpecError(
+            f"--stages {','.join(names)}: {place} is no study, and has no stages. Leave --stages "
+            "out, or name the study folder."
+        )
+    if not final:
+        return _validation(candidates, looks, tally_of(place), is_picked=_is_picked(candidates))
+    _need_reason(reason, candidates, looks, place)
+    before = {each.folder for each in read_looks(looks)}
+    if is_study:
+        look = look_at_test(Study(place), reason, names, data_folder)
     else:
-        looks = _looks_folder(place)
-        candidate = _candidate(place)
-        if not final:
-            return _validation([candidate], looks, tally_of(place))
-        before = {each.folder for each in read_looks(looks)}
-        look = look_at_runs([candidate], reason, looks, data_folder)
+        look = look_at_runs(candidates, reason, looks, data_folder)
     around = study_around(place)
     if around is not None:
         write_report(Study(around))
@@ -87,12 +86,32 @@ def _candidate(place: Path) -> Candidate:
     """A run, with the stage and the point that it stands for in its study."""
     run, around = run_of(place), study_around(place)
     stages = Study(around).stages() if around is not None else []
-    # A model has the name of its stage; a run may be part of several.
-    for stage in sorted(stages, key=lambda stage: stage.spec.name != place.name):
+    # A model has the name of its stage; a run may be part of several, and a final one is its last.
+    for stage in sorted(
+        stages, key=lambda stage: (stage.spec.name != place.name, not stage.spec.is_final)
+    ):
         for row in stage.rows:
             if run.fingerprint in row.fingerprints:
                 return Candidate(stage.spec.name, row.label, run)
     return Candidate("", place.name, run)
+
+
+def _is_picked(candidates: list[Candidate]) -> bool:
+    """Whether validation images picked any of them in the study around."""
+    around = study_around(candidates[0].run.folder)
+    picked = picked_by_val(Study(around)) if around is not None else frozenset()
+    return any(candidate.run.fingerprint in picked for candidate in candidates)
+
+
+def _need_reason(reason: str, candidates: list[Candidate], looks: Path, place: Path) -> None:
+    """Refuse to open the test set without a reason, before anything is looked for.
+
+    A look that is stored needs none.
+    """
+    unique = {candidate.run.fingerprint: candidate for candidate in candidates}
+    if reason.strip() or is_stored(folder_of(list(unique.values()), looks)):
+        return
+    raise SealError(without_reason(candidates[0].run.data_name, tally_of(place).looks))
 
 
 def _looks_folder(place: Path) -> Path:
@@ -165,7 +184,7 @@ def leaning(runs: Iterable[Run], *, is_picked: bool = False) -> list[str]:
     finished = [run for run in runs if run.metrics["status"] == "finished"]
     chosen = dict.fromkeys(what for run in finished if (what := run.chosen_by_val("last")))
     if is_picked:
-        chosen["which models of the study to keep"] = None
+        chosen[KEPT] = None
     if chosen:
         words = " and ".join(chosen)
         return [f"Validation images chose {words}: their figures lean to the bright side."]

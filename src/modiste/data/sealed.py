@@ -13,7 +13,7 @@ from modiste.counts import Count
 from modiste.data.key import Key
 from modiste.data.source import Source
 from modiste.data.types import ImageSet
-from modiste.errors import SealError
+from modiste.errors import SealError, without_reason
 
 
 class Ledger(Protocol):
@@ -63,11 +63,7 @@ class SealedTest:
         """
         before = self._ledger.count()
         if not reason.strip():
-            times = f"{before} time(s)" if isinstance(before, int) else "an unknown number of times"
-            raise SealError(
-                f"the test set of {self._source.title!r} opens only for a stated reason. Opened "
-                f"{times} so far.\nFor choosing between models use the validation part instead."
-            )
+            raise SealError(without_reason(self._source.title, before))
         self._source.where("test")
         entry = self._ledger.record(reason.strip())
         after = self._ledger.count()

@@ -248,7 +248,7 @@ def restored_epoch(run: Run) -> Epoch:
     return "best" if run.metrics.get("restored") == "best" else "last"
 
 
-def card(run: Run, epoch: Epoch, title: str, looked: Looked) -> str:
+def card(run: Run, epoch: Epoch, title: str, looked: Looked, also_chosen: str = "") -> str:
     """The model card, in Markdown.
 
     Args:
@@ -256,6 +256,7 @@ def card(run: Run, epoch: Epoch, title: str, looked: Looked) -> str:
         epoch: Best or last.
         title: What to call it.
         looked: What is known of looks at the test set.
+        also_chosen: What validation images chose beside the training; empty if nothing.
     """
     val = run.metrics[epoch]["val"]
     images = f"{val['total']:,} images"
@@ -281,15 +282,15 @@ A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 | fingerprint | `{run.fingerprint}` |
 | commit | {run.environment.get("git_commit") or "unknown"} |
 
-{_leans(run, epoch)}Images that
+{_leans(run, epoch, also_chosen)}Images that
 look unlike the training data (photographs, light backgrounds) were never measured.
 
     modiste predict . IMAGE.png
 """
 
 
-def _leans(run: Run, epoch: Epoch) -> str:
-    chosen = run.chosen_by_val(epoch)
+def _leans(run: Run, epoch: Epoch, also_chosen: str) -> str:
+    chosen = " and ".join(what for what in (run.chosen_by_val(epoch), also_chosen) if what)
     return chosen and (
         f"The validation images chose {chosen}, so their figure leans to the bright side. "
     )

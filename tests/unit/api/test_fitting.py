@@ -17,7 +17,7 @@ from modiste.report.data_figures import first_images
 from modiste.search.study import Study
 from modiste.spec.files import read_study
 from tests import small
-from tests.driving import Script
+from tests.driving import Script, drive, make
 from tests.synthetic import write_idx
 
 MLP = {"family": "mlp", "params": {"hidden": [6]}}
@@ -175,6 +175,72 @@ def test_a_study_is_run_and_read_from_python(
     with pytest.raises(SealError, match="--final"):
         modiste.evaluate(study.folder, reason="to see")
     assert modiste.write_report(study).name == "report.html"
+
+
+def test_a_study_its_model_and_its_run_say_alike_what_validation_images_chose(
+    study_file: Path, synthetic_folder: Path, tmp_path: Path, script: Script
+) -> None:
+    study, _ = modiste.run_study(study_file, out=tmp_path / "out", data_folder=synthetic_folder)
+    grid, final = study.stages()
+    (run,) = final.rows[0].runs
+    best, other = (row.runs[0] for row in grid.ranked("last"))
+    picked = (
+        "Validation images chose which models of the study to keep: their figures lean to the "
+        "bright side."
+    )
+    for folder in (study.folder, study.folder / "models" / "final", run.folder, best.folder):
+        assert modiste.evaluate(folder)["notes"][0] == picked
+    assert modiste.evaluate(study.folder, stages=["grid"])["notes"][0] == picked
+    assert modiste.evaluate(other.folder)["notes"][0].startswith("Validation images chose the best")
+
+
+def test_a_run_of_several_stages_was_picked_where_one_of_them_picked_it(
+    tmp_path: Path, script: Script
+) -> None:
+    stages: list[dict[str, Any]] = [
+        {"name": "alone", "points": [{"model.params.hidden": [8]}]},
+        {"name": "grid", "grid": {"model.params.hidden": [[8], [16]]}},
+        {"name": "final", "final": True, "from": ["grid"]},
+    ]
+    study = make(tmp_path / "out", small.study(stages=stages))
+    assert drive(study)
+    alone, grid, final = study.stages()
+    (run,) = final.rows[0].runs
+    found = modiste.evaluate(run.folder)
+    assert run.fingerprint in [each.fingerprint for row in grid.rows for each in row.runs]
+    assert "which models of the study to keep" in found["notes"][0]
+    # It is named after what it ended as.
+    assert found["runs"][0]["label"] == "final"
+    (first,) = alone.rows[0].runs
+    is_kept = first.fingerprint == run.fingerprint
+    note = modiste.evaluate(first.folder)["notes"][0]
+    assert ("which models of the study to keep" in note) == is_kept
+    assert modiste.evaluate(study.folder, stages=["alone"])["notes"][0] == note
+
+
+def test_the_test_set_asks_for_its_reason_before_its_files(
+    study_file: Path, synthetic_folder: Path, tmp_path: Path, script: Script
+) -> None:
+    study, _ = modiste.run_study(study_file, out=tmp_path / "out", data_folder=synthetic_folder)
+    for folder in (study.folder, study.folder / "models" / "final"):
+        with pytest.raises(SealError, match=r"stated reason\. Opened 0 time\(s\) so far"):
+            modiste.evaluate(folder, final=True, data_folder=tmp_path / "nowhere")
+    given: dict[str, Any] = {"final": True, "data_folder": synthetic_folder}
+    found = modiste.evaluate(study.folder, reason="to see", **given)
+    again = modiste.evaluate(study.folder, **given)  # what is stored needs none
+    assert again["runs"] == found["runs"]
+
+
+def test_stages_are_those_of_a_study_and_one_may_be_named_alone(
+    study_file: Path, synthetic_folder: Path, tmp_path: Path, script: Script
+) -> None:
+    study, _ = modiste.run_study(study_file, out=tmp_path / "out", data_folder=synthetic_folder)
+    one = modiste.evaluate(study.folder, stages="grid")
+    assert one.to_dict() == modiste.evaluate(study.folder, stages=["grid"]).to_dict()
+    with pytest.raises(SpecError, match="no stage is named 'gridd'"):
+        modiste.evaluate(study.folder, stages="gridd")
+    with pytest.raises(SpecError, match=r"--stages nope: .*final is no study"):
+        modiste.evaluate(study.folder / "models" / "final", stages=["nope"])
 
 
 def test_a_dictionary_is_written_as_the_study_file_once_it_was_accepted(

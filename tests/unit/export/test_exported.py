@@ -238,6 +238,15 @@ def test_data_are_called_by_their_own_name_and_in_older_folders_by_their_source(
     assert "| data | idx, digest" in model_card(run, "last", "a title", NOBODY_LOOKED)
 
 
+def test_a_card_says_all_that_validation_images_chose(shipped: Shipped) -> None:
+    run = Run(shipped.run)
+    kept = "which models of the study to keep"
+    for epoch, chosen in (("best", f"which epoch is the best and {kept}"), ("last", kept)):
+        text = model_card(run, epoch, "a title", NOBODY_LOOKED, kept)
+        assert f"The validation images chose {chosen}, so their figure leans" in text
+    assert "chose" not in model_card(run, "last", "a title", NOBODY_LOOKED)
+
+
 def spoil_weights(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
