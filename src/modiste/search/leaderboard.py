@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from modiste.runs.run import Run
+from modiste.evaluate.crossval import cross_validated
+from modiste.runs.run import Epoch, Run
 from modiste.search import latency
 from modiste.search.row import Row
-from modiste.search.standing import Stood, seed_spreads, spread_for, standing
+from modiste.search.standing import Stood, is_folded, seed_spreads, spread_for, standing
 from modiste.search.table import Table
 from modiste.spec.settings import Settings
 
 if TYPE_CHECKING:
     from modiste.search.study import Stage, Study
+
+# Columns that the line of a single run has not.
+OF_SEVERAL = ("seeds", "trainings", "deviation", "low", "high", "held_low", "held_high")
 
 
 def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = False) -> Table:
@@ -27,12 +31,15 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
 
     Returns:
         A line for each row with ``stage``, ``rank``, ``may_be_best`` (with 95 % confidence the
-        truly best row is among those marked), ``point``, ``status``, ``seeds``, ``val_accuracy``
-        (mean over the seeds, at the epoch that ranks), ``deviation`` (between seeds), ``low`` and
-        ``high`` (95 % interval, see decision 0012), ``val_loss``, ``epochs``, ``parameters``,
-        ``flops``, ``latency`` (seconds for one image, where a search measured it), ``seconds``,
-        ``fingerprint`` (of the first seed), and the settings of the point, each under its full
-        key. What there is not is None.
+        truly best row is among those marked), ``point``, ``status``, ``seeds``, ``trainings`` (of
+        cross-validation, in place of seeds), ``val_accuracy`` (mean over these, at the epoch that
+        ranks), ``deviation`` (between seeds), ``low`` and ``high`` (95 % interval, see decision
+        0012), ``held_accuracy`` (mean over the folds that were held out) with ``held_low`` and
+        ``held_high`` (95 %, corrected for the images that trainings share), ``val_loss``,
+        ``epochs``, ``parameters``, ``flops``, ``latency`` (seconds for one image, where a search
+        measured it), ``seconds``, ``fingerprint`` (of the first run), and the settings of the
+        point, each under its full key. A line for each run has its ``seed`` and ``fold``, and
+        nothing that is said of several. What there is not is None.
 
     Raises:
         SpecError: If the study has no stage of that name.
@@ -85,14 +92,18 @@ def _row(study: Study, row: Row, stood: Stood | None, times: dict[str, float]) -
     good = [run for run in row.runs if run.metrics["status"] == "finished"]
     accuracies = [run.metrics[epoch]["val"]["accuracy"] for run in good]
     losses = [run.metrics[epoch]["val"]["loss"] for run in good]
+    # Folds are no seeds: what differs between their trainings is the images.
+    has_folds = is_folded(row)
     return {
         "point": row.label,
         "status": status(row),
-        "seeds": len(good),
+        "seeds": None if has_folds else len(good),
+        "trainings": len(good) if has_folds else None,
         "val_accuracy": fmean(accuracies) if accuracies else None,
-        "deviation": stdev(accuracies) if len(accuracies) > 1 else None,
+        "deviation": stdev(accuracies) if len(accuracies) > 1 and not has_folds else None,
         "low": stood.interval.low if stood and stood.interval else None,
         "high": stood.interval.high if stood and stood.interval else None,
+        **_held(row, good, epoch),
         "val_loss": fmean(losses) if losses and None not in losses else None,
         "epochs": fmean(run.metrics["epochs"] for run in good) if good else None,
         **_model(row.runs, times),
@@ -112,8 +123,25 @@ def _run(study: Study, row: Row, place: int, times: dict[str, float]) -> dict[st
         (run,) if run else (),
         row.until,
     )
-    line = {"seed": row.specs[place].seed, **_row(study, part, None, times)}
-    return {key: v for key, v in line.items() if key not in ("seeds", "deviation", "low", "high")}
+    spec = row.specs[place]
+    fold = spec.data.fold if is_folded(row) else None
+    line = {"seed": spec.seed, "fold": fold, **_row(study, part, None, times)}
+    return {key: value for key, value in line.items() if key not in OF_SEVERAL}
+
+
+def _held(row: Row, good: Sequence[Run], epoch: Epoch) -> dict[str, float | None]:
+    """Mean accuracy on the folds that were held out; its interval once all of them were."""
+    held = [run.metrics[epoch]["held"] for run in good] if is_folded(row) else []
+    accuracies = [float(each["accuracy"]) for each in held]
+    low = high = None
+    if len(held) == len(row.specs) > 1:
+        share = held[0]["total"] / good[0].metrics["num_train"]
+        low, high = cross_validated(accuracies, share)
+    return {
+        "held_accuracy": fmean(accuracies) if accuracies else None,
+        "held_low": low,
+        "held_high": high,
+    }
 
 
 def _model(runs: Sequence[Run], times: dict[str, float]) -> dict[str, Any]:
@@ -134,7 +162,8 @@ def status(row: Row) -> str:
     if broken:
         return " and ".join(sorted(broken)).replace("_", " ")
     if not row.is_done:
-        done = f"{len(row.runs)} of {len(row.specs)} seeds finished"
+        what = "trainings" if is_folded(row) else "seeds"
+        done = f"{len(row.runs)} of {len(row.specs)} {what} finished"
         return done if row.runs else "not finished"
     return "finished" if row.until is None else f"cut after epoch {row.until}"
 

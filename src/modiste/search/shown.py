@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from modiste.interval import wilson
-from modiste.runs.run import Run
+from modiste.runs.run import EPOCHS, Run
 from modiste.search.row import Row
+from modiste.search.standing import SeedSpread, is_folded, own_interval, seed_spreads
 from modiste.tables import number, to_frame, to_html
 
 if TYPE_CHECKING:
@@ -16,8 +15,10 @@ if TYPE_CHECKING:
     from modiste.search.study import Stage, Study
 
 FACTS = (
-    *("stage", "row", "seed", "fingerprint", "status", "epochs", "seconds", "parameters"),
-    *(f"val_{figure}_{epoch}" for epoch in ("best", "last") for figure in ("accuracy", "loss")),
+    *("stage", "row", "seed", "fold"),
+    *("fingerprint", "status", "epochs", "seconds", "parameters"),
+    *(f"val_{figure}_{epoch}" for epoch in EPOCHS for figure in ("accuracy", "loss")),
+    *(f"held_accuracy_{epoch}" for epoch in EPOCHS),
 )
 
 
@@ -38,27 +39,38 @@ def frame(study: Study) -> pd.DataFrame:
 
 def html(study: Study) -> str:
     """Its stages, each with the best row so far."""
-    epoch = study.spec.rank_epoch
+    epoch, stages = study.spec.rank_epoch, study.stages()
+    spreads = seed_spreads(stages, epoch)
     rows = []
-    for stage in study.stages():
+    for stage in stages:
         ranked = stage.ranked(epoch)
-        accuracy = ranked[0].mean(epoch, "val", "accuracy") if ranked else math.nan
-        interval = "–"
-        if not math.isnan(accuracy):
-            total = ranked[0].runs[0].metrics[epoch]["val"]["total"]
-            low, high = wilson(round(accuracy * total), total)
-            interval = f"{number(low)} to {number(high)}"
         done = sum(len(row.runs) for row in stage.chosen)
         wanted = sum(len(row.specs) for row in stage.chosen)
         waits = f"waits for {', '.join(stage.waits_for)}" if stage.waits_for else "–"
+        figures = ("–", "–")
+        if ranked:
+            accuracy = ranked[0].mean(epoch, "val", "accuracy")
+            spread = spreads.of(stage.spec.name, ranked[0])
+            figures = (number(accuracy), _interval(study, ranked[0], spread))
         best = ranked[0].label if ranked else waits
-        rows.append((stage.spec.name, best, f"{done} of {wanted}", number(accuracy), interval))
+        rows.append((stage.spec.name, best, f"{done} of {wanted}", *figures))
     head = (
         *("stage", "best so far", "runs"),
         *(f"validation accuracy, {epoch} epoch", "95 % interval"),
     )
-    note = f"Mean over seeds; the interval covers the choice of images alone. {study.folder}"
+    note = (
+        "Mean over seeds or folds; the interval covers the choice of images, and that of seeds "
+        f"where comparable points were repeated; folds have none of that kind. {study.folder}"
+    )
     return to_html(f"{study.name}, profile {study.profile}", head, rows, note, text_columns=2)
+
+
+def _interval(study: Study, row: Row, spread: SeedSpread | None) -> str:
+    """As the leaderboard has it; a dash where there is none, or the answers were not kept."""
+    if not all(study.has_answers(run) for run in row.runs):
+        return "–"
+    found = own_interval(row, study.spec.rank_epoch, study.answers, spread)
+    return f"{number(found.low)} to {number(found.high)}" if found else "–"
 
 
 def _set(row: Row) -> dict[str, Any]:
@@ -71,6 +83,7 @@ def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:
         "stage": stage.spec.name,
         "row": row.label,
         "seed": run.spec.seed,
+        "fold": run.spec.data.fold if is_folded(row) else None,
         "fingerprint": run.fingerprint,
         "status": metrics["status"],
         "epochs": metrics["epochs"],
@@ -78,8 +91,13 @@ def _facts(stage: Stage, row: Row, run: Run) -> dict[str, Any]:
         "parameters": run.layers["parameters"]["total"],
         **{
             f"val_{figure}_{epoch}": metrics[epoch]["val"][figure]
-            for epoch in ("best", "last")
+            for epoch in EPOCHS
             for figure in ("accuracy", "loss")
             if epoch in metrics
+        },
+        **{
+            f"held_accuracy_{epoch}": metrics[epoch]["held"]["accuracy"]
+            for epoch in EPOCHS
+            if "held" in metrics.get(epoch, {})
         },
     }

@@ -204,11 +204,24 @@ def standing(
     answer = {id(row): Stood(None, None) for row in whole}
     for row in whole:
         if (found := right.get(id(row))) is not None:
-            # Of one that no seed moves, one seed says it all, and Wilson's interval is exact.
-            own = None if len(row.runs) == 1 and not moves_by_seed(row) else seeds[id(row)]
-            interval = accuracy_interval(found.right_SN, own)
+            interval = _interval(row, found, seeds[id(row)])
             answer[id(row)] = Stood(interval, beside.get(id(row)))
     return answer
+
+
+def own_interval(
+    row: Row,
+    epoch: Epoch,
+    answers: Callable[[Run, Epoch], Answers],
+    spread: SeedSpread | None,
+) -> Interval | None:
+    """The interval that `standing` gives a row, without looking at the others of its stage.
+
+    None of one that is not whole, and of folds.
+    """
+    if not _is_whole(row) or is_folded(row):
+        return None
+    return _interval(row, _Right.of(row, epoch, answers), seeds_of(row, spread))
 
 
 class _Right(NamedTuple):
@@ -221,6 +234,12 @@ class _Right(NamedTuple):
     def of(cls, row: Row, epoch: Epoch, answers: Callable[[Run, Epoch], Answers]) -> _Right:
         found = [answers(run, epoch) for run in row.runs]
         return cls(found[0].image_ids_N, is_right(found))
+
+
+def _interval(row: Row, found: _Right, seeds: Seeds) -> Interval:
+    # Of one that no seed moves, one seed says it all, and Wilson's interval is exact.
+    own = None if len(row.runs) == 1 and not moves_by_seed(row) else seeds
+    return accuracy_interval(found.right_SN, own)
 
 
 def _is_whole(row: Row) -> bool:

@@ -103,6 +103,23 @@ def test_a_study_shows_its_stages_and_gives_its_runs(study: Study) -> None:
     assert "Study(" in repr(study)
 
 
+def test_a_study_shows_the_intervals_of_its_leaderboard(tmp_path: Path) -> None:
+    stages = [
+        {"name": "seeds", "grid": {"model.params.hidden": [[8], [16]]}, "repeats": 3},
+        {"name": "again", "train": {"epochs": 4}, "points": [{"model.params.hidden": [6]}]},
+    ]
+    made = driving.make(tmp_path / "out", small.study(stages=stages))
+    assert driving.drive(made, num_workers=1, slice_seconds=60)
+    shown = {row[0]: row for row in read(made._repr_html_())}
+    for line in made.table():
+        if line["rank"] == 1:
+            figures = f"{line['val_accuracy']:.4f}", f"{line['low']:.4f} to {line['high']:.4f}"
+            assert tuple(shown[line["stage"]][3:]) == figures
+    run = made.stage("seeds").ranked("last")[0].runs[0]
+    drop_file(run.folder, "predictions-val.npz", "dropped: to save space")
+    assert read(made._repr_html_())[1][4] == "–"
+
+
 def test_the_seed_of_a_run_is_its_own_where_its_point_says_one(tmp_path: Path) -> None:
     spec = StudySpec.parse(
         {

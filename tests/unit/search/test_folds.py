@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from typer.testing import CliRunner
 
 from modiste.api.study import winners
+from modiste.cli.main import app
 from modiste.data.load import divide
 from modiste.data.split import Split, held_out
 from modiste.errors import SpecError, StoreError
@@ -22,6 +25,7 @@ from modiste.report.folds import held, nested, scored
 from modiste.report.numbers import bound
 from modiste.runs.files import read_npz
 from modiste.search.collect import collect
+from modiste.search.leaderboard import status
 from modiste.search.study import Study
 from modiste.spec.run import DataSpec
 from tests import small
@@ -137,6 +141,36 @@ def test_folds_are_never_called_seeds(tmp_path: Path, script: Script) -> None:
     assert "fold 0" in body
     assert "M007" not in body
     assert "cross-validated over 2 × 3 folds" in text
+
+
+def test_tables_tell_folds_from_seeds_and_say_what_they_are_for(
+    tmp_path: Path, script: Script
+) -> None:
+    study = make(tmp_path / "s", VALUES)
+    drive(study)
+    best, *_ = ranked = study.stage("cv").ranked("last")
+    assert status(replace(best, runs=best.runs[:2])) == "2 of 6 trainings finished"
+    first, *_ = table = study.table("cv")
+    assert [(line["seeds"], line["trainings"]) for line in table] == [(None, 6)] * 2
+    assert first["deviation"] is first["low"] is first["high"] is None
+    scores = [run.metrics["last"]["held"]["accuracy"] for run in best.runs]
+    assert first["held_accuracy"] == fmean(scores)
+    assert (first["held_low"], first["held_high"]) == cross_validated(scores, 40 / 60)
+    each = study.table("cv", each_seed=True)
+    dealt = [(seed, fold) for seed in range(2) for fold in range(3)]
+    assert [(line["seed"], line["fold"]) for line in each] == dealt * 2
+    assert [line["held_accuracy"] for line in each[:6]] == scores
+    assert not {"seeds", "trainings", "held_low"} & set(each.columns)
+    frame = study.to_frame()
+    ours = frame[frame["row"] == ranked[0].label]
+    assert list(zip(ours["seed"], ours["fold"], strict=True)) == dealt
+    assert ours["held_accuracy_last"].tolist() == scores
+    shown = CliRunner().invoke(app, ["leaderboard", str(study.folder)]).stdout
+    assert "held-out accuracy" in shown
+    assert "seeds" not in shown
+    assert f"{first['held_accuracy']:.4f}" in shown
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", study._repr_html_())
+    assert cells[-1] == "–"  # folds have no interval of that kind
 
 
 def test_points_are_told_apart_by_their_folds(tmp_path: Path, script: Script) -> None:

@@ -18,17 +18,21 @@ HELP = f"""Show the rows of a study, best first, with intervals and ties.
 
 The study may be running: what has ended by now is shown; of a stage without rows, a line on stderr
 says why. ≈ marks rows that cannot be told from the best one. Intervals are those of the report, at
-95 %.
+95 %. Cross-validated rows have trainings in place of seeds, and the accuracy on folds held out.
 
 Example:  {EXAMPLE}
 """
 FORMATS = ("table", "csv", "markdown", "latex", "json")
 # What a person reads; CSV and JSON hold every column.
 READ = (
-    *("rank", "point", "seeds", "val_accuracy", "deviation", "low", "high", "val_loss"),
+    *("rank", "point", "seeds", "trainings", "val_accuracy", "deviation", "low", "high"),
+    *("held_accuracy", "held_low", "held_high", "val_loss"),
     *("epochs", "parameters", "latency", "seconds", "status"),
 )
-EACH = ("rank", "point", "seed", "val_accuracy", "val_loss", "epochs", "seconds", "status")
+EACH = (
+    *("rank", "point", "seed", "fold", "val_accuracy", "held_accuracy", "val_loss"),
+    *("epochs", "seconds", "status"),
+)
 
 
 def command(
@@ -157,6 +161,9 @@ _HEADINGS = {
     "deviation": "± seeds",
     "low": "95 % from",
     "high": "to",
+    "held_accuracy": "held-out accuracy",
+    "held_low": "95 % from",
+    "held_high": "to",
     "seconds": "time",
     "rank": "",
     "status": "",
