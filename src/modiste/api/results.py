@@ -126,7 +126,8 @@ class Predictions:
     """What a model said of images whose classes are known.
 
     Attributes:
-        logits_NK: Scores, or logarithms of probabilities: the highest one is the answer.
+        logits_NK: Scores, or logarithms of probabilities (minus infinity is a probability of 0):
+            the highest one is the answer.
         labels_N: The right classes, 0 to K - 1.
         image_ids_N: Which images: positions in the data set, or in the X handed over.
         class_names: K names.
@@ -134,6 +135,10 @@ class Predictions:
         name: Of the model.
         are_probabilities: Whether softmax of the scores means anything; not so of votes and
             distances, which have no loss either.
+
+    Raises:
+        DataError: If the arrays do not belong together, a label is no class, or the scores of an
+            image have no highest one that is a number.
 
     Example:
         >>> logits = np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -153,12 +158,24 @@ class Predictions:
     are_probabilities: bool = True
 
     def __post_init__(self) -> None:
-        counts = (len(self.logits_NK), len(self.labels_N), len(self.image_ids_N))
+        names = tuple(self.class_names)
+        logits_NK = _array("logits_NK", self.logits_NK, 2)
+        labels_N = _array("labels_N", self.labels_N, 1)
+        ids_N = _array("image_ids_N", self.image_ids_N, 1)
+        counts = (len(logits_NK), len(labels_N), len(ids_N))
         if len(set(counts)) > 1 or not counts[0]:
             raise DataError(
                 "rows of scores, labels and ids: {} of them; one of each is needed for every "
                 "image, and one image at least.".format(", ".join(map(str, counts)))
             )
+        values = {
+            "logits_NK": _scores(logits_NK, len(names)),
+            "labels_N": _classes(labels_N, len(names)),
+            "image_ids_N": ids_N,
+            "class_names": names,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)  # frozen: as arrays once, and never after
 
     @classmethod
     def of(cls, run: Run, epoch: str = "last") -> Self:
@@ -288,3 +305,51 @@ class Predictions:
             f"{self.name}: {self.part}, {len(self):,} images, accuracy "
             f"{self.is_right_N.mean():.4f} ({low:.4f} to {high:.4f})"
         )
+
+
+def _array(name: str, values: Any, dimensions: int) -> npt.NDArray[Any]:
+    shape = "a row of K scores for each image" if dimensions == 2 else "one for each image"
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise DataError(f"{name}: rows of different lengths; expected {shape}.") from None
+    if array.ndim != dimensions:
+        raise DataError(f"{name}: an array of shape {array.shape}; expected {shape}.")
+    return array
+
+
+def _scores(logits_NK: npt.NDArray[Any], num_classes: int) -> npt.NDArray[np.floating[Any]]:
+    if not num_classes or logits_NK.shape[1] != num_classes:
+        raise DataError(
+            f"logits_NK: {logits_NK.shape[1]} scores for each image, and class_names has "
+            f"{num_classes} names; expected a score for each class, in that order."
+        )
+    if logits_NK.dtype.kind not in "fiub":
+        raise DataError(f"logits_NK: values of {logits_NK.dtype}; expected numbers.")
+    scores_NK = logits_NK if logits_NK.dtype.kind == "f" else logits_NK.astype(np.float64)
+    highest_N = scores_NK.max(axis=1)  # NaN where any is
+    if not np.isfinite(highest_N).all():
+        row = int(np.flatnonzero(~np.isfinite(highest_N))[0])
+        raise DataError(
+            f"logits_NK: row {row} has NaN or infinity as its highest score, which says nothing of "
+            "the image. Leave such images out, or look for what went wrong in the model; minus "
+            "infinity beside a number is a probability of 0, and fine."
+        )
+    return np.asarray(scores_NK)
+
+
+def _classes(labels_N: npt.NDArray[Any], num_classes: int) -> npt.NDArray[np.integer[Any]]:
+    remedy = f"expected positions in class_names, 0 to {num_classes - 1}"
+    if labels_N.dtype.kind not in "fiub":
+        raise DataError(
+            f"labels_N: values such as {labels_N.tolist()[0]!r}; {remedy}. Of a name that is "
+            "class_names.index(name)."
+        )
+    is_class_N = (labels_N >= 0) & (labels_N < num_classes) & (labels_N == np.floor(labels_N))
+    if not is_class_N.all():
+        strange = labels_N[~is_class_N].tolist()[0]
+        raise DataError(
+            f"labels_N: {strange!r} is no class; {remedy}. Leave images out whose class nobody "
+            "knows."
+        )
+    return labels_N if labels_N.dtype.kind in "iu" else labels_N.astype(np.int64)

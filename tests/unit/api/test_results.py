@@ -6,6 +6,7 @@ import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,6 +212,39 @@ def test_answers_that_do_not_belong_together_are_refused() -> None:
     for count in (0, 2):
         with pytest.raises(DataError, match="one of each is needed for every image"):
             Predictions(np.zeros((count, 2)), np.zeros(0, int), np.zeros(0, int), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "said"),
+    [
+        ([[1.0, 0.0]] * 2, [0, -1], r"labels_N: -1 is no class; .* 0 to 1"),
+        ([[1.0, 0.0]] * 2, [0, 7], r"labels_N: 7 is no class"),
+        ([[1.0, 0.0]] * 2, [0, 0.5], r"labels_N: 0\.5 is no class"),
+        ([[1.0, 0.0]] * 2, [0, np.nan], r"labels_N: nan is no class"),
+        ([[1.0, 0.0]] * 2, ["a", "b"], r"labels_N: values such as 'a'.*class_names\.index"),
+        ([[1.0, 0.0]] * 2, [[0], [1]], r"labels_N: an array of shape \(2, 1\)"),
+        ([[1.0, 0.0], [np.nan, 0.0]], [0, 1], "logits_NK: row 1 has NaN or infinity"),
+        ([[1.0, 0.0], [np.inf, 0.0]], [0, 1], "logits_NK: row 1 has NaN or infinity"),
+        ([[-np.inf, -np.inf], [1.0, 0.0]], [0, 1], "logits_NK: row 0 has NaN or infinity"),
+        ([[1.0, 0.0, 0.0]] * 2, [0, 1], "3 scores for each image, and class_names has 2"),
+        ([1.0, 0.0], [0, 1], r"logits_NK: an array of shape \(2,\)"),
+        ([[1.0, 0.0], [1.0]], [0, 1], "logits_NK: rows of different lengths"),
+        ([["x", "y"]] * 2, [0, 1], "expected numbers"),
+    ],
+)
+def test_scores_and_labels_that_mean_nothing_are_refused(
+    logits: Any, labels: Any, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        Predictions(logits, labels, [0, 1], ("a", "b"))  # type: ignore[arg-type]
+
+
+def test_answers_take_lists_and_probabilities_of_0() -> None:
+    given: Any = ([[0, -np.inf], [-np.inf, 0.0]], [0.0, 1.0], [4, 5], ["a", "b"])
+    made = Predictions(*given)
+    assert made.to_frame()["label"].tolist() == ["a", "b"]
+    assert made.evaluate()["runs"][0]["given"]["loss"] == 0
+    assert made.class_names == ("a", "b")
 
 
 def test_a_run_without_answers_says_why(tmp_path: Path, run: Run) -> None:
