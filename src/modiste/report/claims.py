@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,19 +60,43 @@ class Published:
 
 @dataclass(frozen=True)
 class TestAnswer:
-    """What our runs say to one test; `found` is none where a side has no runs."""
+    """What our runs say to one test.
+
+    Attributes:
+        found: None where a point that has run has no such figure, or a side has not run at all.
+        num_without: Runs that came to a good end and have no such figure.
+    """
 
     test: ClaimTest
     one: Side
     two: Side
     found: Contrast | None
     published: Published | None
-    verdict: Verdict
+    num_without: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Undecided unless all runs are there and the interval covers all doubt that there is.
+
+        Where nobody repeated a comparable point, nobody knows what another seed would have said.
+        And the runs that got as far as the epoch of a figure are not all that set out.
+        """
+        is_covered = self.covers_seeds and self.covers_images
+        is_whole = self.one.is_whole and self.two.is_whole and not self.num_without
+        if self.found is None or not is_covered or not is_whole:
+            return "undecided"
+        return judge(self.found, self.test.expect, self.test.margin)
 
     @property
     def covers_seeds(self) -> bool:
         """Whether it is known how much another seed moves either side."""
         return self.found is not None and self.found.seed_error is not None
+
+    @property
+    def covers_images(self) -> bool:
+        """Whether other images are allowed for, which only an accuracy on them asks for."""
+        asks = self.test.figure == "val_accuracy"
+        return self.found is not None and (not asks or self.found.image_error is not None)
 
     @property
     def is_of_one_stage(self) -> bool:
@@ -105,7 +130,7 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     published = _published(context, test)
     first, second = ([_values(row.runs, value) for row in side.done] for side in (one, two))
     if not all(group and all(group) for group in (first, second)):
-        return TestAnswer(test, one, two, None, published, "undecided")
+        return TestAnswer(test, one, two, None, published)
     spreads = SeedSpreads([stage.stage for stage in context.stages], value)
     seeds = [
         seeds_of(row.row, spreads.of(side.stage.name, row.row))
@@ -113,12 +138,10 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
         if side.stage is not None
         for row in side.done
     ]
-    images_N = _images(context, one, two) if test.figure == "val_accuracy" else None
-    found = contrast(first, second, seeds, images_N)
-    # Where nobody repeated a comparable point, nobody knows what another seed would have said.
-    can_decide = found.seed_error is not None and one.is_whole and two.is_whole
-    verdict = judge(found, test.expect, test.margin) if can_decide else "undecided"
-    return TestAnswer(test, one, two, found, published, verdict)
+    images = _images(context, one, two) if test.figure == "val_accuracy" else _Images()
+    found = contrast(first, second, seeds, images.differences_N, image_shares=images.shares)
+    num_without = one.num_runs + two.num_runs - sum(map(len, (*first, *second)))
+    return TestAnswer(test, one, two, found, published, num_without)
 
 
 def _sides(context: Context, test: ClaimTest) -> tuple[Side, Side]:
@@ -181,23 +204,38 @@ def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[f
     return [found for run in runs if (found := value(run)) is not None]
 
 
-def _images(context: Context, one: Side, two: Side) -> npt.NDArray[np.float64] | None:
-    """Share of right answers of one side less that of the other, image by image.
+class _Images(NamedTuple):
+    """For each image the share of right answers, as `contrast` takes it.
 
-    None where not all of them answered the same images.
+    Attributes:
+        differences_N: Of one side less that of the other, where both answered the same images.
+        shares: Of each side, where each answered a set of its own.
+    """
+
+    differences_N: npt.NDArray[np.float64] | None = None
+    shares: Sequence[npt.NDArray[np.float64]] = ()
+
+
+def _images(context: Context, one: Side, two: Side) -> _Images:
+    """Neither where the points of a side answered other images than one another.
+
+    Where each side has images of its own, some may be in both: the difference is surer, then, than
+    two independent sets make it.
     """
     epoch = context.published.epoch
     found = [
         [[context.study.answers(run, epoch) for run in row.runs] for row in side.done]
         for side in (one, two)
     ]
-    ids, *others = [each.image_ids_N for side in found for row in side for each in row]
-    if not all(np.array_equal(ids, other) for other in others):
-        return None
+    ids = [[each.image_ids_N for row in side for each in row] for side in found]
+    if not all(np.array_equal(own[0], other) for own in ids for other in own):
+        return _Images()
     first_N, second_N = (
-        np.mean([is_right(row).mean(axis=0) for row in side], axis=0) for side in found
+        np.stack([is_right(row).mean(axis=0) for row in side]).mean(axis=0) for side in found
     )
-    return np.asarray(first_N - second_N, np.float64)
+    if np.array_equal(ids[0][0], ids[1][0]):
+        return _Images(first_N - second_N)
+    return _Images(shares=(first_N, second_N))
 
 
 def _published(context: Context, test: ClaimTest) -> Published | None:

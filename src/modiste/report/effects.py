@@ -66,10 +66,8 @@ class Effect:
 
     @property
     def leaves_out_0(self) -> bool:
-        """Whether its own interval, which covers seeds and images, lies on one side of 0."""
-        found = self.contrast
-        is_known = found.seed_error is not None
-        return is_known and (found.low or 0.0) * (found.high or 0.0) > 0
+        """Whether its own interval covers seeds and images, and lies on one side of 0."""
+        return _leaves_out_0(self.contrast)
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,11 @@ class Effects:
     @property
     def is_whole(self) -> bool:
         return self.num_done == self.num_points
+
+    @property
+    def covers_images(self) -> bool:
+        """Whether other images are allowed for: not where the points answered different ones."""
+        return all(effect.contrast.image_error is not None for effect in self.effects)
 
 
 def effects(context: Context, stage: StageFacts) -> Effects | None:
@@ -280,8 +283,15 @@ def _effect(
     allowed = contrast(
         first, second, seeds, images_N, level=1 - 0.05 / num_intervals, weights=weights
     )
-    is_clear = allowed.seed_error is not None and (allowed.low or 0.0) * (allowed.high or 0.0) > 0
+    is_clear = _leaves_out_0(allowed)
     return Effect(factor.name, value, len(first), len(second), num_settings, found, is_clear)
+
+
+def _leaves_out_0(found: Contrast) -> bool:
+    """Whether an interval that covers both seeds and images lies on one side of 0."""
+    if found.seed_error is None or found.image_error is None:
+        return False
+    return (found.low or 0.0) * (found.high or 0.0) > 0
 
 
 def _part(

@@ -57,19 +57,11 @@ def effects_table(context: Context, stage: StageFacts, choices: Effects) -> Tabl
 
 
 def _notes(choices: Effects) -> list[Words]:
-    unknown = choices.num_seeds_unknown
-    num = len(choices.effects)
-    covered = (
-        "Intervals cover images only; the spread over seeds is not known, so none is bold."
-        if unknown
-        else f"Intervals cover seeds and images, each for itself. Bold: leaves out 0 even with all "
-        f"{num} intervals allowed for (Bonferroni)."
-    )
     notes: list[Words] = [
         [
             (
                 f"Differences are points, each the mean over the settings of all other choices "
-                f"within which both were compared. {covered}"
+                f"within which both were compared. {_covered(choices)}"
             )
         ]
     ]
@@ -77,3 +69,21 @@ def _notes(choices: Effects) -> list[Words]:
         parts = "; ".join(f"{name}: {words}" for name, words in choices.part.items())
         notes.append([f"¶ Over a balanced part of the points: {parts}."])
     return notes
+
+
+def _covered(choices: Effects) -> str:
+    """What the intervals cover, and why no difference is bold where that is not all."""
+    no_seeds, no_images = choices.num_seeds_unknown, not choices.covers_images
+    if no_seeds and no_images:
+        return (
+            "No intervals, and none is bold: the spread over seeds is not known, and the points "
+            "answered different images."
+        )
+    if no_seeds:
+        return "Intervals cover images only; the spread over seeds is not known, so none is bold."
+    if no_images:
+        return "Intervals cover seeds only; the points answered different images, so none is bold."
+    return (
+        "Intervals cover seeds and images, each for itself. Bold: leaves out 0 even with all "
+        f"{len(choices.effects)} intervals allowed for (Bonferroni)."
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modiste.report import claims, markdown, ties
@@ -16,6 +18,7 @@ from modiste.report.html import Head
 from modiste.report.sections.claims import build
 from modiste.runs.run import Epoch, Run
 from modiste.search.answers import Answers
+from modiste.search.standing import is_right
 from modiste.search.study import Study
 from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
@@ -228,19 +231,79 @@ def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> Non
     ) in decided(context)
 
 
-def test_points_that_answered_other_images_are_not_compared_image_by_image(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def some_kept_fewer(monkeypatch: pytest.MonkeyPatch, *widths: int) -> None:
+    """As where these nets kept fewer images to choose by."""
     answers = Study.answers
 
     def of_some(self: Study, run: Run, epoch: Epoch) -> Answers:
-        """As where the narrow ones kept fewer images to choose by."""
         found = answers(self, run, epoch)
-        is_narrow = run.spec.to_dict()["model"]["params"]["hidden"] == [16]
-        return Answers(*(each[:1500] for each in found)) if is_narrow else found
+        (width,) = run.spec.to_dict()["model"]["params"]["hidden"]
+        return Answers(*(each[:1500] for each in found)) if width in widths else found
 
     monkeypatch.setattr(Study, "answers", of_some)
+
+
+def test_points_that_answered_other_images_are_not_compared_image_by_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     published = asked(group("wide", ["grid"], 128, 512), group("narrow", ["grid"], 16, 64))
-    _, found = answered(tmp_path / "s", published, [{**STAGES[0], "repeats": 2}])
+    stages = [{**STAGES[0], "repeats": 2}]
+    _, paired = answered(tmp_path / "s", published, stages)
+    assert paired.verdict == "holds"
+    some_kept_fewer(monkeypatch, 16)
+    context, found = answered(tmp_path / "s", published, stages)
     assert found.found is not None
     assert found.found.image_error is None
+    assert found.found.low is not None
+    assert found.found.low > 0  # the seeds alone would have it
+    assert (found.covers_seeds, found.covers_images, found.verdict) == (True, False, "undecided")
+    text = printed(context)
+    assert "† |" in text
+    assert "† Seeds only: the points of a group answered different images, so nothing is" in text
+
+
+def test_groups_with_images_of_their_own_have_the_doubt_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = asked(group("wide", ["grid"], 128, 512), group("narrow", ["grid"], 16, 64))
+    some_kept_fewer(monkeypatch, 16, 64)
+    context, found = answered(tmp_path / "s", published, [{**STAGES[0], "repeats": 2}])
+    assert found.covers_images
+    assert found.verdict == "undecided"  # with the same images it holds, and with seeds alone
+    assert "†" not in printed(context)
+    variances = []
+    for side in (found.one, found.two):
+        rows = [[context.study.answers(run, "last") for run in row.runs] for row in side.rows]
+        shares_N = np.mean([is_right(row).mean(axis=0) for row in rows], axis=0)
+        variances.append(shares_N.var(ddof=1) / len(shares_N))
+    assert found.found is not None
+    assert found.found.image_error == pytest.approx(sum(variances) ** 0.5)
+
+
+def test_the_runs_that_got_as_far_as_an_epoch_do_not_speak_for_those_that_ended_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = report_fixture.invent
+
+    def invent(spec: RunSpec, *, is_diverging: bool = False) -> Invented:
+        is_short = spec.to_dict()["model"]["params"]["hidden"] == [512] and spec.seed in short
+        found = plain(spec, is_diverging=is_diverging)
+        return replace(found, epochs=12) if is_short else found
+
+    monkeypatch.setattr(report_fixture, "invent", invent)
+    stages = [{"name": "grid", "grid": {"model.params.hidden": [[16], [512]]}, "repeats": 3}]
+    groups = group("wide", ["grid"], 512), group("narrow", ["grid"], 16)
+    published = asked(*groups, figure="train_loss@20", expect="less")
+    short: set[int] = set()
+    context, found = answered(tmp_path / "all", published, stages)
+    assert (found.num_without, found.verdict) == (0, "holds")
+    assert "‡" not in printed(context)
+    short = {2}
+    context, found = answered(tmp_path / "survivors", published, stages)
+    assert found.found is not None
+    assert found.found.high is not None
+    assert found.found.high < 0  # those that got so far would have it
+    assert (found.num_without, found.verdict) == (1, "undecided")
+    text = printed(context)
+    assert "| 3 v 3‡ |" in text
+    assert "‡ Some runs have no such figure, as where they ended before that epoch; those" in text

@@ -11,6 +11,10 @@ import pytest
 
 from modiste.report.context import Context, gather
 from modiste.report.effects import Effect, Effects, effects, factors
+from modiste.report.effects_table import effects_table
+from modiste.runs.run import Epoch, Run
+from modiste.search.answers import Answers
+from modiste.search.study import Study
 from modiste.spec.study import StudySpec
 from tests.report_fixture import make_study
 
@@ -106,6 +110,39 @@ def test_without_repeats_nothing_is_bold(tmp_path: Path) -> None:
     assert given.num_seeds_unknown == 12
     assert not any(effect.is_clear or effect.leaves_out_0 for effect in given.effects)
     assert all(effect.contrast.low is not None for effect in given.effects)  # of images
+
+
+def noted(context: Context) -> str:
+    """The first note under the table."""
+    table = effects_table(context, context.stage("grid"), found(context))
+    return "".join(str(part) for part in table.notes[0])
+
+
+def test_on_seeds_alone_nothing_is_bold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gathered(tmp_path / "two", GRID)
+    assert found(whole).covers_images
+    assert "Intervals cover seeds and images" in noted(whole)
+    once = gathered(tmp_path / "one", {**GRID, "repeats": 1})
+    assert "Intervals cover images only; the spread over seeds is not known" in noted(once)
+    answers = Study.answers
+
+    def of_some(self: Study, run: Run, epoch: Epoch) -> Answers:
+        """As where one of the points kept fewer images to choose by."""
+        given = answers(self, run, epoch)
+        params = run.spec.to_dict()["model"]["params"]
+        is_one = params["hidden"] == [96] and params["dropout"] == 0.1
+        return Answers(*(each[:400] for each in given)) if is_one else given
+
+    monkeypatch.setattr(Study, "answers", of_some)
+    given = found(whole)
+    assert not given.covers_images
+    assert not any(effect.is_clear or effect.leaves_out_0 for effect in given.effects)
+    ends = [
+        (effect.contrast.low or 0.0) * (effect.contrast.high or 0.0) for effect in given.effects
+    ]
+    assert max(ends) > 0  # the seeds alone would have it of some
+    assert "Intervals cover seeds only; the points answered different images" in noted(whole)
+    assert "No intervals, and none is bold: the spread over seeds is not known" in noted(once)
 
 
 def test_a_stage_that_varies_one_key_has_none_but_what_is_read_from_it(tmp_path: Path) -> None:

@@ -72,9 +72,11 @@ def _reading() -> Words:
             "can be. The interval is at 95 % and covers seeds (by the repeats of the stage, or "
             "else of the family on the same data) and, for validation accuracy, images. Where "
             "no comparable point was repeated, the spread over seeds is not known, and nothing is "
-            "decided on images only. A test holds or fails only if its interval lies wholly on "
-            "one side, and once all its points have run, every run to a good end; a claim holds if "
-            "all the tests that decide it hold, and fails if one fails. "
+            "decided on images only; nor on seeds only, where the points of a group answered "
+            "different images. A test holds or fails only if its interval lies wholly on "
+            "one side, and once all its points have run, every run to a good end and as far as the "
+            "figure asks; a claim holds if all the tests that decide it hold, and fails if one "
+            "fails. "
             "The mean of a group is known better than any of its points, so a claim about groups "
             "can hold although no two single points can be told apart. "
             "No allowance is made for their number: among twenty tests of nothing, one would "
@@ -134,9 +136,27 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
     shown = [test for found in answers for test in found.tests]
     if any(test.found is not None and not test.covers_seeds for test in shown):
         notes.append(["‖ Images only; the spread over seeds is not known, so nothing is decided."])
+    if any(map(_is_of_seeds_only, shown)):
+        notes.append(
+            [
+                (
+                    "† Seeds only: the points of a group answered different images, so nothing is "
+                    "decided."
+                )
+            ]
+        )
     if any(side.has_broken for test in shown for side in (test.one, test.two)):
         notes.append(
             ["¶ Some runs diverged or ran out of memory; what survived of a point decides nothing."]
+        )
+    if any(test.num_without for test in shown):
+        notes.append(
+            [
+                (
+                    "‡ Some runs have no such figure, as where they ended before that epoch; those "
+                    "that have it decide nothing."
+                )
+            ]
         )
     if any(test.found is not None and not test.is_of_one_stage for test in shown):
         notes.append(["§ The groups stand in two stages: they name none that they have in common."])
@@ -159,7 +179,7 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
         Cell(f"{_points(answer.one)} v {_points(answer.two)}", mark=apart),
         Cell(
             f"{answer.one.num_runs} v {answer.two.num_runs}",
-            mark="¶" if answer.one.has_broken or answer.two.has_broken else "",
+            mark=_of_runs(answer),
         ),
     ]
     published = _published(answer)
@@ -169,7 +189,8 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
     interval = Cell("seeds unknown")
     if found.low is not None and found.high is not None:
         ends = f"{_end(test, found.low)} to {_end(test, found.high)}"
-        interval = Cell(ends, mark="" if answer.covers_seeds else "‖")
+        images = "†" if _is_of_seeds_only(answer) else ""
+        interval = Cell(ends, mark=images if answer.covers_seeds else "‖")
     return [
         *cells,
         Cell(_value(test, found.one), found.one),
@@ -179,6 +200,16 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
         published,
         Cell(answer.verdict, is_strong=answer.verdict != "undecided"),
     ]
+
+
+def _of_runs(answer: TestAnswer) -> str:
+    """The marks beside the number of runs."""
+    broken = "¶" if answer.one.has_broken or answer.two.has_broken else ""
+    return broken + ("‡" if answer.num_without else "")
+
+
+def _is_of_seeds_only(answer: TestAnswer) -> bool:
+    return answer.covers_seeds and not answer.covers_images
 
 
 def _why_unknown(one: Side, two: Side) -> str:
