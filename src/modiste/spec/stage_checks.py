@@ -153,14 +153,24 @@ def check_images(stage: StageSpec, found: Sequence[Point]) -> None:
     """The rows of a stage are compared on the same validation images.
 
     Raises:
-        SpecError: If its points would keep other numbers of them.
+        SpecError: If its points would keep other numbers of them, or draw them by other seeds.
     """
-    numbers = sorted({spec.data.num_val for point in found for spec in point.specs})
-    if len(numbers) > 1:
+    # Repeats of folds divide anew, for all points alike: the first of each tells.
+    divisions = [point.specs[0].data for point in found]
+    numbers = sorted({data.num_val for data in divisions})
+    given = f"data.num_val {numbers[0]:,} and {numbers[-1]:,}" if len(numbers) > 1 else ""
+    remedy = "Vary data.num_train, or give each number a stage of its own."
+    seeds = sorted({data.split_seed for data in divisions})
+    if not given and len(seeds) > 1:
+        given = f"data.split_seed {seeds[0]} and {seeds[-1]}"
+        remedy = (
+            "Give each division a stage of its own; or set `folds` and `repeats`, which divides "
+            "anew in each repeat, for all points alike."
+        )
+    if given:
         raise SpecError(
-            f"stages[{stage.name}]: points with data.num_val {numbers[0]:,} and {numbers[-1]:,}: "
-            "rows of a stage are compared on the same validation images. Vary data.num_train, or "
-            "give each number a stage of its own."
+            f"stages[{stage.name}]: points with {given}: rows of a stage are compared on the same "
+            f"validation images. {remedy}"
         )
 
 

@@ -218,7 +218,6 @@ VARIED: list[dict[str, Any]] = [
         "model.params.hidden": [[], [8], [8, 4]],
         "model.params.dropout": [0.0, 0.2],
         "data.scaling": ["unit", "raw"],
-        "data.split_seed": [0, 1],
         "data.num_train": [None, 400],
         "threads": [1, 2],
         "kernels": ["torch", "fused"],

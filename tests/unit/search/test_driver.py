@@ -157,9 +157,12 @@ def test_every_division_that_a_run_uses_is_stored(tmp_path: Path, script: Script
         data={"name": "idx", "num_val": 30},
         train={"epochs": 1},
         stages=[
-            {"name": "one", "data": {"num_val": 20}, "grid": {"data.split_seed": [0, 4]}},
-            {"name": "two", "grid": {"data.split_seed": [0, 4]}},
-            {"name": "three", "data": {"num_train": 50}},
+            *(
+                {"name": f"of-{num}-{seed}", "data": {"num_val": num, "split_seed": seed}}
+                for num in (20, 30)
+                for seed in (0, 4)
+            ),
+            {"name": "fewer", "data": {"num_train": 50}},
         ],
     )
     study = make(tmp_path / "study", values)
@@ -171,7 +174,7 @@ def test_every_division_that_a_run_uses_is_stored(tmp_path: Path, script: Script
     }
     for name, num_train in (("split-20-4.json", 100), ("split-30-0-50.json", 50)):
         assert len(read_json(study.folder / name)["train_indices"]) == num_train
-    for stage, num_val in zip(study.stages(), (20, 30, 30), strict=True):
+    for stage, num_val in zip(study.stages(), (20, 20, 30, 30, 30), strict=True):
         assert {row.runs[0].metrics["num_val"] for row in stage.rows} == {num_val}
 
 

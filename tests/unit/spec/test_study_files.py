@@ -263,6 +263,16 @@ def test_rows_with_other_numbers_of_validation_images_are_no_stage(tmp_path: Pat
     assert "Vary data.num_train" in message
 
 
+def test_rows_with_validation_images_of_other_seeds_are_no_stage(tmp_path: Path) -> None:
+    stage: dict[str, Any] = {"name": "one", "grid": {"data.split_seed": [3, 0, 1]}}
+    message = wrong(tmp_path, small.study(stages=[stage]))
+    assert "stages[one]: points with data.split_seed 0 and 3: rows of a stage are" in message
+    assert "Give each division a stage of its own; or set `folds` and `repeats`" in message
+    # Repeats of folds are divided anew, for all points alike.
+    stage = {"name": "one", "grid": {"model.params.hidden": [[8], [9]]}, "folds": 2, "repeats": 2}
+    read_study(small.write_study(tmp_path / "s.yaml", small.study(stages=[stage])))
+
+
 @pytest.mark.parametrize("goal", ["flops", "latency"])
 def test_a_goal_that_a_model_cannot_have_is_refused_before_training(
     tmp_path: Path, goal: str
