@@ -82,7 +82,8 @@ def test_another_result_leaves_with_status_3_and_says_what_differs(
     write_run(changed, place.root / "other")
     answer = place.ask("reproduce", "other", "--data", "data")
     assert answer.status == 3, answer.err
-    assert answer.out.startswith("different: further apart than chance puts two trainings")
+    assert answer.out.startswith("different: further apart than the choice of images explains")
+    assert "How far another seed moves the accuracy is not known" in answer.out
     assert "from epoch 1 on not the same (val_loss" in answer.out
     assert "Likely cause: version (another version of torch" in answer.out
     assert "numerics version" in answer.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,16 @@ from modiste.evaluate.agreement import (
     likely_cause,
     not_recorded,
 )
-from modiste.evaluate.contrast import pooled
+from modiste.evaluate.contrast import Pooled
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.answers import Answers, answers_of
 from modiste.search.collect import short
 from modiste.search.driver import SLICE_SECONDS
+from modiste.search.standing import SeedSpreads, Value
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
+from modiste.spec.parts import ModelFamily
 from modiste.spec.run import RunSpec
 from modiste.train.checkpoint import history_of
 from modiste.train.record import record as blank_record
@@ -250,6 +253,9 @@ def _compare(run: Run, again: _Again, data: TrainingData, limit: int | None) -> 
     cause = None if verdict == "identical" else likely_cause(found, unknown)
     if verdict != "identical" and cause is None:
         notes.append(_UNEXPLAINED)
+    moves_by_seed = isinstance(run.spec.model.params, ModelFamily)
+    if moves_by_seed and any(a.difference and a.seed_error is None for a in accuracies):
+        notes.append(_SEEDS_UNKNOWN)
     return {
         "schema": 1,
         "verdict": verdict,
@@ -273,6 +279,13 @@ _UNEXPLAINED = (
     "Nothing that is recorded differs, and equal fingerprints should give equal bits: arithmetic "
     "whose order is not fixed (as on a GPU) is the likely cause, or a mistake of ours. Please "
     "report it."
+)
+
+
+_SEEDS_UNKNOWN = (
+    "How far another seed moves the accuracy is not known: too few comparable points were "
+    "repeated. The intervals cover the choice of images alone, and trainings that differ by "
+    'chance alone may be called "different" more often than once in a hundred.'
 )
 
 
@@ -348,16 +361,19 @@ def _accuracies(
         if epoch not in run.metrics or epoch not in record.metrics:
             continue
         old, new = run.metrics[epoch]["val"], record.metrics[epoch]["val"]
-        figures = [other.metrics[epoch]["val"]["accuracy"] for other in _same_point(run, study)]
-        seeds = pooled([figures]) if same_data else None
+        seeds = _seeds(run, study if same_data else None, partial(_accuracy, epoch=epoch))
         pair = _answers(run, record, study, epoch) if same_data else None
         if pair is not None:
-            found.append(compare_answers(epoch, *pair, seeds, len(figures)))
+            found.append(compare_answers(epoch, *pair, *seeds))
         else:
             totals = old["total"], new["total"]
             accuracies = old["accuracy"], new["accuracy"]
-            found.append(compare_accuracies(epoch, *accuracies, totals, seeds, len(figures)))
+            found.append(compare_accuracies(epoch, *accuracies, totals, *seeds))
     return found
+
+
+def _accuracy(run: Run, epoch: Epoch) -> float:
+    return float(run.metrics[epoch]["val"]["accuracy"])
 
 
 def _answers(
@@ -385,12 +401,11 @@ def _at_epoch(run: Run, again: _Again, study: Study | None, epoch: int) -> list[
     """The validation accuracies of the last epoch that both have."""
     if not epoch:
         return []
+
+    def accuracy(other: Run) -> float | None:
+        return other.history[epoch - 1]["val_accuracy"] if len(other.history) >= epoch else None
+
     old, new = run.history[epoch - 1], again.history[epoch - 1]
-    figures = [
-        other.history[epoch - 1]["val_accuracy"]
-        for other in _same_point(run, study)
-        if len(other.history) >= epoch
-    ]
     total = int(run.metrics["num_val"])
     return [
         compare_accuracies(
@@ -398,21 +413,21 @@ def _at_epoch(run: Run, again: _Again, study: Study | None, epoch: int) -> list[
             old["val_accuracy"],
             new["val_accuracy"],
             (total, total),
-            pooled([figures]),
-            len(figures),
+            *_seeds(run, study, accuracy),
         )
     ]
 
 
-def _same_point(run: Run, study: Study | None) -> list[Run]:
-    """Finished runs of the study that differ from this one in their seed at most."""
-    if study is None:
-        return [run]
-    point = run.spec.model_copy(update={"seed": 0})
-    runs = {r.fingerprint: r for stage in study.stages() for row in stage.rows for r in row.runs}
-    return [
-        other
-        for other in runs.values()
-        if other.metrics["status"] == "finished"
-        and other.spec.model_copy(update={"seed": 0}) == point
-    ]
+def _seeds(run: Run, study: Study | None, value: Value) -> tuple[Pooled | None, int]:
+    """How much a seed moves that figure, by comparable points of the study, and by how many runs.
+
+    Whose seeds count is decided as for every table: docs/decisions/0042-whose-seeds.md.
+    """
+    stages = study.stages() if study is not None else []
+    for stage in stages:
+        for row in stage.rows:
+            if run.fingerprint in row.fingerprints:
+                spread = SeedSpreads(stages, value).of(stage.spec.name, row)
+                if spread is not None:
+                    return spread.pooled, len(spread.pooled.source)
+    return None, 1

@@ -25,10 +25,12 @@ BoolsN = npt.NDArray[np.bool_]
 Arrays = Mapping[str, npt.NDArray[Any]]
 History = Sequence[Mapping[str, float]]
 
-# An answer "different" is wrong in one of a hundred trainings that differ by chance alone.
+# Where the spread between seeds is known, an answer "different" is wrong in one of a hundred
+# trainings that differ by chance alone. Where it is not, the interval covers images alone and
+# promises less: if seeds move the accuracy by 0.25 points, on 12,000 images, six in a hundred.
 LEVEL = 0.99
 # A spread of fewer degrees of freedom is hardly known: two seeds with equal counts have none at
-# all, and two others one that puts any two trainings within noise.
+# all, and two others one that puts any two trainings within noise, even one that lost 4 points.
 LEAST_DEGREES = 3
 
 # What an environment says, by where it stands in `environment.json`, and what kind of thing it is.
@@ -116,7 +118,8 @@ class ArrayAgreement:
     Attributes:
         num_values: On the record's side.
         num_different: Values whose bits differ; all of them where names or shapes do.
-        max_difference: The largest one; none where names or shapes differ.
+        max_difference: The largest one; none where names or shapes differ, or where a value is
+            finite on one side alone.
     """
 
     num_values: int
@@ -136,8 +139,9 @@ class AccuracyAgreement:
         epoch: Such as ``last`` or ``epoch 2``.
         recorded, here: Proportions.
         image_error: Standard error of the difference from the choice of images; none if not known.
-        seed_error: From the choice of seeds; none where the point was trained with one seed.
-        num_seeds: Trainings of this point that are known.
+        seed_error: From the choice of seeds; none where it is not known, or hardly: the interval
+            then covers images alone.
+        num_seeds: Trainings that the spread between seeds is taken from.
         is_paired: Whether both answered the same images, and their answers were kept.
         low, high: Interval of the difference, here less recorded.
     """
@@ -264,9 +268,13 @@ def compare_arrays(recorded: Arrays, here: Arrays) -> ArrayAgreement:
         differs = differs.reshape(array.size, array.itemsize).any(axis=1)
         if differs.any():
             num_different += int(differs.sum())
-            gaps = np.abs(array.astype(np.float64) - here[name].astype(np.float64))
-            largest = max(largest, float(gaps.max()))
-    return ArrayAgreement(num_values, num_different, largest)
+            old, new = (each.ravel()[differs].astype(np.float64) for each in (array, here[name]))
+            with np.errstate(invalid="ignore"):  # of two infinities
+                gaps = np.abs(old - new)
+            # Two that are no numbers may have other bits, and lie no distance apart.
+            gaps[np.isnan(old) & np.isnan(new)] = 0.0
+            largest = float(np.maximum(largest, gaps.max()))  # NaN stays NaN
+    return ArrayAgreement(num_values, num_different, largest if math.isfinite(largest) else None)
 
 
 def compare_answers(
@@ -279,20 +287,29 @@ def compare_answers(
     """Compare the accuracies of two trainings that answered the same images.
 
     The noise is that of `contrast`: the paired standard error over the images and, where it is
-    known, the spread between seeds of this point, each side being one training.
+    known well enough (`LEAST_DEGREES`), the spread between seeds, each side being one training.
+    Of a single image nothing is known, and any difference is within noise.
 
     Args:
         epoch: For the answer.
         recorded_N: Right or wrong, for each image.
         here_N: The same of training again, for the same images.
-        seeds: From `contrast.pooled`, over the trainings of this point.
+        seeds: From `contrast.pooled`, over trainings of this point or of comparable ones.
         num_seeds: Behind it.
+
+    Raises:
+        DataError: If they are not of the same images, or there are none.
     """
     if recorded_N.shape != here_N.shape or not len(recorded_N):
         raise DataError(f"{recorded_N.shape} answers cannot be paired with {here_N.shape}.")
     accuracies = float(recorded_N.mean()), float(here_N.mean())
+    if len(recorded_N) == 1:
+        return AccuracyAgreement(
+            epoch, *accuracies, image_error=None, seed_error=None, num_seeds=num_seeds,
+            is_paired=True, low=-1.0, high=1.0,
+        )  # fmt: skip
     by_image_N = here_N.astype(np.float64) - recorded_N
-    found = contrast([[accuracies[1]]], [[accuracies[0]]], seeds, by_image_N, LEVEL)
+    found = contrast([[accuracies[1]]], [[accuracies[0]]], _known(seeds), by_image_N, LEVEL)
     assert found.low is not None
     assert found.high is not None
     return AccuracyAgreement(
@@ -329,7 +346,8 @@ def compare_accuracies(
         seeds: From `contrast.pooled`, over trainings on the same images; none if not known.
         num_seeds: Behind it.
     """
-    if seeds is not None and seeds.variance and seeds.degrees >= LEAST_DEGREES:
+    seeds = _known(seeds)
+    if seeds is not None:
         found = contrast([[here]], [[recorded]], seeds, level=LEVEL)
         assert found.low is not None
         assert found.high is not None
@@ -343,6 +361,12 @@ def compare_accuracies(
         epoch, recorded, here, image_error, seed_error, num_seeds, is_paired=False, low=low,
         high=high,
     )  # fmt: skip
+
+
+def _known(seeds: Pooled | None) -> Pooled | None:
+    """A spread that says something of the next training; none if it is hardly known."""
+    is_known = seeds is not None and seeds.variance > 0 and seeds.degrees >= LEAST_DEGREES
+    return seeds if is_known else None
 
 
 def decide(

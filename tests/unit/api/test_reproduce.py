@@ -137,7 +137,9 @@ def test_answers_that_chance_cannot_explain_are_different(
         bad_NK = np.eye(10, dtype=np.float32)[(record.predictions["labels"] + 1) % 10]
         return replace(record, predictions={**record.predictions, **dict.fromkeys(logits, bad_NK)})
 
-    assert again(trained(data, wrong, tmp_path / "run").folder)["verdict"] == "different"
+    answer = again(trained(data, wrong, tmp_path / "run").folder)
+    assert answer["verdict"] == "different"
+    assert any("images alone" in note for note in answer["notes"])
 
 
 def test_a_run_that_diverged_diverges_again(
@@ -326,19 +328,42 @@ def studied(file: Path, folder: Path, tmp_path: Path, settings: list[str] | None
     return study
 
 
-def test_other_seeds_of_the_point_count_as_noise(
-    tmp_path: Path, synthetic_folder: Path, script: Script, again: Callable[..., dict[str, Any]]
+@pytest.mark.parametrize(
+    ("changed", "num_known"),
+    [
+        ({"repeats": 4}, 4),
+        # Two points that may be compared (decision 0042) tell what neither tells alone.
+        ({"repeats": 3, "grid": {"model.params.hidden": [[8], [9]]}}, 6),
+    ],
+    ids=["of this point", "of comparable points"],
+)
+def test_other_seeds_count_as_noise(
+    tmp_path: Path,
+    synthetic_folder: Path,
+    script: Script,
+    again: Callable[..., dict[str, Any]],
+    changed: dict[str, Any],
+    num_known: int,
 ) -> None:
-    stages = [{"name": "seeds", "repeats": 3, "train": {"epochs": 1}}]
+    stages = [{"name": "seeds", "train": {"epochs": 1}, **changed}]
     model = {"family": "mlp", "params": {"hidden": [8]}}
     file = small.write_study(tmp_path / "s.yaml", small.study(stages=stages, model=model))
     study = studied(file, synthetic_folder, tmp_path)
     runs = study.stage("seeds").rows[0].runs
-    assert len(runs) == 3
     answer = again(runs[1].folder)
     assert answer["verdict"] == "identical"
-    assert {row["num_seeds"] for row in answer["accuracies"]} == {3}
+    assert {row["num_seeds"] for row in answer["accuracies"]} == {num_known}
     assert all(row["seed_error"] is not None for row in answer["accuracies"])
+
+
+def test_three_seeds_of_a_point_are_too_few_to_count_as_noise(
+    tmp_path: Path, synthetic_folder: Path, script: Script, again: Callable[..., dict[str, Any]]
+) -> None:
+    stages = [{"name": "seeds", "repeats": 3, "train": {"epochs": 1}}]
+    file = small.write_study(tmp_path / "s.yaml", small.study(stages=stages))
+    study = studied(file, synthetic_folder, tmp_path)
+    answer = again(study.stage("seeds").rows[0].runs[1].folder)
+    assert all(row["seed_error"] is None for row in answer["accuracies"])
 
 
 def test_a_model_folder_and_a_collected_run_are_found_and_compared_by_what_was_kept(

@@ -93,6 +93,19 @@ def test_arrays_agree_only_bit_for_bit() -> None:
     assert not found.is_identical
 
 
+def test_values_that_are_no_numbers_on_both_sides_do_not_hide_the_others() -> None:
+    nan, inf = math.nan, math.inf
+    old = {"a": np.array([nan, 1.0, 2.0])}
+    found = compare_arrays(old, {"a": np.array([nan, 1.0, 7.0])})
+    assert (found.num_different, found.max_difference) == (1, 5.0)
+    # Of one that was a number and is none, nobody can say how far it moved.
+    for other in ([nan, 1.0, nan], [nan, 1.0, inf]):
+        found = compare_arrays({**old, "b": np.zeros(2)}, {"a": np.array(other), "b": np.ones(2)})
+        assert (found.num_different, found.max_difference) == (3, None)
+    found = compare_arrays(old, {"a": np.array([-nan, 1.0, 2.0])})
+    assert (found.num_different, found.max_difference) == (1, 0.0)
+
+
 @pytest.mark.parametrize(
     "other",
     [{}, {"b": np.zeros(3)}, {"a": np.zeros(4)}, {"a": np.zeros(3, np.float32)}],
@@ -152,6 +165,38 @@ def test_how_often_two_trainings_of_one_kind_are_called_different() -> None:
     )
     # 1 % of 1000 draws: 10, standard deviation 3.1; we allow three of them.
     assert wrong <= 20
+
+
+@pytest.mark.parametrize("figures", [[0.9, 0.86], [0.9, 0.86, 0.88], [0.9] * 5])
+def test_a_spread_that_is_hardly_known_excuses_no_loss(figures: list[float]) -> None:
+    """Student's quantile at one degree of freedom is 64: it would excuse anything."""
+    found = compare_answers("last", answers(900), answers(860), pooled([figures]), len(figures))
+    assert found.seed_error is None
+    assert not found.is_within
+
+
+def test_how_often_a_worse_training_is_within_noise_with_two_seeds_and_without() -> None:
+    chance = np.random.default_rng(0)
+
+    def trained(lost: float = 0.0) -> np.ndarray:
+        moved = chance.normal(0.9 - lost, 0.0025)
+        return hard_N + chance.normal(0, 0.12, 12_000) < moved
+
+    for _ in range(100):
+        hard_N = chance.random(12_000)
+        one_N, two_N, here_N = trained(), trained(), trained(lost=0.04)
+        seeds = pooled([[float(one_N.mean()), float(two_N.mean())]])
+        # 4 points are 16 standard deviations of a seed.
+        assert not compare_answers("last", one_N, here_N, seeds, 2).is_within
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_single_image_tells_nothing(is_right: bool) -> None:
+    seeds = pooled([[0.0, 1.0, 1.0, 0.0]])
+    for known in (None, seeds):
+        found = compare_answers("last", np.array([True]), np.array([is_right]), known, 4)
+        assert found.is_within
+        assert (found.low, found.high, found.image_error) == (-1.0, 1.0, None)
 
 
 def test_without_answers_the_error_is_that_of_two_samples() -> None:

@@ -21,8 +21,9 @@ HELP = f"""Train a run again from its record, and say whether the same came out.
 
 The answer is identical (bit for bit), within noise (no further apart than chance puts two
 trainings), or different, with what differs here from the record and the likely cause: data,
-version, device, threads or processor. The record is only read. After Ctrl-C, the same command
-goes on. Exit status 3 means different.
+version, device, threads or processor. Where the study holds no repeats that tell how far a seed
+moves the accuracy, chance is the choice of images alone, and the answer says so. The record is
+only read. After Ctrl-C, the same command goes on. Exit status 3 means different.
 
 Example:  {EXAMPLE}
 """
@@ -140,11 +141,13 @@ def _headline(answer: Mapping[str, Any]) -> str:
     num = answer["epochs"]
     first = "the first epoch" if num == 1 else f"the first {num} epochs"
     what = "" if num is None else f" for {first}"
+    than = "than chance puts two trainings"
+    if any(row["difference"] and row["seed_error"] is None for row in answer["accuracies"]):
+        than = "than the choice of images explains"
     return {
         "identical": f"identical{what}: to the last bit",
-        "within noise": f"within noise{what}: not the same bits, but no further apart than chance "
-        "puts two trainings",
-        "different": f"different{what}: further apart than chance puts two trainings",
+        "within noise": f"within noise{what}: not the same bits, but no further apart {than}",
+        "different": f"different{what}: further apart {than}",
     }[answer["verdict"]]
 
 
@@ -184,7 +187,9 @@ def _arrays(part: Mapping[str, Any]) -> str:
     if part["is_identical"]:
         return f"{total}, to the last bit"
     if part["max_difference"] is None:
-        return "of another shape"
+        if part["num_different"] == part["num_values"]:
+            return "of another shape, or other values that are not all finite"
+        return f"{part['num_different']:,} of {total} differ; not all of them are finite"
     return f"{part['num_different']:,} of {total} differ, by at most {part['max_difference']:.3g}"
 
 
@@ -216,11 +221,15 @@ def _accuracy(row: Mapping[str, Any]) -> str:
     if row["image_error"] is not None:
         errors.append(f"{100 * row['image_error']:.2f} {paired}")
     if row["seed_error"] is not None:
-        seeds = plural(row["num_seeds"], "seed")
-        errors.append(f"{100 * row['seed_error']:.2f} from the spread of {seeds}")
+        runs = plural(row["num_seeds"], "training")
+        errors.append(f"{100 * row['seed_error']:.2f} from the spread of {runs} over their seeds")
+    text += f": {points(row['difference'])} points"
+    if not errors:
+        return f"{text}; a single image tells nothing of the noise"
+    covered = "" if row["seed_error"] is not None else ", images alone"
     return (
-        f"{text}: {points(row['difference'])} points, 99 % interval {points(row['low'])} to "
-        f"{points(row['high'])} (standard error {' and '.join(errors)})"
+        f"{text}, 99 % interval {points(row['low'])} to {points(row['high'])} "
+        f"(standard error {' and '.join(errors)}{covered})"
     )
 
 
