@@ -138,14 +138,18 @@ def briers(shares_NK: FloatsNK, labels_N: LabelsN) -> FloatsN:
 
 
 def in_top(logits_NK: FloatsNK, labels_N: LabelsN, k: int = 2) -> npt.NDArray[np.bool_]:
-    """Whether the right class is among the `k` highest of each image; a tie counts against it.
+    """Whether the right class is among the `k` highest scores of each image.
+
+    Of equal scores the first is taken for the higher, as the answer is by `argmax`.
 
     Example:
         >>> in_top(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), np.array([1, 2])).tolist()
         [True, False]
     """
     own_N1 = logits_NK[np.arange(len(labels_N)), labels_N][:, np.newaxis]
-    return np.asarray((logits_NK >= own_N1).sum(axis=1) <= k)
+    is_before_NK = np.arange(logits_NK.shape[1]) < labels_N[:, np.newaxis]
+    is_higher_NK = (logits_NK > own_N1) | ((logits_NK == own_N1) & is_before_NK)
+    return np.asarray(is_higher_NK.sum(axis=1) < k)
 
 
 def _share(part_K: npt.NDArray[np.int64], whole_K: npt.NDArray[np.int64]) -> FloatsK:

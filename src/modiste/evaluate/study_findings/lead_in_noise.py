@@ -7,9 +7,11 @@ from modiste.evaluate.study_finding import STUDY_FINDINGS, StudyCheck, StudyFact
 
 def _look(study: StudyFacts) -> str:
     lead = study.lead
-    if lead is None or lead[0] >= lead[1]:
+    if lead is None or (lead[0] > 0 and lead[0] >= lead[1]):
         return ""
     first, second = study.entries[:2]
+    if lead == (0, 0):
+        return f"{first.label} and {second.label} have the same {study.figure}"
     error = (
         f"one standard error of that difference is {100 * lead[1]:.2f} points ({study.lead_covers})"
     )
@@ -24,7 +26,8 @@ STUDY_FINDINGS.add(
     StudyCheck(
         "M008",
         "lead within noise",
-        "The first row is ahead of the second by less than one standard error of the difference. "
+        "The first row is ahead of the second by less than one standard error of the difference, "
+        "or not at all. "
         "It covers the images, paired where the answers were kept, else as of two samples of so "
         "many; and the seeds, where comparable points were repeated; the remark says which. It is "
         "silent where the number of images is not known.",
