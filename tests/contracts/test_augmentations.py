@@ -116,3 +116,25 @@ def test_each_augmentation_draws_from_a_stream_of_its_own() -> None:
     is_left = (mirrored == batches.take(which)[0]).flatten(1).all(1)
     assert 0 < is_left.sum() < len(which)
     assert torch.equal(after[is_left], alone[is_left])
+
+
+@every_name
+def test_one_of_a_name_that_comes_again_has_a_stream_of_its_own(name: str) -> None:
+    batches = Batches(small.images(), Preprocess("unit", (0.0,), (1.0,)))
+    which, one = torch.arange(20), build(name)
+    once, twice = (batches.take(which, [one] * n, seed=3, update=4)[0] for n in (1, 2))
+    # With the first one's stream `mirror` would undo it, and `erase` hit the same places.
+    first = one.apply(batches.images[which], seeds.generator(3, f"augment/{name}", 4))
+    assert torch.equal(once, batches.scale(first))
+    same_again = one.apply(first, seeds.generator(3, f"augment/{name}", 4))
+    assert not torch.equal(twice, batches.scale(same_again))
+    assert not torch.equal(twice, once)
+
+
+def test_two_alternating_mirrors_toss_their_own_coins() -> None:
+    batches = Batches(small.images(), Preprocess("unit", (0.0,), (1.0,)))
+    which = torch.arange(20)
+    mirror = AUGMENTATIONS.get("mirror").parse({"alternate": True}, "train.augment[0]")
+    twice, _ = batches.take(which, [mirror, mirror], seed=3)
+    is_left = (twice == batches.take(which)[0]).flatten(1).all(1)
+    assert 0 < is_left.sum() < len(which)

@@ -74,15 +74,18 @@ class Batches:
     ) -> tuple[Tensor, Tensor]:
         """Scaled images and labels at these positions, changed at random if asked.
 
-        Each augmentation draws from a stream of its own, a function of seed and update.
+        Each augmentation draws from a stream of its own, a function of seed and update, also where
+        one of its name comes before it.
         """
         labels = self.labels.index_select(0, which)
         if self._take is not None and not augment:
             return self._shifted(self._take(which)), labels
         images = self.images.index_select(0, which)
-        for augmentation in augment:
-            chance = seeds.generator(seed, f"augment/{augmentation.name}", update)
-            images = augmentation.apply(images, chance, Seen(which.cpu().numpy(), epoch, seed))
+        names = [augmentation.name for augmentation in augment]
+        for index, augmentation in enumerate(augment):
+            seen = Seen(which.cpu().numpy(), epoch, seed, names[:index].count(augmentation.name))
+            chance = seeds.generator(seed, augmentation.stream(seen.repeat), update)
+            images = augmentation.apply(images, chance, seen)
         return self.scale(images), labels
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -222,17 +222,23 @@ class Seen:
         positions_N: Of the images, in the training set.
         epoch: From 0.
         seed: Of the run.
+        repeat: Of the augmentations of one name, which this is, from 0.
     """
 
     positions_N: npt.NDArray[np.int64]
     epoch: int
     seed: int
+    repeat: int = 0
 
 
 class Augmentation(Spec):
     """A random change of training images, drawn from a generator of its own."""
 
     name: str
+
+    def stream(self, repeat: int = 0) -> str:
+        """The word that its chance is named by; those after the first of a name have their own."""
+        return f"augment/{self.name}/{repeat}" if repeat else f"augment/{self.name}"
 
     @abstractmethod
     def apply(

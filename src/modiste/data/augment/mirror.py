@@ -49,7 +49,7 @@ class Mirror(Augmentation):
 
         if self.alternate:
             assert seen is not None, "an alternating mirror has to know which images it sees"
-            first_N = seeds.coins(seen.seed, "augment/mirror", seen.positions_N)
+            first_N = seeds.coins(seen.seed, self.stream(seen.repeat), seen.positions_N)
             is_mirrored = torch.from_numpy(first_N ^ bool(seen.epoch % 2))
         else:
             is_mirrored = torch.from_numpy(chance.random(len(images)) < self.probability)
