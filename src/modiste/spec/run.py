@@ -236,6 +236,7 @@ class RunSpec(Spec):
             filled["model"] = _model(filled["model"], preset)
         if isinstance(filled.get("train", {}), Mapping):
             filled["train"] = _train(filled.get("train", {}), preset)
+            _check_places(filled)
             model = filled.get("model")
             if isinstance(model, Mapping) and isinstance(model["params"], Estimator):
                 TrainSpec.parse(filled["train"], "train")  # a slip in it is one all the same
@@ -359,6 +360,37 @@ def _train(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
             for i, item in enumerate(augment)
         )
     return filled
+
+
+def _check_places(filled: Mapping[str, Any]) -> None:
+    """Say of a key that stands too far out where it belongs, as a learning rate may."""
+    model, train = filled.get("model"), filled["train"]
+    parts = {"train.optimizer": train["optimizer"], "train.schedule": train["schedule"]}
+    if isinstance(model, Mapping):
+        parts["model.params"] = model["params"]
+    inside: dict[str, type[Spec]] = {
+        "data": DataSpec,
+        "train": TrainSpec,
+        **{place: type(part) for place, part in parts.items() if isinstance(part, Spec)},
+        "train.early_stopping": EarlyStopping,
+        "train.averaging": Averaging,
+    }
+    for where, values, cls in (
+        ("", filled, RunSpec),
+        ("model", model, ModelSpec),
+        ("train", train, TrainSpec),
+    ):
+        for key in values if isinstance(values, Mapping) else ():
+            if key in cls.model_fields:
+                continue
+            meant = [
+                repr(f"{place}.{key}")
+                for place, part in inside.items()
+                if place.startswith(where) and key in part.model_fields
+            ]
+            if meant:
+                path = join(where, str(key))
+                raise SpecError(f"{path}: no such key. Did you mean {' or '.join(meant)}?")
 
 
 def _part(registry: Registry[Any], values: Any, where: str, preset: str) -> Any:
