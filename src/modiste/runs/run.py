@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 import safetensors.numpy
 
-from modiste.errors import StoreError, lacks
+from modiste.errors import SpecError, StoreError, lacks, unknown_name
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.spec.run import RunSpec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Epoch = Literal["best", "last"]
 EPOCHS: tuple[Epoch, ...] = ("best", "last")
 Arrays = dict[str, npt.NDArray[Any]]
-PREDICTIONS, WEIGHTS = "predictions-val.npz", "model.safetensors"
+SPEC, PREDICTIONS, WEIGHTS = "spec.json", "predictions-val.npz", "model.safetensors"
 COLUMNS = (
     "epoch",
     "train_loss",
@@ -68,9 +69,7 @@ class RunRecord:
 def write_run(record: RunRecord, folder: Path) -> None:
     """Publish a run folder, whole or not at all."""
     content = {
-        "spec.json": files.to_json(
-            {"schema": 1, "fingerprint": record.fingerprint, "spec": record.spec}
-        ),
+        SPEC: files.to_json({"schema": 1, "fingerprint": record.fingerprint, "spec": record.spec}),
         "environment.json": files.to_json(record.environment),
         "history.csv": _csv(record.history),
         "metrics.json": files.to_json(record.metrics),
@@ -94,11 +93,17 @@ class Run:
         StoreError: If it is no run folder, or any file asked for is not what was written.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = folder = Path(folder)
         if not (folder / "manifest.json").is_file():
             why = lacks(folder, "no manifest.json")
             raise StoreError(f"{folder}: no run folder ({why}).")
+        if not (folder / SPEC).is_file() and SPEC not in files.read_manifest(folder)["files"]:
+            raise StoreError(f"{folder}: no run folder ({_what_else(folder)}).")
+
+    def __fspath__(self) -> str:
+        """A run goes wherever its folder does."""
+        return str(self.folder)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -138,11 +143,11 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> str:
-        return str(self._json("spec.json")["fingerprint"])
+        return str(self._json(SPEC)["fingerprint"])
 
     @cached_property
     def spec(self) -> RunSpec:
-        return RunSpec.parse(self._json("spec.json")["spec"], str(self.folder / "spec.json"))
+        return RunSpec.parse(self._json(SPEC)["spec"], str(self.folder / SPEC))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -195,7 +200,14 @@ class Run:
         return (self.folder / PREDICTIONS).is_file()
 
     def weights(self, epoch: Epoch) -> Arrays:
-        """Trainable weights and moving statistics by name, after the best or the last epoch."""
+        """Trainable weights and moving statistics by name, after the best or the last epoch.
+
+        Raises:
+            SpecError: If it is neither.
+            StoreError: If the run has none, or they are not what was written.
+        """
+        if epoch not in EPOCHS:
+            raise SpecError(unknown_name("epoch", epoch, EPOCHS))
         if self.how_it_broke:
             raise StoreError(f"{self.folder}: this run has no weights: {self.how_it_broke}.")
         if self.spec.train.until is not None:
@@ -247,6 +259,18 @@ class Run:
     def _json(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(files.read_checked(self.folder, name))
         return value
+
+
+def _what_else(folder: Path) -> str:
+    """What a folder with a manifest is, that holds no run."""
+    config = folder / "config.json"
+    fingerprint = files.read_json(config).get("fingerprint") if config.is_file() else None
+    if not fingerprint:
+        return f"it holds no {SPEC}"
+    beside = folder.absolute().parent.parent / "runs" / str(fingerprint)[:16]
+    runs = [run for run in (folder / "run", beside) if (run / SPEC).is_file()]
+    where = f"is {runs[0]}" if runs else f"has the fingerprint {str(fingerprint)[:16]}"
+    return f"it is a model folder; its run {where}"
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:

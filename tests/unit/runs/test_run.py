@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modiste.errors import StoreError
+from modiste.errors import SpecError, StoreError
 from modiste.runs import files
 from modiste.runs.run import COLUMNS, Run, RunRecord, write_run
 from modiste.train.task import Task
@@ -187,3 +187,32 @@ def test_a_run_that_diverged_says_why_it_has_no_weights(tmp_path: Path) -> None:
     write_run(dataclasses.replace(record(), metrics=metrics, weights={}), tmp_path / "run")
     with pytest.raises(StoreError, match=r"no weights: diverged \(too fast\)"):
         Run(tmp_path / "run").weights("last")
+
+
+def test_a_model_folder_is_no_run_and_names_the_one_it_came_from(run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "runs" / run.fingerprint[:16]
+    place.parent.mkdir()
+    run.folder.rename(place)
+    model = tmp_path / "models" / "final"
+    content = {"config.json": files.to_json({"fingerprint": run.fingerprint})}
+    manifest = files.sealed({"schema": 2, "files": files.entries(content)})
+    files.write_folder(model, content, manifest)
+    with pytest.raises(StoreError, match=rf"no run folder \(it is a model folder; .* is {place}\)"):
+        Run(model)
+    place.rename(tmp_path / "gone")
+    with pytest.raises(StoreError, match=f"its run has the fingerprint {run.fingerprint[:16]}"):
+        Run(model)
+    (model / "config.json").unlink()
+    with pytest.raises(StoreError, match=r"no run folder \(it holds no spec\.json\)"):
+        Run(model)
+
+
+def test_a_run_that_lost_its_spec_is_a_damaged_run(run: Run) -> None:
+    (run.folder / "spec.json").unlink()
+    with pytest.raises(StoreError, match=r"spec\.json"):
+        _ = Run(run.folder).spec
+
+
+def test_an_epoch_that_there_is_not_is_refused(run: Run) -> None:
+    with pytest.raises(SpecError, match=r"no epoch is named 'bst'\. Did you mean 'best'"):
+        run.weights("bst")  # type: ignore[arg-type]
