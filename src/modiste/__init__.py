@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modiste import errors as errors
     from modiste.api.audit import audit as audit
     from modiste.api.classifier import ImageClassifier as ImageClassifier
     from modiste.api.data import from_arrays as from_arrays
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from modiste.api.study import write_report as write_report
     from modiste.runs.run import Run as Run
     from modiste.search.study import Study as Study
+
+    __version__: str
 
 _HOMES = {
     "audit": "modiste.api.audit",
@@ -81,10 +84,18 @@ _HOMES = {
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> Any:
+def _find(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("modiste.errors")
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("modiste")
     if name not in _HOMES:
         raise AttributeError(f"module 'modiste' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+if not TYPE_CHECKING:  # it would tell a type checker that every name is there
+    __getattr__ = _find
 
 
 def __dir__() -> list[str]:
@@ -100,7 +111,7 @@ class _Package(ModuleType):
 
     @property
     def evaluate(self) -> Any:
-        return __getattr__("evaluate")
+        return _find("evaluate")
 
     @evaluate.setter
     def evaluate(self, package: ModuleType) -> None: ...

@@ -8,6 +8,7 @@ import resource
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,20 @@ def test_every_public_name_is_there_and_says_what_it_is() -> None:
     assert {"load", "look", "fit", "compare", "evaluate", "run_study"} <= set(modiste.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = modiste.nothing  # type: ignore[attr-defined]
+
+
+def test_errors_and_version_are_there_right_after_the_import() -> None:
+    code = "import modiste; print(modiste.errors.ModisteError.__name__, modiste.__version__)"
+    assert python(code) == f"ModisteError {version('modiste')}"
+
+
+def test_a_type_checker_does_not_see_that_any_name_is_answered() -> None:
+    tree = ast.parse((ROOT / "src" / "modiste" / "__init__.py").read_text("utf-8"))
+    hidden = [node for node in tree.body if isinstance(node, ast.If)]
+    assert "__getattr__" in ast.unparse(hidden[-1])
+    assert ast.unparse(hidden[-1].test) == "not TYPE_CHECKING"
+    others = [node for node in tree.body if node not in hidden]
+    assert not any("__getattr__" in ast.unparse(node) for node in others)
 
 
 def test_no_package_of_ours_takes_the_place_of_a_public_name() -> None:
