@@ -7,6 +7,7 @@ it; all others by the user's own. Every head that stands in the results must be 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from modiste.search.collect import LEDGER
 from modiste.search.study import Study
 
 
-def tally_of(place: str | Path) -> Tally:
+def tally_of(place: str | os.PathLike[str]) -> Tally:
     """Looks at the test set, and the head of their ledger, for a study, a model or a run.
 
     A model or run folder is counted as the study is that it lies in. A model on its own says what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.api.evaluation import leaning
+from modiste.api.given import each_folder
 from modiste.api.places import run_of
 from modiste.api.study import winners
 from modiste.errors import DataError, SpecError, StoreError
@@ -27,7 +29,9 @@ _FIGURES = ("accuracy", "top_two", "macro_f1", "loss", "brier", "calibration_err
 
 
 def together(
-    folders: str | Path | Sequence[str | Path], *, stages: Iterable[str] | None = None
+    folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    stages: str | Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """What saved runs are worth as one model, by the mean of their probabilities.
 
@@ -51,9 +55,8 @@ def together(
         StoreError: If a folder is none of these, or the logits of a run were not kept.
         DataError: If they did not answer the same images.
     """
-    if isinstance(folders, str | Path):
-        folders = [folders]
-    members = [member for folder in folders for member in _members(Path(folder), stages)]
+    places = each_folder(folders, "folders")
+    members = [member for place in places for member in _members(Path(place), stages)]
     _check(members)
     parts: dict[str, Any] = {
         "validation": _part([_validation(member) for member in members], members)
@@ -86,7 +89,7 @@ def together(
     }
 
 
-def _members(folder: Path, stages: Iterable[str] | None) -> list[Candidate]:
+def _members(folder: Path, stages: str | Iterable[str] | None) -> list[Candidate]:
     if (folder / "study.json").is_file():
         return winners(Study(folder), stages)
     return [Candidate("", folder.name, run_of(folder))]
@@ -96,8 +99,8 @@ def _check(members: Sequence[Candidate]) -> None:
     """Everything that can be said before any logits are read."""
     if len(members) < 2:
         raise SpecError(
-            "--together averages several runs, and only one was named. Name more of them, or a "
-            "study, of which all seeds are taken."
+            "--together (`modiste.together` in Python) averages several runs, and only one was "
+            "named. Name more of them, or a study, of which all seeds are taken."
         )
     seen: set[str] = set()
     for member in members:

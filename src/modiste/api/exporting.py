@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -21,14 +22,14 @@ Golden = Literal["validation", "noise"]
 
 
 def export_model(
-    folder: str | Path,
-    to: str | Path,
+    folder: str | os.PathLike[str],
+    to: str | os.PathLike[str],
     *,
     epoch: str | None = None,
     int8: bool = False,
     golden: str = "validation",
     licence: str = "unknown",
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
     tell: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """Write a trained net as a folder for others: ONNX, weights, card, certificate.
@@ -94,6 +95,6 @@ def _data(trained: Trained, folder: Path | None) -> TrainingData:
         raise DataError(
             f"{source.where('train')} holds other images than those that this model was trained "
             f"on (digest {images.digest[:12]}..., and not {digest[:12]}...): it cannot be proved "
-            "on them. Name the right folder with --data."
+            "on them. Name the right folder with --data (`data_folder=` in Python)."
         )
     return divide(images, spec, digest)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from modiste.api.data import open_data
 from modiste.api.devices import need_devices
+from modiste.api.given import need_data
 from modiste.api.progress import FitBar
 from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES
+from modiste.errors import SpecError
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import RunSpec, written_out
 from modiste.spec.settings import assign
@@ -22,9 +25,9 @@ from modiste.train.work import Worker
 
 
 def load(
-    name: str = "fashion-mnist",
+    name: str | os.PathLike[str] = "fashion-mnist",
     *,
-    folder: str | Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     num_val: int | None = None,
     split_seed: int = 0,
     scaling: str = "unit",
@@ -61,52 +64,63 @@ def load(
     return opened.divided()
 
 
-def look(data: TrainingData, folder: str | Path) -> list[Path]:
-    """Draw the first images and the samples of each class into a folder; returns the files."""
+def look(data: TrainingData, folder: str | os.PathLike[str]) -> list[Path]:
+    """Draw the first images and the samples of each class into a folder; returns the files.
+
+    Args:
+        data: From `load` or `from_arrays`.
+        folder: Where they go.
+
+    Raises:
+        SpecError: If the data are no such.
+        StoreError: If the folder cannot be written.
+    """
     from modiste.report.data_figures import render  # matplotlib takes a second, and only this draws
 
+    data = need_data(data)
     test_counts = SOURCES.get(data.spec.name)(None).test_counts_K
     return render(
         data.source_images, data.split, Path(folder), name=data.name, test_counts_K=test_counts
     )
 
 
-def fit(
+def fit(  # noqa: PLR0913 (by keyword; each is a choice of the run)
     data: TrainingData,
-    model: Mapping[str, Any],
+    model: str | Mapping[str, Any],
     train: Mapping[str, Any] | None = None,
     *,
     seed: int = 0,
     preset: str = "keras",
     threads: int = 1,
-    folder: str | Path = "runs/fits",
+    device: str = "cpu",
+    folder: str | os.PathLike[str] = "runs/fits",
     verbose: bool = False,
 ) -> Run:
     """Train one model in this process, or open the run if this very one is there already.
 
     Args:
-        data: From `load`.
-        model: ``{"family": "mlp", "params": {"hidden": [768], "dropout": 0.3}}``.
+        data: From `load` or `from_arrays`.
+        model: ``{"family": "mlp", "params": {"hidden": [768], "dropout": 0.3}}``, or the name of a
+            family, such as ``"mlp"``.
         train: ``{"epochs": 5, "optimizer": {"name": "adam", "learning_rate": 0.001}}``.
         seed: Of weights, order, dropout and augmentation.
         preset: Whose defaults fill what is not given: ``keras`` or ``torch``.
         threads: To compute with.
-        folder: Holds one run folder for each fingerprint.
+        device: ``cpu`` or ``cuda``.
+        folder: Holds one run folder for each fingerprint. One that `fit_many` has left there is
+            opened as well: the same spec has the same fingerprint, and what came out is the same
+            to rounding (``environment["population"]`` of such a run says how many were trained).
         verbose: Show a bar, in a notebook as well.
 
+    Returns:
+        The run. One that diverged is a run as well: ``metrics["status"]`` says so.
+
     Raises:
-        SpecError: If a key or a value makes no sense; names it.
+        SpecError: If a key or a value makes no sense; names it. Also if ``device`` is not here.
     """
-    spec = RunSpec.parse(
-        {
-            "preset": preset,
-            "data": data.spec,
-            "model": dict(model),
-            "train": dict(train or {}),
-            "seed": seed,
-            "threads": threads,
-        }
-    )
+    data = need_data(data)
+    base = _base(data, model, train, preset=preset, threads=threads, device=device)
+    spec = RunSpec.parse({**base, "seed": seed})
     fingerprint = spec.fingerprint(data.digest)
     place = Path(folder) / fingerprint[:16]
     if not (place / "manifest.json").is_file():
@@ -122,14 +136,14 @@ def fit(
 
 def fit_many(
     data: TrainingData,
-    model: Mapping[str, Any],
-    points: Sequence[Mapping[str, Any]],
+    model: str | Mapping[str, Any],
+    points: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     train: Mapping[str, Any] | None = None,
     *,
     preset: str = "keras",
     threads: int = 1,
     device: str = "cpu",
-    folder: str | Path = "runs/fits",
+    folder: str | os.PathLike[str] = "runs/fits",
 ) -> list[Run]:
     """Train many models of equal shape at once, as one batched model; open those that are there.
 
@@ -137,7 +151,7 @@ def fit_many(
     same batches, same noise, early stopping of its own.
 
     Args:
-        data: From `load`.
+        data: From `load` or `from_arrays`.
         model: What all have in common, as for `fit`.
         points: What sets each apart, under full keys: ``{"seed": 3}``,
             ``{"train.optimizer.learning_rate": 0.01, "model.params.dropout": 0.2}``.
@@ -171,15 +185,9 @@ def fit_many(
         ...     print([run.spec.seed for run in runs])
         [0, 1, 2]
     """
-    base = {
-        "preset": preset,
-        "data": data.spec.to_dict(),
-        "model": dict(model),
-        "train": written_out(train or {}),
-        "threads": threads,
-        "device": device,
-    }
-    specs = [RunSpec.parse(assign(base, dict(point))) for point in points]
+    data = need_data(data)
+    base = _base(data, model, train, preset=preset, threads=threads, device=device)
+    specs = [RunSpec.parse(assign(base, dict(point))) for point in _points(points)]
     places = [Path(folder) / spec.fingerprint(data.digest)[:16] for spec in specs]
     todo = {
         place: spec
@@ -193,3 +201,34 @@ def fit_many(
         for place, record in zip(todo, records, strict=True):
             write_run(record, place)
     return [Run(place) for place in places]
+
+
+def _base(
+    data: TrainingData,
+    model: str | Mapping[str, Any],
+    train: Mapping[str, Any] | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """What stands in a run's spec, beside its seed, as keys and values."""
+    if isinstance(model, str):
+        model = {"family": model}
+    for name, given in (("model", model), ("train", train or {})):
+        if not isinstance(given, Mapping):
+            raise SpecError(f"{name}: expected keys and values, got {type(given).__name__}.")
+    return {
+        "data": data.spec.to_dict(),
+        "model": dict(model),
+        "train": written_out(train or {}),
+        **others,
+    }
+
+
+def _points(given: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One alone is one of them, and not its keys."""
+    points = [given] if isinstance(given, Mapping) else list(given)
+    for point in points:
+        if not isinstance(point, Mapping):
+            raise SpecError(
+                f'points: expected keys and values, such as {{"seed": 3}}, got {point!r}.'
+            )
+    return points

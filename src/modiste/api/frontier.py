@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from modiste.api.given import each_folder
 from modiste.errors import StoreError
 from modiste.report.frontier.draw import draw
 from modiste.report.frontier.points import (
@@ -23,9 +25,9 @@ DATA = "fashion-mnist"
 
 
 def frontier(
-    studies: str | Path | Iterable[str | Path] = (),
-    speedruns: str | Path | Iterable[str | Path] = (),
-    out: str | Path = "frontier",
+    studies: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    speedruns: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    out: str | os.PathLike[str] = "frontier",
 ) -> tuple[Table, list[Path]]:
     """Draw accuracy against parameters, FLOPs, training time and latency.
 
@@ -43,16 +45,18 @@ def frontier(
     """
     points: list[Point] = []
     data = set()
-    for folder in _each(studies):
+    for folder in each_folder(studies, "studies"):
         study = Study.open(folder)
         points += of_leaderboard(study.table()) + of_publication(study.published)
         data |= _data_name(study)
-    for file in _each(speedruns):
+    for file in each_folder(speedruns, "speedruns"):
         found = files.read_json(Path(file))
         points.append(of_speedrun(found))
         data.add(str(found["data"]))
     if not points:
-        raise StoreError("nothing to draw: name a study folder, or --speedruns FILE.")
+        raise StoreError(
+            "nothing to draw: name a study folder, or --speedruns FILE (`speedruns=` in Python)."
+        )
     if len(data) > 1:
         raise StoreError(
             f"these are of several data sets ({', '.join(sorted(data))}): draw each alone."
@@ -65,11 +69,6 @@ def frontier(
         files.write_bytes(folder / name, text.encode())
         paths.append(folder / name)
     return lines, paths
-
-
-def _each(given: str | Path | Iterable[str | Path]) -> Iterable[str | Path]:
-    """One alone is one of them; a word is not its letters."""
-    return [given] if isinstance(given, str | Path) else given
 
 
 def _data_name(study: Study) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,9 @@ from modiste.search.reader import Asked, Direction, is_accuracy, read_foreign
 
 
 def import_study(
-    source: str | Path,
+    source: str | os.PathLike[str],
     *,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     num_val: int | None = None,
     scored_on: Literal["validation", "test"] | None = None,
     seeds: int | None = None,
@@ -72,5 +73,6 @@ def _check_accuracy(found: Imported) -> None:
     if not is_share or not is_named or found.direction == "min":
         raise SpecError(
             f"--num-val: from a number of images follows the error of an accuracy, and "
-            f"{found.figure} is none. Name an accuracy with --metric, or leave --num-val out."
+            f"{found.figure} is none. Name an accuracy with --metric (`metric=` in Python), "
+            "or leave --num-val out."
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from modiste.api.given import need_source, workers_to_measure
 from modiste.api.init_text import study_text
-from modiste.cores import num_cores
 from modiste.data.load import usual_num_val
 from modiste.data.own import apart
 from modiste.data.own import facts as own_facts
@@ -25,12 +25,13 @@ from modiste.errors import SpecError, StoreError
 from modiste.runs import files
 from modiste.search.asked import asked_for
 from modiste.search.draft import Draft, Facts, draft, most_ambitious
+from modiste.search.kinds import Kind, Pace
 from modiste.search.plan import forecast
 from modiste.search.probe import kinds_to_probe, probe
 from modiste.search.study import Study
 from modiste.search.survey import Survey, survey
 from modiste.spec.files import read_study
-from modiste.spec.run import DataSpec
+from modiste.spec.run import DataSpec, RunSpec
 from modiste.spec.study import StudySpec
 
 MINUTES = 15.0
@@ -70,9 +71,9 @@ class Begun:
 
 
 def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     minutes: float = MINUTES,
     size: tuple[int, int] | None = None,
     sizing: str | None = None,
@@ -80,7 +81,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     test_share: float | None = None,
     skip_bad: bool = False,
     keep_duplicates: bool = False,
-    num_workers: int | None = None,
+    num_workers: int | Literal["here"] | None = None,
     probe_seconds: float = PROBE_SECONDS,
     tell: Tell = silent,
     note: Callable[[str], None] = lambda _: None,
@@ -101,7 +102,8 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         test_share: Of each class, where a test part is split off; 0.2 if not given.
         skip_bad: Leave out unreadable files, up to 1 %.
         keep_duplicates: Let pictures lie in two parts that the set came with.
-        num_workers: Runs side by side; one for each core if not given.
+        num_workers: Runs side by side; one for each core if not given. ``here`` starts no
+            processes, and plans for runs one after another in this one.
         probe_seconds: After which nothing new is measured.
         tell: Told how many images were looked at, of how many.
         note: Told what begins.
@@ -113,14 +115,15 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """
     if not minutes > 0:
         raise SpecError(f"--minutes {minutes:g}: expected more than none.")
-    kind, place = recognise(Path(path))
+    workers, is_here = workers_to_measure(num_workers)
+    kind, place = recognise(Path(need_source(path)))
     # Two plans for one data set are two studies, each with a folder of its own.
     name = _slug(place) if out is None else _slug(place, Path(out))
     file = Path(out) if out is not None else Path(f"{name}.yaml")
     if file.exists():
         raise StoreError(
-            f"{file}: is there already, and is left alone. Name another with --out FILE, or move "
-            "it away."
+            f"{file}: is there already, and is left alone. Name another with --out FILE (`out=` in "
+            "Python), or move it away."
         )
     look = SOURCES.get(kind)(place).stock
     assert look is not None, "whatever is recognised by looking can be looked at"
@@ -136,15 +139,19 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     division = divide(stock, spec, is_growing=True)
     images = images_of(division, tell)
     spec = spec.model_copy(update={"num_val": usual_num_val(images)})
-    num_workers = num_workers or num_cores()
-    plan = _plan(name, _facts(spec, images), images, minutes, num_workers, probe_seconds, note)
+
+    def pace(kinds: Mapping[Kind, RunSpec]) -> Mapping[Kind, Pace]:
+        note(f"Measuring {len(kinds)} kinds of work for at most about {probe_seconds:.0f} s ...")
+        return probe(kinds, images, workers, probe_seconds, is_here=is_here).paces
+
+    plan = _plan(name, _facts(spec, images), images, minutes, workers, pace)
     values = {"name": name, **plan.values}
     values["data"] = {"name": kind, "path": _seen_from(file, place), **values["data"]}
     # Sealed when there is a plan: who is stopped before leaves nothing behind.
     sealed, notes = _seal(division, spec)
     facts = own_facts.of_division(divide(stock, spec))
-    _write(file, study_text(file, values, facts, plan, num_workers), values)
-    return Begun(file, facts, plan, num_workers, sealed, notes)
+    _write(file, study_text(file, values, facts, plan, workers), values)
+    return Begun(file, facts, plan, workers, sealed, notes)
 
 
 def _seal(division: Division, spec: DataSpec) -> tuple[Path | None, tuple[str, ...]]:
@@ -174,8 +181,7 @@ def _plan(
     images: ImageSet,
     minutes: float,
     num_workers: int,
-    probe_seconds: float,
-    note: Callable[[str], None],
+    pace: Callable[[Mapping[Kind, RunSpec]], Mapping[Kind, Pace]],
 ) -> Draft:
     """The plan that fits into the time, by the pace that nets are found to have here."""
     with tempfile.TemporaryDirectory(prefix="modiste-init-") as folder:
@@ -192,9 +198,7 @@ def _plan(
             )
             return survey(study, images, asked_for(spec))
 
-        kinds = kinds_to_probe(surveyed(most_ambitious(facts)))
-        note(f"Measuring {len(kinds)} kinds of work for at most about {probe_seconds:.0f} s ...")
-        paces = probe(kinds, images, num_workers, probe_seconds).paces
+        paces = pace(kinds_to_probe(surveyed(most_ambitious(facts))))
         return draft(
             facts,
             60 * minutes,

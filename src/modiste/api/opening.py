@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modiste.api.devices import need_devices
+from modiste.api.given import each_name, each_override
 from modiste.atomic import write_whole
 from modiste.data.load import divide
 from modiste.data.own.names import shown
@@ -19,7 +21,7 @@ from modiste.models.layers import describe
 from modiste.runs import files
 from modiste.search.collect import summary
 from modiste.search.study import DATA_FACTS, ELSEWHERE, Study
-from modiste.spec.files import parse_override, read_study, study_text
+from modiste.spec.files import read_study, study_text
 from modiste.spec.run import DataSpec, RunSpec
 from modiste.spec.stage_checks import check_order
 from modiste.spec.study import Override, Point, StageSpec, StudySpec, check
@@ -44,15 +46,15 @@ class Opened:
 
 
 def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    file: str | Path | Mapping[str, Any],
+    file: str | os.PathLike[str] | Mapping[str, Any],
     *,
     profile: str,
-    out: str | Path | None,
+    out: str | os.PathLike[str] | None,
     seed: int | None,
-    stages: Iterable[str] | None,
-    settings: Sequence[str],
-    only: Sequence[str],
-    data_folder: str | Path | None,
+    stages: str | Iterable[str] | None,
+    settings: str | Iterable[str] | Mapping[str, Any],
+    only: str | Iterable[str] | Mapping[str, Any],
+    data_folder: str | os.PathLike[str] | None,
     is_written: bool = True,
     is_here: bool = True,
     tell: Tell = silent,
@@ -64,19 +66,17 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     file of a dictionary is written once the study was accepted: until then the folder may hold that
     of another one.
     """
-    content = None
-    if isinstance(file, Mapping):
-        file, content = _file_of(file, profile, out)
+    file, content = _file_of(file, profile, out)
     spec, published = read_study(Path(file), content)
     if profile not in ("quick", "full"):
         raise SpecError(f"--profile {profile}: expected quick or full.")
-    overrides = [parse_override(text) for text in settings]
-    parts = [parse_override(text, "--only") for text in only]
+    overrides = each_override(settings, "settings", "--set")
+    parts = each_override(only, "only", "--only")
     for override in overrides:
         _check_setting(spec, override, "--set")
     for part in parts:
         _check_setting(spec, part, "--only")
-    wanted = None if stages is None else list(stages)
+    wanted = None if stages is None else each_name(stages, "stages")
     for name in wanted or ():
         spec.stage(name)
     seed = _seed(spec, seed)
@@ -103,7 +103,7 @@ def open_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         overrides=overrides,
         published=published,
         committed=_committed(Path(file), spec, profile),
-        file=str(file),
+        file=file,
         is_written=is_written,
     )
     if is_written and content is not None:
@@ -173,11 +173,23 @@ def _seed(spec: StudySpec, seed: int | None) -> int:
     return spec.seed if seed is None else seed
 
 
-def _file_of(values: Mapping[str, Any], profile: str, out: str | Path | None) -> tuple[Path, str]:
-    """The study file of a dictionary, in the folder of its study, and what is to stand in it."""
-    name = str(values.get("name", "study"))
+def _file_of(
+    given: object, profile: str, out: str | os.PathLike[str] | None
+) -> tuple[str, str | None]:
+    """The study file that is named, or that of a dictionary and what is to stand in it.
+
+    A dictionary's lies in the folder of its study.
+    """
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given), None
+    if not isinstance(given, Mapping):
+        raise SpecError(
+            "file: expected the path of a study file, or a dictionary of what would stand in one; "
+            f"got {type(given).__name__}."
+        )
+    name = str(given.get("name", "study"))
     folder = Path(out) if out is not None else Path("runs") / f"{name}-{profile}"
-    return folder / f"{name}.yaml", study_text(values, name)
+    return str(folder / f"{name}.yaml"), study_text(given, name)
 
 
 def _committed(file: Path, spec: StudySpec, profile: str) -> dict[str, Any]:
@@ -198,12 +210,13 @@ def _data_place(spec: StudySpec, file: Path) -> Path | None:
     if place is not None and not reachable(place).exists():
         raise DataError(
             f"{file}: data.path: {spec.data_path}: no such file or folder, seen from where the "
-            f"study file lies ({place.absolute()}). Mend it there, or name the place with --data."
+            f"study file lies ({place.absolute()}). Mend it there, or name the place with --data "
+            "(`data_folder=` in Python)."
         )
     return place
 
 
-def _source(specs: Sequence[DataSpec], folder: str | Path | None, tell: Tell) -> Source:
+def _source(specs: Sequence[DataSpec], folder: str | os.PathLike[str] | None, tell: Tell) -> Source:
     for key in ("name", *OWN_KEYS):
         values = list(dict.fromkeys(getattr(spec, key) for spec in specs))
         if len(values) > 1:

@@ -14,8 +14,14 @@ def run_of(place: Path) -> Run:
     It lies in the model folder (`ImageClassifier.save`), or beside it in its study.
 
     Raises:
-        StoreError: If it is neither, or the run is not beside the model.
+        StoreError: If it is neither, or the run is not beside the model; of a study, says that
+            one of its runs is meant.
     """
+    if (place / "study.json").is_file():
+        raise StoreError(
+            f"{place}: is a study. Name one of its runs ({place}/runs/ID) or models "
+            f"({place}/models/NAME)."
+        )
     if (place / "spec.json").is_file():
         return Run(place)
     from modiste.export.model import load_model

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+from modiste.api.given import workers_to_measure
 from modiste.api.opening import open_study
 from modiste.cores import num_cores
 from modiste.errors import StoreError
@@ -74,16 +76,16 @@ class Plan:
 
 
 def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    file: str | Path,
+    file: str | os.PathLike[str] | Mapping[str, Any],
     *,
     profile: str = "quick",
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
-    stages: Iterable[str] | None = None,
-    settings: Sequence[str] = (),
-    only: Sequence[str] = (),
-    num_workers: int | None = None,
-    data_folder: str | Path | None = None,
+    stages: str | Iterable[str] | None = None,
+    settings: str | Iterable[str] | Mapping[str, Any] = (),
+    only: str | Iterable[str] | Mapping[str, Any] = (),
+    num_workers: int | Literal["here"] | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
     probe_seconds: float = PROBE_SECONDS,
     tell: Callable[[int, int], None] = lambda num_kinds, num_workers: None,
 ) -> Plan:
@@ -93,23 +95,26 @@ def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     would have. The study's folder is read, if it is there, and never written.
 
     Args:
-        file: A study file.
+        file: A study file, or what would stand in one, as a dictionary.
         profile: ``quick`` or ``full``.
         out: The study folder; ``runs/NAME-PROFILE`` if not given. What is finished there is done.
         seed: Of every point; the file's if not given.
         stages: These and those they need; all if not given.
-        settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
-        only: ``[STAGE:]KEY=VALUE``: the points that agree, and not the others.
-        num_workers: Runs side by side (threads in all); one for each core if not given.
+        settings: ``[STAGE:]KEY=VALUE``, one or several, over everything in the file; or keys and
+            values, such as ``{"train.epochs": 5}``.
+        only: The same: the points that agree, and not the others.
+        num_workers: Runs side by side (threads in all); one for each core if not given. ``here``
+            starts no processes, and plans for runs one after another in this one.
         data_folder: Where the data set lies; looked for if not given.
         probe_seconds: After which nothing new is measured.
         tell: Called before measuring begins, with the number of kinds of work and of workers.
 
     Raises:
-        SpecError: If the file, a setting or a stage makes no sense.
+        SpecError: If the file, a setting, a stage or the number of workers makes no sense.
         DataError: If the data cannot be had.
         StoreError: If the folder could not be written, or holds another study.
     """
+    workers, is_here = workers_to_measure(num_workers)
     opened = open_study(
         file,
         profile=profile,
@@ -128,23 +133,22 @@ def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         asked.check(with_guesses(study))
     found = survey(study, images, asked)
     kinds = kinds_to_probe(found)
-    num_workers = num_workers or num_cores()
     probed = None
     if kinds:
-        tell(len(kinds), num_workers)
-        probed = probe(kinds, images, num_workers, probe_seconds)
+        tell(len(kinds), workers)
+        probed = probe(kinds, images, workers, probe_seconds, is_here=is_here)
     return Plan(
         folder=study.folder,
         profile=profile,
-        forecast=forecast(found, probed.paces if probed else {}, num_workers),
+        forecast=forecast(found, probed.paces if probed else {}, workers),
         misfits=tuple(f"{trial.stage}: {trial.misfit}" for trial in found.misfits),
         left=found.left,
-        disk=disk_of(found, num_workers, images.images_NCHW.nbytes + images.labels_N.nbytes),
+        disk=disk_of(found, workers, images.images_NCHW.nbytes + images.labels_N.nbytes),
         free_bytes=shutil.disk_usage(place).free,
-        num_processes=min(num_workers, len(found.todo)),
+        num_processes=min(workers, len(found.todo)),
         available_bytes=_available_bytes(),
         probed=probed,
-        alone_seconds=_alone(found, probed, num_workers),
+        alone_seconds=_alone(found, probed, workers),
     )
 
 
@@ -168,7 +172,9 @@ def _place_for(folder: Path) -> Path:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
-        raise StoreError(f"{folder}: cannot be written. Choose another folder with --out DIR.")
+        raise StoreError(
+            f"{folder}: cannot be written. Choose another folder with --out DIR (`out=` in Python)."
+        )
     return place
 
 

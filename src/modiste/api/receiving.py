@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from modiste.artifact.model import Artifact
 
 
-def verify_export(folder: str | Path, digest: str | None = None) -> list[tuple[str, str]]:
+def verify_export(
+    folder: str | os.PathLike[str], digest: str | None = None
+) -> list[tuple[str, str]]:
     """Check an exported folder: hashes, graph, weights, golden images.
 
     Args:
@@ -28,10 +31,12 @@ def verify_export(folder: str | Path, digest: str | None = None) -> list[tuple[s
     need_extra("modiste verify")
     from modiste.artifact.verify import verify
 
-    return [(check.name, check.words) for check in verify(folder, digest)]
+    return [(check.name, check.words) for check in verify(Path(folder), digest)]
 
 
-def load_artifact(folder: str | Path, *, int8: bool = False, threads: int = 1) -> Artifact:
+def load_artifact(
+    folder: str | os.PathLike[str], *, int8: bool = False, threads: int = 1
+) -> Artifact:
     """An exported model, ready to answer: `probabilities`, `warnings`, `class_names`, `rule`.
 
     Every file that is used is checked against its hash, and what the ONNX file holds is looked at,
@@ -49,4 +54,4 @@ def load_artifact(folder: str | Path, *, int8: bool = False, threads: int = 1) -
     need_extra("an exported model")
     from modiste.artifact import model
 
-    return model.load_artifact(folder, is_int8=int8, threads=threads)
+    return model.load_artifact(Path(folder), is_int8=int8, threads=threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -68,13 +69,13 @@ class _Again:
 
 
 def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     *,
-    out: str | Path = "runs/reproduced",
+    out: str | os.PathLike[str] = "runs/reproduced",
     epochs: int | None = None,
     threads: int | None = None,
     device: str | None = None,
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
     tell: Callable[[Progress], Any] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
@@ -123,11 +124,6 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
 
 def _run(folder: Path) -> Run:
-    if (folder / "study.json").is_file():
-        raise StoreError(
-            f"{folder}: is a study. Name one of its runs ({folder}/runs/ID) or models "
-            f"({folder}/models/NAME)."
-        )
     run = run_of(folder)
     status, reason = run.metrics["status"], run.metrics.get("reason") or "no reason is known"
     if status in WITHOUT_NUMBERS:
@@ -146,7 +142,8 @@ def _spec(run: Run, threads: int | None, device: str | None) -> RunSpec:
     if not is_here(spec.device):
         raise SpecError(
             f"{run.folder}: was trained on a GPU (device: cuda), and PyTorch finds none here. "
-            "--device cpu trains it on the processor; the last bits will then differ."
+            "--device cpu (`device=` in Python) trains it on the processor; the last bits will "
+            "then differ."
         )
     return spec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -59,10 +60,10 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     runs: int = 5,
     final: bool = False,
     reason: str = "",
-    out: str | Path | None = None,
-    log: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
+    log: str | os.PathLike[str] | None = None,
     with_keras: bool = True,
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
     tell: Tell = lambda lap, laps, what: None,
 ) -> dict[str, Any]:
     """Train a recipe several times, and say how accurate it is and how long it took.
@@ -128,15 +129,27 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
 
 def _check_words(
-    *, final: bool, reason: str, runs: int, out: str | Path | None, log: str | Path | None
+    *,
+    final: bool,
+    reason: str,
+    runs: int,
+    out: str | os.PathLike[str] | None,
+    log: str | os.PathLike[str] | None,
 ) -> None:
     if reason and not final:
-        raise SealError("--reason belongs to --final: without it the test set stays closed.")
+        raise SealError(
+            "--reason belongs to --final (`final=True` in Python): without it the test set stays "
+            "closed."
+        )
     if final and not reason.strip():
-        raise SealError("--final opens the test set, and needs a --reason for it.")
+        raise SealError(
+            "--final opens the test set, and needs a --reason for it (`reason=` in Python)."
+        )
     for option, value in (("--out", out), ("--log", log)):
         if value is not None and not final:
-            raise SpecError(f"{option} belongs to --final: without it nothing is kept.")
+            raise SpecError(
+                f"{option} belongs to --final (`final=True` in Python): without it nothing is kept."
+            )
     if runs < 1:
         raise SpecError(f"--runs {runs}: expected at least one.")
 
@@ -153,7 +166,7 @@ def _check_size(recipe: RecipeFile, images: ImageSet) -> None:
 
 
 def _need_first(
-    recipe: RecipeFile, fingerprints: set[str], folder: Path, log: str | Path | None
+    recipe: RecipeFile, fingerprints: set[str], folder: Path, log: str | os.PathLike[str] | None
 ) -> None:
     """That no other runs of this very recipe were looked at, as far as folder and list tell."""
     for look in stored(folder / "final").values():
@@ -301,7 +314,7 @@ def _look(
     }
 
 
-def _lines_of(log: str | Path | None) -> list[dict[str, str]]:
+def _lines_of(log: str | os.PathLike[str] | None) -> list[dict[str, str]]:
     """What stands in the list of looks; nothing where there is none yet."""
     if log is None or not Path(log).is_file():
         return []

@@ -6,6 +6,7 @@ study that cannot begin says so at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from modiste.api.counting import counted, ledger_of, study_around
 from modiste.api.finals import save_finals, write_cards
+from modiste.api.given import each_name, need_workers
 from modiste.api.opening import Opened, open_study
 from modiste.api.progress import StudyBar
 from modiste.cores import num_cores
@@ -38,18 +40,18 @@ from modiste.spec.run import DataSpec
 
 
 def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    file: str | Path | Mapping[str, Any],
+    file: str | os.PathLike[str] | Mapping[str, Any],
     *,
     profile: str = "quick",
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
-    stages: Iterable[str] | None = None,
-    settings: Sequence[str] = (),
-    only: Sequence[str] = (),
+    stages: str | Iterable[str] | None = None,
+    settings: str | Iterable[str] | Mapping[str, Any] = (),
+    only: str | Iterable[str] | Mapping[str, Any] = (),
     num_workers: int | Literal["here", "ray"] | None = None,
     ray_address: str | None = None,
     gpu_share: float = 0.0,
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
     watcher: Watcher | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
@@ -60,6 +62,10 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
 
+    Worker processes read the script that started them again, so that in a script this call stands
+    below ``if __name__ == "__main__":``. With ``num_workers="here"``, in a notebook and at a prompt
+    nothing of the kind is needed.
+
     Args:
         file: A study file, or what would stand in one, as a dictionary; it is then written into
             the study folder as ``NAME.yaml``. A `pathlib.Path` in it is seen from the working
@@ -68,8 +74,9 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         out: The study folder; ``runs/NAME-PROFILE`` if not given.
         seed: Of every point; the file's if not given.
         stages: Run these and those they need; all if not given.
-        settings: ``[STAGE:]KEY=VALUE``, over everything in the file.
-        only: ``[STAGE:]KEY=VALUE``: run the points that agree, and leave the others.
+        settings: ``[STAGE:]KEY=VALUE``, one or several, over everything in the file; or keys and
+            values, such as ``{"train.epochs": 5}``.
+        only: The same: run the points that agree, and leave the others.
         num_workers: Runs side by side (threads in all); one for each core if not given. ``ray``
             hands them to a Ray cluster, as many as it has room for. ``here`` starts no processes:
             runs come one after another in this one, and a run that crashes takes it along.
@@ -95,17 +102,18 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         StoreError: If the folder cannot be written, or holds another study.
     """
     time_for_it = _budget(budget)
-    is_count = isinstance(num_workers, int) and num_workers >= 1
-    if not is_count and num_workers not in (None, "here", "ray"):
-        raise SpecError(f"num_workers={num_workers!r}: expected a number from 1 up, here or ray.")
-    if num_workers == "ray":
+    workers = need_workers(num_workers, "here", "ray")
+    if workers == "ray":
         need_ray()
     elif ray_address is not None or gpu_share:
-        raise SpecError("--ray-address and --gpu-share are for --workers ray.")
-    if num_workers == "here" and time_for_it is not None:
+        raise SpecError(
+            "--ray-address and --gpu-share are for --workers ray (`num_workers=` in Python)."
+        )
+    if workers == "here" and time_for_it is not None:
         raise SpecError(
             "--workers here: nobody looks at the clock while a run is under way, so that no budget "
-            "of time can be kept. Give a number of workers, such as 1, or leave --budget out."
+            "of time can be kept. Give a number of workers (`num_workers=` in Python), such as 1, "
+            "or leave --budget out."
         )
     opened = open_study(
         file,
@@ -116,7 +124,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         settings=settings,
         only=only,
         data_folder=data_folder,
-        is_here=num_workers != "ray",
+        is_here=workers != "ray",
         tell=tell,
     )
     study, images = opened.study, opened.images
@@ -125,16 +133,16 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         watcher = watcher or bar
         _write_down(opened, watcher)
         start: Start | None = None
-        if num_workers == "ray":
+        if workers == "ray":
             start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
-        elif num_workers == "here":
+        elif workers == "here":
             from modiste.search.here import Here
 
             start = partial(Here, tell=watcher.progress, should_stop=should_stop)
         driver = Driver(
             study,
             images,
-            num_workers if isinstance(num_workers, int) else num_cores(),
+            workers if isinstance(workers, int) else num_cores(),
             watcher,
             should_stop,
             slice_seconds,
@@ -172,20 +180,29 @@ def _budget(text: str | float | None) -> Budget | None:
     return Budget.of(seconds)
 
 
-def write_report(study: Study) -> Path:
+def write_report(study: str | os.PathLike[str]) -> Path:
     """Write `report.html` and `report.md` into the study folder; returns the first.
 
     Looks at the test set are counted by the ledger that travels with collected results, or by
     the user's own. The cards of the study's models are brought up to date with it.
+
+    Args:
+        study: A `Study`, or its folder.
+
+    Raises:
+        StoreError: If it is no study folder, or cannot be read or written.
     """
     from modiste.report import write as report
 
+    study = study if isinstance(study, Study) else Study(study)
     tally = ledger_of(study.folder, study.data_digest).tally()
     write_cards(study, tally)
     return report.write(study, tally)
 
 
-def collect_results(study: Study, target: str | Path, *, light: Collection[str] = ()) -> list[Path]:
+def collect_results(
+    study: Study, target: str | os.PathLike[str], *, light: Collection[str] = ()
+) -> list[Path]:
     """Copy a study's results without the bulk, and write their report; returns the tables.
 
     Final models and their logits are no bulk, except those of the stages named as light.
@@ -204,8 +221,8 @@ def collect_results(study: Study, target: str | Path, *, light: Collection[str] 
 def look_at_test(
     study: Study,
     reason: str,
-    stages: Iterable[str] | None = None,
-    data_folder: str | Path | None = None,
+    stages: str | Iterable[str] | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Open the test set, once and counted, for the final models of a study.
 
@@ -235,14 +252,14 @@ def _ledgers(study: Study) -> list[Ledger]:
     return [Ledger(study.data_digest, folder=folder) for folder in folders]
 
 
-def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate]:
+def winners(study: Study, stages: str | Iterable[str] | None = None) -> list[Candidate]:
     """All seeds of the winners of these stages (a study's final ones, if not given).
 
     Raises:
         SpecError: If the study has no stage of that name.
         StoreError: If none of them is finished.
     """
-    wanted = set(stages) if stages is not None else None
+    wanted = set(each_name(stages, "stages")) if stages is not None else None
     for name in wanted or ():
         if study.spec.stage(name).folds is not None:
             raise SpecError(
@@ -259,7 +276,10 @@ def winners(study: Study, stages: Iterable[str] | None = None) -> list[Candidate
     if not candidates:
         why = "none of these stages is finished yet."
         if wanted is None and not any(stage.is_final for stage in study.spec.stages):
-            why = "no stage of it is marked `final: true`. Name the stages with --stages."
+            why = (
+                "no stage of it is marked `final: true`. Name the stages with --stages (`stages=` "
+                "in Python)."
+            )
         raise StoreError(f"{study.folder}: {why}")
     return candidates
 
@@ -268,7 +288,7 @@ def look_at_runs(
     candidates: Sequence[Candidate],
     reason: str,
     folder: Path,
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Open the test set, once and counted, for a frozen list of runs of one data set.
 

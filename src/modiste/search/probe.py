@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,7 @@ from modiste.data.types import ImageSet
 from modiste.search.children import server_bytes
 from modiste.search.kinds import Kind, Pace, in_order, pace_of
 from modiste.search.plan import paces_of_finished
-from modiste.search.pool import Death, Event, Load, Pool, Trouble, Works, raise_trouble
+from modiste.search.pool import Death, Event, Load, Pool, Trouble, Workers, Works, raise_trouble
 from modiste.search.survey import Survey
 from modiste.spec.run import RunSpec
 from modiste.train.task import Sample, Task
@@ -40,7 +41,7 @@ class Probed:
             rest went to other programs.
         worker_bytes: Memory of the largest worker.
         driver_bytes: Memory of this process, which would drive the study, and of the one that
-            workers are forked from.
+            workers are forked from; 0 where this process is the worker, too.
         seconds: What the probe took.
         broken: Why some kinds could not be measured.
     """
@@ -85,6 +86,8 @@ def probe(
     images: ImageSet,
     num_workers: int,
     seconds: float = PROBE_SECONDS,
+    *,
+    is_here: bool = False,
 ) -> Probed:
     """Begin a run of each kind in worker processes, as many at once as a study would have.
 
@@ -95,6 +98,7 @@ def probe(
         images: All that may be trained on.
         num_workers: Threads in all.
         seconds: By which all should be measured; nothing is begun that would take longer.
+        is_here: Begin them in this process, one after another; it starts no other.
 
     Raises:
         SpecError: If a run makes no sense for these images.
@@ -102,12 +106,10 @@ def probe(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="modiste-plan-") as folder:
         save_arrays(images, Path(folder))
-        with Pool(Path(folder), images.digest, _probing) as pool:
-            try:
-                found, broken = _measure(pool, list(kinds.items()), num_workers, began + seconds)
-                driver_bytes = memory_bytes() + server_bytes()
-            finally:
-                pool.kill()  # nobody waits for what is under way
+        with _workers(Path(folder), images.digest, is_here=is_here) as workers:
+            found, broken = _measure(workers, list(kinds.items()), num_workers, began + seconds)
+            # Here, who drives is who works, and has been counted.
+            driver_bytes = 0 if is_here else memory_bytes() + server_bytes()
     samples = [sample for some in found.values() for sample in some]
     return Probed(
         paces={kind: _mean(some) for kind, some in found.items()},
@@ -119,8 +121,23 @@ def probe(
     )
 
 
+@contextmanager
+def _workers(arrays: Path, data_digest: str, *, is_here: bool) -> Iterator[Workers]:
+    if is_here:
+        from modiste.search.here import Here  # torch, which nobody else needs in this process
+
+        with Here(arrays, data_digest, worker=_probing) as here:
+            yield here
+        return
+    with Pool(arrays, data_digest, _probing) as pool:
+        try:
+            yield pool
+        finally:
+            pool.kill()  # nobody waits for what is under way
+
+
 def _measure(
-    pool: Pool, kinds: Sequence[tuple[Kind, RunSpec]], num_workers: int, until: float
+    pool: Workers, kinds: Sequence[tuple[Kind, RunSpec]], num_workers: int, until: float
 ) -> tuple[dict[Kind, list[Sample]], list[str]]:
     """Samples of each kind, as far as the time goes; and what went wrong.
 

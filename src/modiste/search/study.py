@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 # What was found of images of your own, when they were read.
 DATA_FACTS = "data.json"
-ELSEWHERE = "Choose another folder with --out DIR, or move that one away."
+ELSEWHERE = "Choose another folder with --out DIR (`out=` in Python), or move that one away."
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Study:
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | os.PathLike[str],
         value: dict[str, Any] | None = None,
         without: Collection[str] = (),
     ) -> None:
@@ -253,7 +253,7 @@ class Study:
             )
 
     @classmethod
-    def open(cls, folder: str | Path) -> Study:
+    def open(cls, folder: str | os.PathLike[str]) -> Study:
         """A study folder that is there.
 
         Raises:
@@ -281,6 +281,10 @@ class Study:
     def data_place(self) -> Path | None:
         """Where the images lie, as far as the study says so, seen from where its file is named."""
         return self.spec.data_place(self.file)
+
+    def __fspath__(self) -> str:
+        """A study goes wherever its folder does."""
+        return str(self.folder)
 
     def __repr__(self) -> str:
         return f"Study({str(self.folder)!r})"

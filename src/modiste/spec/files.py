@@ -131,19 +131,19 @@ def study_text(values: Mapping[str, Any], name: str) -> str:
     Raises:
         SpecError: If anything in it makes no sense.
     """
-    study = StudySpec.parse(unfold(_plain(values), name))
+    study = StudySpec.parse(unfold(plain(values), name))
     check(study)
-    plain = _said(study)
-    plain["stages"] = [_said(stage) for stage in study.stages]
-    return yaml.safe_dump(plain, sort_keys=False, width=100)
+    said = _said(study)
+    said["stages"] = [_said(stage) for stage in study.stages]
+    return yaml.safe_dump(said, sort_keys=False, width=100)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers and arrays of NumPy as Python has them; a path as text, seen from here."""
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(inner) for key, inner in value.items()}
+        return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):  # of Talos, they mean different things
-        return type(value)(map(_plain, value))
+        return type(value)(map(plain, value))
     if isinstance(value, os.PathLike):  # its file will lie in the study folder
         return str(Path(os.fsdecode(value)).expanduser().absolute())
     return value.tolist() if hasattr(value, "tolist") else value

@@ -38,7 +38,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder of our own, and a probe that answers at once."""
     monkeypatch.chdir(tmp_path)
 
-    def probe(kinds, images, num_workers, seconds):
+    def probe(kinds, images, num_workers, seconds, *, is_here):
         return Probed({kind: Pace(1e-3, 1e-5) for kind in kinds}, 1.0, 1, 1, 0.0)
 
     monkeypatch.setattr("modiste.api.init.probe", probe)
@@ -74,7 +74,7 @@ def test_the_test_part_is_sealed_at_once(tmp_path):
 def test_who_is_stopped_before_there_is_a_plan_leaves_nothing_behind(tmp_path, monkeypatch):
     write_classes(tmp_path / "pets", 20)
 
-    def stopped(*_):
+    def stopped(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("modiste.api.init.probe", stopped)
