@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from modiste.api.given import each_folder, each_name
 from modiste.api.places import run_of
-from modiste.errors import StoreError
+from modiste.errors import DataError, SpecError, StoreError
 from modiste.evaluate.finding import facts, findings
 from modiste.interval import wilson
 from modiste.runs import files
@@ -17,7 +21,7 @@ from modiste.search.study import Study
 from modiste.search.versus import versus
 
 
-def show(folder: str | Path) -> dict[str, Any]:
+def show(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Everything that a run folder says of its run, and whether its files are what was written.
 
     Args:
@@ -55,36 +59,60 @@ def show(folder: str | Path) -> dict[str, Any]:
     }
 
 
-def compare(runs: Iterable[Run], names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One mapping for each run, best last-epoch validation accuracy first.
+def compare(
+    runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    names: str | Iterable[str] = (),
+) -> list[dict[str, Any]]:
+    """Runs beside each other, the best last-epoch validation accuracy first.
 
-    Keys: name, parameters, epochs, val_accuracy and val_loss at the last epoch, val_accuracy_best
-    at the epoch of the lowest loss, standard_error (of the last, from the number of images),
-    seconds. Runs that diverged come last, with no figures.
+    Args:
+        runs: Runs, or their folders; all of the same validation images.
+        names: What to call each, in their order; the beginnings of their fingerprints if not given.
+
+    Returns:
+        One mapping for each run: name, parameters, epochs, seconds, ``num_val`` (validation
+        images), val_accuracy and val_loss at the last epoch, val_accuracy_best at the epoch of the
+        lowest loss, and of the last what the number of images leaves open: ``low`` to ``high`` is
+        Wilson's 95 % interval, standard_error its rough measure, which is 0 where no answer is
+        wrong, or none right. Runs that diverged come last, with no figures.
+
+    Raises:
+        StoreError: If one is no run folder, or cannot be read.
+        SpecError: If there are names, and not one for each run.
+        DataError: If they did not answer the same images; says which.
     """
+    found = [run_of(Path(place)) for place in each_folder(runs, "runs")]
+    called = each_name(names, "names") or [run.fingerprint[:8] for run in found]
+    if len(called) != len(found):
+        raise SpecError(f"names: {len(called)} for {len(found)} run(s); expected one for each.")
+    _need_same_images(found)
     rows = []
-    for index, run in enumerate(runs):
+    for name, run in zip(called, found, strict=True):
         metrics = run.metrics
         row: dict[str, Any] = {
-            "name": names[index] if index < len(names) else run.fingerprint[:8],
+            "name": name,
             "parameters": run.layers["parameters"]["total"],
             "epochs": metrics["epochs"],
             "seconds": metrics["seconds"],
+            "num_val": metrics["num_val"],
         }
         if metrics["status"] == "finished":
             last = metrics["last"]["val"]
             error = (last["accuracy"] * (1 - last["accuracy"]) / last["total"]) ** 0.5
+            low, high = wilson(last["correct"], last["total"])
             row |= {
                 "val_accuracy": last["accuracy"],
                 "val_loss": last["loss"],
                 "val_accuracy_best": metrics["best"]["val"]["accuracy"],
                 "standard_error": error,
+                "low": low,
+                "high": high,
             }
         rows.append(row)
     return sorted(rows, key=lambda row: -row.get("val_accuracy", -1.0))
 
 
-def compare_studies(one: str | Path, two: str | Path) -> dict[str, Any]:
+def compare_studies(one: str | os.PathLike[str], two: str | os.PathLike[str]) -> dict[str, Any]:
     """Two studies side by side: the points that both have finished, and their rankings.
 
     Args:
@@ -103,7 +131,7 @@ def compare_studies(one: str | Path, two: str | Path) -> dict[str, Any]:
     found = versus(Study.open(one), Study.open(two))
     return {
         "schema": 1,
-        "studies": [str(one), str(two)],
+        "studies": [os.fspath(one), os.fspath(two)],
         "differs": {key: list(pair) for key, pair in found.differs.items()},
         "stages": [
             {
@@ -129,6 +157,33 @@ def compare_studies(one: str | Path, two: str | Path) -> dict[str, Any]:
         ],
         "only": [list(names) for names in found.only],
     }
+
+
+def _need_same_images(runs: Sequence[Run]) -> None:
+    """That all runs answered the same validation images."""
+    for run in runs[1:]:
+        first, data = runs[0], run.metrics["data_digest"]
+        if data != first.metrics["data_digest"]:
+            raise DataError(
+                f"{run.folder}: was trained on other images ({run.data_name}) than {first.folder} "
+                f"({first.data_name}). Accuracies on different images say nothing of each other: "
+                "compare the runs of each data set alone."
+            )
+        if not _has_same_val(run, first):
+            raise DataError(
+                f"{run.folder}: answered other validation images than {first.folder}; they were "
+                "divided in another way, or by folds. Compare the runs of each division alone."
+            )
+
+
+def _has_same_val(one: Run, two: Run) -> bool:
+    """Of the same data: whether both divide them alike, or answered the same all the same."""
+    without = {"name", "scaling", "num_train"}  # which leave the validation part as it is
+    if one.spec.data.model_dump(exclude=without) == two.spec.data.model_dump(exclude=without):
+        return True
+    if not (one.has_predictions and two.has_predictions):
+        return False
+    return np.array_equal(one.predictions["image_ids"], two.predictions["image_ids"])
 
 
 def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:

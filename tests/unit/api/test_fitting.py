@@ -13,6 +13,7 @@ import modiste
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, ResumeError, SealError, SpecError
+from modiste.interval import wilson
 from modiste.report.data_figures import first_images
 from modiste.search.study import Study
 from modiste.spec.files import read_study
@@ -94,6 +95,16 @@ def test_a_model_is_fitted_once_and_found_the_next_time(
 def test_a_fit_that_makes_no_sense_names_the_key(data: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"train\.epohs.*'epochs'"):
         modiste.fit(data, MLP, {"epohs": 2}, folder=tmp_path)
+    for train, meant in (
+        ({"learning_rate": 0.1}, r"train\.learning_rate: .*'train\.optimizer\.learning_rate'"),
+        ({"patience": 3}, r"train\.patience: .*'train\.early_stopping\.patience'"),
+    ):
+        with pytest.raises(SpecError, match=meant):
+            modiste.fit(data, MLP, train, folder=tmp_path)
+    with pytest.raises(SpecError, match=r"model\.hidden: .*'model\.params\.hidden'"):
+        modiste.fit(data, {"family": "mlp", "hidden": [6]}, folder=tmp_path)
+    with pytest.raises(SpecError, match=r"^learning_rate: .*'train\.optimizer\.learning_rate'"):
+        modiste.fit_many(data, MLP, [{"learning_rate": 0.1}], folder=tmp_path)
     with pytest.raises(SpecError, match=r"preset: 'tf'"):
         modiste.fit(data, MLP, preset="tf", folder=tmp_path)
     assert not list(tmp_path.glob("*/manifest.json"))
@@ -153,8 +164,56 @@ def test_runs_are_compared_best_first_and_what_diverged_last(
     assert "val_accuracy" not in rows[2]
     share = rows[0]["val_accuracy"]
     assert rows[0]["standard_error"] == pytest.approx((share * (1 - share) / 100) ** 0.5)
+    assert [row["num_val"] for row in rows] == [100, 100, 100]
+    assert (rows[0]["low"], rows[0]["high"]) == wilson(round(100 * share), 100)
     assert [row["name"] for row in modiste.compare(runs[1:2])] == [runs[1].fingerprint[:8]]
     assert modiste.compare([]) == []
+
+
+def test_names_of_compared_runs_are_one_for_each(data: TrainingData, tmp_path: Path) -> None:
+    runs = [modiste.fit(data, MLP, {"epochs": 1}, seed=seed, folder=tmp_path) for seed in (0, 1)]
+    assert modiste.compare(runs[0], "mlp")[0]["name"] == "mlp"
+    for names in ("mlp", ["one"], ["one", "two", "three"]):
+        with pytest.raises(SpecError, match=r"names: \d for 2 run\(s\)"):
+            modiste.compare(runs, names)
+
+
+def test_runs_are_compared_on_the_same_images_alone(
+    data: TrainingData, tmp_path: Path, synthetic_folder: Path
+) -> None:
+    def fit(data: TrainingData) -> modiste.Run:
+        return modiste.fit(data, MLP, {"epochs": 1}, folder=tmp_path)
+
+    run = fit(data)
+    given: dict[str, Any] = {"folder": synthetic_folder, "num_val": 100}
+    alike = fit(modiste.load("idx", **given, scaling="standard", num_train=100))
+    assert len(modiste.compare([run, alike])) == 2
+    other = fit(modiste.load("idx", **given, split_seed=1))
+    with pytest.raises(DataError, match=f"{other.folder.name}: answered other validation images"):
+        modiste.compare([run, alike, other])
+    shoes = fit(modiste.load("idx", folder=write_idx(tmp_path / "shoes", seed=5), num_val=100))
+    with pytest.raises(DataError, match=r"was trained on other images \(shoes\) than"):
+        modiste.compare([run, shoes])
+
+
+def test_the_same_validation_part_is_the_same_whatever_the_seed_of_the_division(
+    tmp_path: Path,
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    labels = np.arange(60) % 2
+    one, two = (
+        modiste.from_arrays(
+            pixels[:40],
+            labels[:40],
+            val=(pixels[40:], labels[40:]),
+            test_share=0.2,
+            split_seed=seed,
+        )
+        for seed in (0, 1)
+    )
+    runs = [modiste.fit(data, MLP, {"epochs": 1}, folder=tmp_path) for data in (one, two)]
+    assert runs[0].fingerprint != runs[1].fingerprint
+    assert len(modiste.compare(runs)) == 2
 
 
 def test_a_study_is_run_and_read_from_python(
@@ -284,7 +343,7 @@ def test_what_is_no_seed_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", ["rya", "2", 0, -1, 1.5])
+@pytest.mark.parametrize("given", ["rya", "2", 0, -1, 1.5, True, np.int64(0)])
 def test_what_is_no_number_of_workers_is_refused(
     given: Any, study_file: Path, tmp_path: Path
 ) -> None:
