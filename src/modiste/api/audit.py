@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from modiste.api.counting import counted, study_around
 from modiste.api.data import open_data
+from modiste.api.given import need_source
 from modiste.api.places import run_of
 from modiste.api.study import write_report
 from modiste.counts import Unknown
@@ -35,14 +37,14 @@ _NO_OPENINGS: Sequence[dict[str, Any]] | Unknown = ()
 
 
 def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
-    name: str,
+    name: str | os.PathLike[str],
     *,
-    data_folder: str | Path | None = None,
-    out: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     num_val: int | None = None,
     split_seed: int | None = None,
     closeness: float = CLOSENESS,
-    study: str | Path | None = None,
+    study: str | os.PathLike[str] | None = None,
     with_test: bool = False,
     reason: str = "",
     note: Callable[[str], None] = lambda _: None,
@@ -74,11 +76,16 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         SealError: For the test images without a reason.
         StoreError: If something cannot be read or written.
     """
+    name, study = need_source(name), None if study is None else Path(study)
     if reason and not with_test:
-        raise SealError("--reason belongs to --with-test: without it the test set stays closed.")
+        raise SealError(
+            "--reason belongs to --with-test (`with_test=True` in Python): without it the test set "
+            "stays closed."
+        )
     if with_test and not reason.strip():
         raise SealError(
-            "--with-test opens the test set, which needs a stated reason: --reason TEXT."
+            "--with-test opens the test set, which needs a stated reason: --reason TEXT (`reason=` "
+            "in Python)."
         )
     if not 0 < closeness < 1:
         raise SpecError(f"closeness: expected a proportion between 0 and 1, got {closeness}.")
@@ -86,14 +93,19 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     folder = Path(out) if out is not None else Path("runs") / f"audit-{Path(name).stem}"
     if keeper is not None:
         folder = keeper.folder / kept_audit.FOLDER
-    answered = [] if study is None else _answered(Path(study))
-    opened = open_data(name, data_folder, **_division(answered, num_val, split_seed))
+    answered = [] if study is None else _answered(study)
+    as_studied = _division(answered)
+    if as_studied is None:
+        opened = open_data(name, data_folder, num_val=num_val, split_seed=split_seed)
+    else:
+        _need_as_asked(as_studied, num_val, split_seed)
+        opened = open_data(name, data_folder, spec=as_studied)
     _need_same_images(opened.images, answered, str(study))
     files.need_writable(folder)
     spec, source, data = opened.spec, opened.source, opened.divided()
     found = examine(*_pool(data), closeness, note=note)
     models, notes = _measured(found, answered, spec)
-    around = None if study is None else study_around(Path(study))
+    around = None if study is None else study_around(study)
     comparison, seen = None, _NO_OPENINGS
     if with_test:
         note("comparing with the test images")
@@ -101,7 +113,7 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             comparison = compare(source, found, reason, ledger)
             seen = openings(ledger)
     report = AuditReport(
-        name=name,
+        name=str(name),
         audit=found,
         split_seed=spec.split_seed,
         data_digest=data.digest,
@@ -123,11 +135,11 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     return {**content, "files": [str(path) for path in paths]}
 
 
-def _keeper(study: str | Path | None) -> Study | None:
+def _keeper(study: Path | None) -> Study | None:
     """The study that keeps the audit, if one is named and not a run or a model alone."""
-    if study is None or not (Path(study) / "study.json").is_file():
+    if study is None or not (study / "study.json").is_file():
         return None
-    return Study(Path(study))
+    return Study(study)
 
 
 @dataclass(frozen=True)
@@ -167,15 +179,15 @@ def _answered(place: Path) -> list[_Answered]:
     return list(found.values())
 
 
-def _division(
-    answered: Sequence[_Answered], num_val: int | None, split_seed: int | None
-) -> dict[str, Any]:
-    """How the images are divided: as the study did, or as asked for."""
-    given = {"num_val": num_val, "split_seed": split_seed}
-    if not answered:
-        return given
-    spec = next((model.spec for model in answered if model.is_of_one_division), answered[0].spec)
-    for key, value in given.items():
+def _division(answered: Sequence[_Answered]) -> DataSpec | None:
+    """How the study has divided the images, where there is one."""
+    whole = (model.spec for model in answered if model.is_of_one_division)
+    return next(whole, answered[0].spec if answered else None)
+
+
+def _need_as_asked(spec: DataSpec, num_val: int | None, split_seed: int | None) -> None:
+    """That no other division is asked for than the study's."""
+    for key, value in (("num_val", num_val), ("split_seed", split_seed)):
         own = getattr(spec, key)
         if value is not None and value != own:
             option = f"--{key.replace('_', '-')}"
@@ -183,7 +195,6 @@ def _division(
                 f"{option} {value}: the models of --study were trained with data.{key} {own}. "
                 f"Leave {option} out: an audit with a study takes the study's division."
             )
-    return spec.model_dump(exclude={"name"})
 
 
 def _need_same_images(images: ImageSet, answered: Sequence[_Answered], study: str) -> None:
@@ -237,7 +248,7 @@ def _split_of(spec: DataSpec) -> dict[str, Any]:
     return spec.model_dump(exclude={"scaling"})
 
 
-def _words(spec: DataSpec, usual: int, closeness: float, study: str | Path | None) -> list[str]:
+def _words(spec: DataSpec, usual: int, closeness: float, study: Path | None) -> list[str]:
     """The options that differ from their defaults; a place to write is nobody else's business."""
     words = []
     if study is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modiste.api.given import need_source
 from modiste.data.load import TrainingData, divide, usual_num_val
 from modiste.data.own import facts
 from modiste.data.own.arrays import Arrays, list_arrays
@@ -59,7 +61,11 @@ class OpenedData:
 
 
 def open_data(
-    name: str | Path, path: str | Path | None = None, tell: Tell = silent, **given: Any
+    name: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    tell: Tell = silent,
+    spec: DataSpec | None = None,
+    **given: Any,
 ) -> OpenedData:
     """Read a data set.
 
@@ -67,15 +73,21 @@ def open_data(
         name: Of a source, or the path of a folder or file of images.
         path: Where the source of that name lies.
         tell: Told how many images were looked at, of how many.
-        given: Keys of `data`. Those that are missing, or None, are filled in: of images of your
-            own by looking at them, and `num_val` with the size of the validation part that the
-            set came with, or with a fifth of its images.
+        spec: How they are divided, as something else was trained on them: nothing in it is filled
+            in but the name of the source.
+        given: Otherwise, keys of `data`. Those that are missing, or None, are filled in: of images
+            of your own by looking at them, and `num_val` with the size of the validation part
+            that the set came with, or with a fifth of its images.
 
     Raises:
         SpecError: If there is no such source, or what is given makes no sense.
         DataError: If the images cannot be had, or cannot be used.
     """
-    kind, place = source_at(name, None if path is None else Path(path))
+    kind, place = source_at(need_source(name), None if path is None else Path(path))
+    if spec is not None:
+        spec = spec.model_copy(update={"name": kind})
+        source = open_source(spec, place, tell)
+        return OpenedData(spec, source, source.load_train(), place)
     said = {key: value for key, value in given.items() if value is not None}
     spec = DataSpec.parse({"name": kind, **said}, "data")
     fill_in = SOURCES.get(kind)(place).propose
@@ -89,8 +101,8 @@ def open_data(
 
 
 def scan(
-    name: str | Path,
-    path: str | Path | None = None,
+    name: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     *,
     skip_bad: bool = False,
     keep_duplicates: bool = False,
@@ -113,7 +125,7 @@ def scan(
         SpecError: If it is a set that is known by its digests, with nothing to find out.
         DataError: If it cannot be listed.
     """
-    kind, place = source_at(name, None if path is None else Path(path))
+    kind, place = source_at(need_source(name), None if path is None else Path(path))
     look = SOURCES.get(kind)(place).stock
     if look is None:
         raise SpecError(f"{name}: is checked by the digests that its publisher's files have.")
