@@ -14,6 +14,12 @@ from modiste.errors import SpecError
 from modiste.evaluate.best import LEVEL, Standing
 from modiste.evaluate.distributions import t_quantile, t_tail
 from modiste.evaluate.intervals import Interval
+from modiste.interval import wilson_of
+
+FloatsN = npt.NDArray[np.float64]
+
+# What is equal but for rounding differs by less, and what differs by an image by more.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Slices:
 
 
 def cross_validated(
-    accuracies: Sequence[float], share_held_out: float, level: float = 0.95
+    accuracies: Sequence[float], share_held_out: float, num_images: int, level: float = 0.95
 ) -> Interval:
     """Interval for the mean accuracy over k-fold trainings, repeated or not.
 
@@ -44,10 +50,14 @@ def cross_validated(
     known to be a good and slightly wide one. It covers the choice of training and held-out images
     and of seeds.
 
+    A few folds may score alike by chance, and all of them do where every answer is right. The
+    images remain a sample, so the interval is never narrower than Wilson's on all of them.
+
     Args:
         accuracies: Of each training on the images held out from it.
         share_held_out: Held-out images over training images, 1 / (k - 1) where nothing else is
             set aside.
+        num_images: Held out from any training; each counts once, however many repeats there are.
         level: As a proportion.
 
     Returns:
@@ -60,31 +70,68 @@ def cross_validated(
         C. Nadeau, Y. Bengio, Machine Learning 52 (2003) 239-281, doi:10.1023/A:1024068626366.
 
     Example:
-        >>> low, high = cross_validated([0.90, 0.91, 0.92, 0.91, 0.91], 0.25)
+        >>> low, high = cross_validated([0.90, 0.91, 0.92, 0.91, 0.91], 0.25, num_images=10_000)
         >>> f"{low:.4f} {high:.4f}"
         '0.8968 0.9232'
     """
     count = len(accuracies)
     if count < 2:
         raise SpecError("cross-validation needs the scores of two trainings at least.")
-    error = math.sqrt(variance(accuracies) * (1 / count + share_held_out))
-    half = error * t_quantile((1 + level) / 2, count - 1)
-    return Interval(max(0.0, fmean(accuracies) - half), min(1.0, fmean(accuracies) + half))
+    mean = fmean(accuracies)
+    half = _error(accuracies, share_held_out) * t_quantile((1 + level) / 2, count - 1)
+    low, high = wilson_of(mean, num_images, level)
+    return Interval(max(0.0, min(low, mean - half)), min(1.0, max(high, mean + half)))
+
+
+def fold_difference(
+    one: Sequence[float],
+    two: Sequence[float],
+    differences_N: FloatsN,
+    share_held_out: float,
+    level: float = 0.95,
+) -> Interval:
+    """Interval for the mean accuracy of one point less that of another, over the same trainings.
+
+    Paired by training, and corrected as in `cross_validated`; never narrower than what the images
+    leave open, paired as well.
+
+    Args:
+        one: Of each training, its accuracy on the images that are left out of it.
+        two: The same of the other point, in the same order.
+        differences_N: For each of those images, the share of right answers of the first less that
+            of the second.
+        share_held_out: Images left out over training images.
+        level: As a proportion.
+
+    Raises:
+        SpecError: For fewer than two trainings, or points with other numbers of them.
+    """
+    _need_pairs([one, two])
+    behind = [first - second for first, second in zip(one, two, strict=True)]
+    error = _paired_error(behind, differences_N, share_held_out)
+    half = error * t_quantile((1 + level) / 2, len(behind) - 1)
+    return Interval(fmean(behind) - half, fmean(behind) + half)
 
 
 def fold_standings(
-    scores: Sequence[Sequence[float]], share_held_out: float, level: float = LEVEL
+    scores: Sequence[Sequence[float]],
+    right_PN: Sequence[FloatsN],
+    share_held_out: float,
+    level: float = LEVEL,
 ) -> list[Standing]:
     """Every point beside the one that stands first over the folds; those that may be best.
 
     The scores are paired by training: all points were fitted without the same fold. Their
     differences hang together as the scores do, so their error is corrected in the same way
-    (`cross_validated`), and the test is Student's. A point leaves the set of those that may be
+    (`cross_validated`), and the test is Student's. As a few folds may differ alike by chance, the
+    error is at least that of the images, paired. A point leaves the set of those that may be
     best only if the first beats it by a one-sided test at (1 - level) over the number of other
     points, as in `best.standings`.
 
     Args:
         scores: Of each point, the accuracy of each training on its held-out fold, in one order.
+        right_PN: For each point and held-out image, the share of right answers; the images in one
+            order.
         share_held_out: Held-out images over training images.
         level: As a proportion.
 
@@ -97,13 +144,12 @@ def fold_standings(
         doi:10.1007/978-3-540-24775-3_3, use it for repeated k-fold cross-validation.
 
     Example:
-        >>> found = fold_standings([[0.90, 0.91, 0.92], [0.89, 0.91, 0.91]], 0.5)
+        >>> right_PN = [(np.arange(300) < number).astype(float) for number in (273, 271)]
+        >>> found = fold_standings([[0.90, 0.91, 0.92], [0.89, 0.91, 0.91]], right_PN, 0.5)
         >>> f"{found[1].difference:.4f} {found[1].p_value:.3f} {found[1].may_be_best}"
         '0.0067 0.167 True'
     """
-    count = len(scores[0]) if scores else 0
-    if count < 2 or any(len(own) != count for own in scores):
-        raise SpecError("points are compared over the same two or more trainings of each.")
+    _need_pairs(scores)
     first = max(range(len(scores)), key=lambda index: fmean(scores[index]))
     others = max(1, len(scores) - 1)
     answer = []
@@ -112,14 +158,37 @@ def fold_standings(
             answer.append(Standing(0.0, 0.0, 1.0, may_be_best=True))
             continue
         behind = [one - two for one, two in zip(scores[first], own, strict=True)]
-        error = math.sqrt(variance(behind) * (1 / count + share_held_out))
-        difference = fmean(behind)
-        p_value = 0.5 if difference == 0 else 0.0
-        if error:
-            p_value = t_tail(difference / error, count - 1)
-        p_value = min(1.0, p_value * others)
-        answer.append(Standing(difference, error, p_value, may_be_best=p_value > 1 - level))
+        error = _paired_error(behind, right_PN[first] - right_PN[index], share_held_out)
+        p_value = min(1.0, _p_value(fmean(behind), error, len(behind)) * others)
+        is_tied = p_value > 1 - level
+        answer.append(Standing(fmean(behind), error, p_value, may_be_best=is_tied))
     return answer
+
+
+def _need_pairs(scores: Sequence[Sequence[float]]) -> None:
+    count = len(scores[0]) if scores else 0
+    if count < 2 or any(len(own) != count for own in scores):
+        raise SpecError("points are compared over the same two or more trainings of each.")
+
+
+def _error(figures: Sequence[float], share_held_out: float) -> float:
+    """Standard error of a mean over trainings that share images, by Nadeau and Bengio."""
+    return math.sqrt(variance(figures) * (1 / len(figures) + share_held_out))
+
+
+def _paired_error(behind: Sequence[float], differences_N: FloatsN, share_held_out: float) -> float:
+    """Of a mean difference; at least that of the images. What is rounding alone counts as 0."""
+    by_images = math.sqrt(differences_N.var(ddof=1) / len(differences_N))
+    error = max(_error(behind, share_held_out), by_images)
+    return error if error > _ROUNDING else 0.0
+
+
+def _p_value(difference: float, error: float, count: int) -> float:
+    """One-sided, that a point as good as the first comes out so far behind over the trainings."""
+    if error:
+        return t_tail(difference / error, count - 1)
+    # No training and no image says anything else than the others: what is left is their sign.
+    return 0.5**count if difference > _ROUNDING else 0.5
 
 
 def slices(right_N: npt.NDArray[np.bool_], count: int) -> Slices:

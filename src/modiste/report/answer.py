@@ -229,7 +229,7 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
 
 def _best_over_folds(context: Context) -> list[Inline]:
     """Of a study that does nothing but cross-validate: the best point on held-out images."""
-    rows = [each for stage in context.stages for each in scored(stage, context.epoch)]
+    rows = [each for stage in context.stages for each in scored(context, stage)]
     if not rows:
         return []
     best = max(rows, key=lambda each: each.mean)

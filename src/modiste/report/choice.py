@@ -51,7 +51,7 @@ def calibration_of(context: Context, run: Run) -> Calibration | None:
 def _competing(context: Context, stage: StageFacts) -> list[RowFacts]:
     """Rows that were chosen between, best first; what halving cut was not, nor what broke."""
     if stage.is_folded:
-        return [each.row for each in scored(stage, context.epoch)]
+        return [each.row for each in scored(context, stage)]
     ranked = stage.ranked
     return [row for row in ranked if not row.broken and row.row.until == ranked[0].row.until]
 
@@ -80,7 +80,7 @@ def _folded(context: Context, stage: StageFacts) -> list[Entry]:
             None,
             each.standing.standard_error if each.standing and number else None,
         )
-        for number, each in enumerate(scored(stage, context.epoch))
+        for number, each in enumerate(scored(context, stage))
     ]
 
 

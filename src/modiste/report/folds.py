@@ -25,6 +25,7 @@ from modiste.report.numbers import (
     times,
 )
 from modiste.runs.run import Epoch, Run
+from modiste.search.standing import shares
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ class Scored:
 
     Attributes:
         standing: Beside the row that stands first on held-out images; none of a single row.
+        num_images: That were held out from any of its trainings.
     """
 
     row: RowFacts
     accuracies: Sequence[float]
     standing: Standing | None
+    num_images: int
 
     @property
     def mean(self) -> float:
@@ -61,10 +64,10 @@ class Scored:
     @property
     def interval(self) -> Interval:
         """Of that, at 95 %."""
-        return cross_validated(self.accuracies, _share(self.row.runs))
+        return cross_validated(self.accuracies, _share(self.row.runs), self.num_images)
 
 
-def scored(stage: StageFacts, epoch: Epoch) -> list[Scored]:
+def scored(context: Context, stage: StageFacts) -> list[Scored]:
     """The finished rows of a stage with folds, the highest held-out accuracy first.
 
     Those that halving cut earlier than the winner are no rivals of it.
@@ -73,18 +76,26 @@ def scored(stage: StageFacts, epoch: Epoch) -> list[Scored]:
     if not stage.is_folded or not rows:
         return []
     rows = [row for row in rows if row.row.until == rows[0].row.until]
+    epoch = context.epoch
     accuracies = [held(row, epoch) for row in rows]
     found: list[Standing | None] = [None] * len(rows)
     if len(rows) > 1:
-        found = [*fold_standings(accuracies, _share(rows[0].runs))]
-    answer = [Scored(*each) for each in zip(rows, accuracies, found, strict=True)]
+        right_PN = [
+            shares([context.study.held_answers(run, epoch) for run in row.runs]).shares_N
+            for row in rows
+        ]
+        found = [*fold_standings(accuracies, right_PN, _share(rows[0].runs))]
+    answer = [
+        Scored(row, own, standing, _num_images(row))
+        for row, own, standing in zip(rows, accuracies, found, strict=True)
+    ]
     return sorted(answer, key=lambda each: -each.mean)
 
 
 def folds(context: Context, stage: StageFacts) -> list[Block]:
     """A table of held-out accuracies, and what choosing cost; nothing of a stage without folds."""
     epoch = context.epoch
-    rows = scored(stage, epoch)
+    rows = scored(context, stage)
     if not rows:
         return []
     first = rows[0].row
@@ -113,7 +124,8 @@ def folds(context: Context, stage: StageFacts) -> list[Block]:
                 (
                     "± is the standard deviation between trainings, which differ in the images "
                     "that they were fitted to and judged on: folds are no seeds. Intervals are "
-                    "corrected for the images that the trainings share (Nadeau and Bengio); they "
+                    "corrected for the images that the trainings share (Nadeau and Bengio), and "
+                    "never narrower than those of the images alone; they "
                     "cover the choice of training and held-out images and what chance does to "
                     "a training. Differences are paired fold by fold; “≈” marks points that "
                     "cannot be told from the first by them (one-sided, at 5 %, all points allowed "
@@ -146,7 +158,8 @@ def nested(rows: Sequence[RowFacts], epoch: Epoch) -> Nested | None:
         chosen.append(rows[best].label)
     share = _share(rows[0].runs)
     how_often = {label: chosen.count(label) for label in dict.fromkeys(chosen)}
-    return Nested(scores, cross_validated(scores, share), how_often)
+    interval = cross_validated(scores, share, _num_images(rows[0]))
+    return Nested(scores, interval, how_often)
 
 
 def held(row: RowFacts, epoch: Epoch) -> list[float]:
@@ -182,6 +195,14 @@ def _share(runs: Sequence[Run]) -> float:
     """Held-out images over those that a training was fitted to."""
     metrics = runs[0].metrics
     return float(metrics["last"]["held"]["total"] / metrics["num_train"])
+
+
+def _num_images(row: RowFacts) -> int:
+    """Held out from any training: each repeat holds out every image once."""
+    folds = row.row.specs[0].data.folds
+    assert folds is not None
+    totals = [int(run.metrics["last"]["held"]["total"]) for run in row.runs]
+    return sum(totals) * folds // len(totals)
 
 
 def _words(first: RowFacts, found: Nested, epoch: Epoch) -> str:

@@ -285,6 +285,21 @@ def lead_over(
     return Difference(means[0] - means[1], math.hypot(*errors))
 
 
+class Shares(NamedTuple):
+    """Ids of images in their order, and the share of right answers to each."""
+
+    ids_N: npt.NDArray[np.int64]
+    shares_N: npt.NDArray[np.float64]
+
+
 def is_right(found: Sequence[Answers]) -> BoolsSN:
     """Which validation images each run of a row got right."""
     return np.stack([answers.classes_N == answers.labels_N for answers in found])
+
+
+def shares(found: Sequence[Answers]) -> Shares:
+    """Of those who answered an image, the share that got it right; folds answer different ones."""
+    ids_M = np.concatenate([answers.image_ids_N for answers in found])
+    right_M = np.concatenate([answers.classes_N == answers.labels_N for answers in found])
+    ids_N, places_M, counts_N = np.unique(ids_M, return_inverse=True, return_counts=True)
+    return Shares(ids_N, np.bincount(places_M, weights=right_M) / counts_N)

@@ -194,7 +194,7 @@ def test_what_halving_cut_is_not_judged_by_its_folds(tmp_path: Path, script: Scr
     context = gather(found.study)
     (facts,) = context.stages
     assert [row.row.until for row in facts.ranked] == [None, None, 1, 1]
-    rows = scored(facts, context.epoch)
+    rows = scored(context, facts)
     assert {each.row.label for each in rows} == {row.label for row in facts.ranked[:2]}
     assert len(found.page.table("table-folds-search")) == 2
 

@@ -111,7 +111,7 @@ def test_the_report_tells_held_out_from_chosen_by(tmp_path: Path, script: Script
         by_hand.append(best.metrics["last"]["held"]["accuracy"])
     assert list(found.accuracies) == by_hand
     share = 40 / 60  # of 120 images a third is held out, and 20 of the rest choose
-    assert found.interval == cross_validated(by_hand, share)
+    assert found.interval == cross_validated(by_hand, share, small.NUM_IMAGES)
     text = report.write(study).with_suffix(".md").read_text("utf-8")
     assert "Cross-validation: 6 trainings of each point (2 × 3 folds)" in text
     assert f"{fmean(held(stage.ranked[0], 'last')):.4f}" in text
@@ -176,7 +176,8 @@ def test_tables_tell_folds_from_seeds_and_say_what_they_are_for(
 def test_points_are_told_apart_by_their_folds(tmp_path: Path, script: Script) -> None:
     study = make(tmp_path / "s", VALUES)
     drive(study)
-    rows = scored(gather(study).stage("cv"), "last")
+    context = gather(study)
+    rows = scored(context, context.stage("cv"))
     assert rows[0].mean >= rows[1].mean
     behind = [a - b for a, b in zip(*(row.accuracies for row in rows), strict=True)]
     share = 40 / 60
