@@ -14,6 +14,9 @@ from modiste import seeds
 from modiste.data.augment.erase import Erase
 from modiste.data.augment.mirror import Mirror
 from modiste.data.augment.shift import Shift, shift
+from modiste.data.batches import Batches
+from modiste.data.preprocess import Preprocess
+from modiste.data.types import ImageSet
 from modiste.errors import SpecError
 from modiste.spec.parts import Seen
 
@@ -128,6 +131,31 @@ def test_erase_takes_the_share_of_images_and_of_pixels_that_it_says() -> None:
     # whole pixels: sides of about 12 rounded by at most half, with no lean, 0.002 at the most.
     share = float(is_black[is_hit].float().mean())
     assert share == pytest.approx(0.2, abs=4 * 0.0013 + 0.002)
+
+
+@pytest.mark.parametrize("limits", [(0.0, 255.0), (-3.0, 2.5), (1e30, 1.5e30), (-3e38, 3e38)])
+def test_noise_on_floats_fills_the_range_of_the_training_images(
+    limits: tuple[float, float],
+) -> None:
+    chance = np.random.default_rng(0)
+    pixels = chance.uniform(0, 1, (60, 2, 8, 8)).astype(np.float32)
+    pixels[0, :, 0, :2] = 0, 1  # both ends occur
+    low, high = np.array(limits, np.float32)
+    pixels[:, 0] = low * (1 - pixels[:, 0]) + high * pixels[:, 0]
+    images = ImageSet(pixels, np.arange(60) % 2, ("a", "b"), np.arange(60), "train")
+    spec = Erase(probability=1.0, area=(0.4, 0.4), aspect=1.0)
+    batches = Batches(images, Preprocess("raw", (0.0, 0.0), (1.0, 1.0), dtype="float32"))
+    erased = batches.take(torch.arange(60), [spec], seed=1)[0].numpy()
+    for channel, (lowest, highest) in enumerate(((low, high), (0, 1))):
+        before, after = pixels[:, channel], erased[:, channel]
+        noise = after[after != before].astype(np.float64)
+        assert lowest <= noise.min() <= noise.max() <= highest
+        # Of an even draw the deviation is 1 / sqrt(12) = 0.289. 60 squares of 5 x 5 are 1500
+        # pixels: the mean's standard error is 0.0075, of which four are allowed; the deviation's is
+        # 0.005.
+        shares = (noise - lowest) / (float(highest) - float(lowest))
+        assert float(shares.mean()) == pytest.approx(0.5, abs=4 * 0.0075)
+        assert float(shares.std()) == pytest.approx(0.2887, abs=4 * 0.005)
 
 
 @pytest.mark.parametrize("area", [(0.4, 0.02), (-0.1, 0.2), (0.0, 0.2), (0.1, 1.5)], ids=str)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -83,7 +86,8 @@ class Batches:
         images = self.images.index_select(0, which)
         names = [augmentation.name for augmentation in augment]
         for index, augmentation in enumerate(augment):
-            seen = Seen(which.cpu().numpy(), epoch, seed, names[:index].count(augmentation.name))
+            repeat = names[:index].count(augmentation.name)
+            seen = Seen(which.cpu().numpy(), epoch, seed, repeat, self._limits_2C)
             chance = seeds.generator(seed, augmentation.stream(seen.repeat), update)
             images = augmentation.apply(images, chance, seen)
         return self.scale(images), labels
@@ -97,6 +101,13 @@ class Batches:
     def scale(self, images: Tensor) -> Tensor:
         """Pixels to numbers, by the run's rule, in memory of their own."""
         return self._shifted(images.to(self._factor_C11.dtype, copy=True).mul_(self._factor_C11))
+
+    @functools.cached_property
+    def _limits_2C(self) -> npt.NDArray[np.float32] | None:
+        if not self.images.is_floating_point():
+            return None
+        lowest_C, highest_C = self.images.amin((0, 2, 3)), self.images.amax((0, 2, 3))
+        return torch.stack((lowest_C, highest_C)).cpu().numpy()
 
     def _shifted(self, images: Tensor) -> Tensor:
         return images.add_(self._offset_C11) if self._has_offset else images

@@ -223,12 +223,15 @@ class Seen:
         epoch: From 0.
         seed: Of the run.
         repeat: Of the augmentations of one name, which this is, from 0.
+        limits_2C: The lowest and the highest pixel of each channel in the training set, where
+            pixels are floats; bytes go from 0 to 255.
     """
 
     positions_N: npt.NDArray[np.int64]
     epoch: int
     seed: int
     repeat: int = 0
+    limits_2C: npt.NDArray[np.float32] | None = None
 
 
 class Augmentation(Spec):

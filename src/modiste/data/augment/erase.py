@@ -21,7 +21,8 @@ class Erase(Augmentation):
         probability: Share of images that lose a rectangle.
         area: Smallest and largest share of the image's area.
         aspect: Smallest height over width; the largest is its inverse.
-        fill: ``noise`` (each pixel drawn evenly from the whole range) or ``zero``.
+        fill: ``noise`` (each pixel drawn evenly from the whole range: 0 to 255 of bytes, of floats
+            what the training images hold in that channel) or ``zero``.
 
     Source:
         Zhong et al., Random Erasing Data Augmentation, arXiv:1708.04896, algorithm 1. Sides that
@@ -67,4 +68,7 @@ class Erase(Augmentation):
         noise = torch.from_numpy(pixels).to(images.device)
         if images.is_floating_point():
             noise = noise.to(images.dtype) / 255
+            if seen is not None and seen.limits_2C is not None and self.fill == "noise":
+                lowest, highest = torch.from_numpy(seen.limits_2C).to(noise)[:, :, None, None]
+                noise = lowest * (1 - noise) + highest * noise
         return torch.where(torch.from_numpy(mask).to(images.device), noise, images)
