@@ -1,47 +1,17 @@
 // The passes over memory of a convolutional net's step, fused: activation, batch norm, max pooling
-// and dropout in one block, and convolutions over a single channel.
-//
-// Tensors lie as N x H x W x C, in float32 or bfloat16; every sum is taken in float32 over a row of
-// pixels and beyond that in float64, image by image in a fixed order, so that results do not depend
-// on the number of threads. Loops run over the channels of one pixel, which lie side by side.
+// and dropout in one block. rows.h says how tensors lie and sums are taken.
 //
 // Compiled by modiste.kernels.build; called by modiste.kernels.ops, which checks every argument.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "numbers.h"
+#include "rows.h"
 
 namespace {
-
-struct Shape {
-    int64_t count, height, width, channels;
-
-    int64_t pixels() const { return height * width; }
-    int64_t size() const { return pixels() * channels; }
-    Shape pooled() const { return {count, (height + 1) / 2, (width + 1) / 2, channels}; }
-};
-
-// Rows of pixels are added up in so many slices, whatever the number of threads.
-constexpr int64_t kSlices = 64;
-
-// Calls work(first, last, total) for each slice of rows, where total holds `size` float64 sums that
-// begin at 0, and adds the slices up in their order.
-template <typename Work>
-std::vector<double> sum_over_rows(int64_t rows, int64_t size, int threads, const Work& work) {
-    const int64_t slices = std::min(rows, kSlices);
-    std::vector<double> partial(slices * size, 0.0);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t slice = 0; slice < slices; ++slice)
-        work(rows * slice / slices, rows * (slice + 1) / slices, &partial[slice * size]);
-    for (int64_t slice = 1; slice < slices; ++slice)
-        for (int64_t i = 0; i < size; ++i) partial[i] += partial[slice * size + i];
-    partial.resize(size);
-    return partial;
-}
 
 // What the norm sees of a value: with the activation before it, relu(value + bias).
 template <bool kActFirst>
@@ -357,135 +327,12 @@ void block_backward(const Call& call) {
     });
 }
 
-// --- convolutions over one channel: stride 1, padding 'same', an odd kernel
-// -----------------------
-
-// Channels that are computed together, in registers.
-constexpr int64_t kLanes = 16;
-constexpr int64_t kWidestSide = 7;
-
-// The rows of an image under a window, with zeros around them.
-class Band {
-  public:
-    Band(int64_t side, const Shape& s)
-        : side_(side), half_(side / 2), s_(s), padded_(s.width + side - 1), rows_(side * padded_) {}
-
-    const float* under(const float* images, int64_t row) {
-        const int64_t n = row / s_.height, y = row % s_.height;
-        std::fill(rows_.begin(), rows_.end(), 0.0f);
-        for (int64_t ky = 0; ky < side_; ++ky) {
-            const int64_t from = y + ky - half_;
-            if (from >= 0 && from < s_.height)
-                std::memcpy(&rows_[ky * padded_ + half_],
-                            images + (n * s_.height + from) * s_.width, s_.width * sizeof(float));
-        }
-        return rows_.data();
-    }
-
-    int64_t padded() const { return padded_; }
-
-  private:
-    int64_t side_, half_;
-    Shape s_;
-    int64_t padded_;
-    std::vector<float> rows_;
-};
-
-// out[n, y, x, c] = sum over the window of image * kernel[ky, kx, c].
-template <typename T, int64_t kSide>
-void conv1_forward(const float* images, const float* kernel, int64_t given, Shape s, int threads,
-                   T* out) {
-    const int64_t C = s.channels, side = kSide ? kSide : given;
-#pragma omp parallel num_threads(threads)
-    {
-        Band band(side, s);
-#pragma omp for schedule(static)
-        for (int64_t row = 0; row < s.count * s.height; ++row) {
-            const float* pixels = band.under(images, row);
-            T* o = out + row * s.width * C;
-            for (int64_t c0 = 0; c0 < C; c0 += kLanes) {
-                const int64_t lanes = std::min(kLanes, C - c0);
-                float weights[(kSide ? kSide * kSide : kWidestSide * kWidestSide)][kLanes] = {};
-                for (int64_t k = 0; k < side * side; ++k)
-                    for (int64_t c = 0; c < lanes; ++c) weights[k][c] = kernel[k * C + c0 + c];
-                for (int64_t x = 0; x < s.width; ++x) {
-                    float total[kLanes] = {};
-                    for (int64_t ky = 0; ky < side; ++ky)
-                        for (int64_t kx = 0; kx < side; ++kx) {
-                            const float pixel = pixels[ky * band.padded() + x + kx];
-#pragma omp simd
-                            for (int64_t c = 0; c < kLanes; ++c)
-                                total[c] += pixel * weights[ky * side + kx][c];
-                        }
-                    T* place = o + x * C + c0;
-                    if (lanes == kLanes)
-#pragma omp simd
-                        for (int64_t c = 0; c < kLanes; ++c) store(place + c, total[c]);
-                    else
-                        for (int64_t c = 0; c < lanes; ++c) store(place + c, total[c]);
-                }
-            }
-        }
-    }
-}
-
-// The gradient of the kernel, laid out as the kernel.
-template <typename T, int64_t kSide>
-void conv1_backward(const float* images, const T* gradient, int64_t given, Shape s, int threads,
-                    float* d_kernel) {
-    const int64_t C = s.channels, side = kSide ? kSide : given, taps = side * side;
-    const auto sums = sum_over_rows(
-        s.count * s.height, taps * C, threads, [&](int64_t first, int64_t last, double* total) {
-            Band band(side, s);
-            for (int64_t row = first; row < last; ++row) {
-                const float* pixels = band.under(images, row);
-                const T* g = gradient + row * s.width * C;
-                for (int64_t c0 = 0; c0 < C; c0 += kLanes) {
-                    const int64_t lanes = std::min(kLanes, C - c0);
-                    float sum[(kSide ? kSide * kSide : kWidestSide * kWidestSide)][kLanes] = {};
-                    for (int64_t x = 0; x < s.width; ++x) {
-                        float arrived[kLanes] = {};
-                        if (lanes == kLanes)
-#pragma omp simd
-                            for (int64_t c = 0; c < kLanes; ++c)
-                                arrived[c] = to_float(g[x * C + c0 + c]);
-                        else
-                            for (int64_t c = 0; c < lanes; ++c)
-                                arrived[c] = to_float(g[x * C + c0 + c]);
-                        for (int64_t ky = 0; ky < side; ++ky)
-                            for (int64_t kx = 0; kx < side; ++kx) {
-                                const float pixel = pixels[ky * band.padded() + x + kx];
-#pragma omp simd
-                                for (int64_t c = 0; c < kLanes; ++c)
-                                    sum[ky * side + kx][c] += pixel * arrived[c];
-                            }
-                    }
-                    for (int64_t k = 0; k < taps; ++k)
-                        for (int64_t c = 0; c < lanes; ++c) total[k * C + c0 + c] += sum[k][c];
-                }
-            }
-        });
-    for (int64_t i = 0; i < taps * C; ++i) d_kernel[i] = static_cast<float>(sums[i]);
-}
-
 }  // namespace
 
 // What Python calls: one name for each combination of order, pooling and type.
 #define MODISTE_BLOCK(NAME, T, FIRST, POOL)                                         \
     void NAME##_forward(const Call* call) { block_forward<T, FIRST, POOL>(*call); } \
     void NAME##_backward(const Call* call) { block_backward<T, FIRST, POOL>(*call); }
-
-#define MODISTE_CONV1(NAME, T)                                                                \
-    void NAME##_forward(const float* images, const float* kernel, int64_t side, int64_t n,    \
-                        int64_t h, int64_t w, int64_t c, int32_t threads, T* out) {           \
-        const auto run = side == 3 ? conv1_forward<T, 3> : conv1_forward<T, 0>;               \
-        run(images, kernel, side, {n, h, w, c}, threads, out);                                \
-    }                                                                                         \
-    void NAME##_backward(const float* images, const T* gradient, int64_t side, int64_t n,     \
-                         int64_t h, int64_t w, int64_t c, int32_t threads, float* d_kernel) { \
-        const auto run = side == 3 ? conv1_backward<T, 3> : conv1_backward<T, 0>;             \
-        run(images, gradient, side, {n, h, w, c}, threads, d_kernel);                         \
-    }
 
 extern "C" {
 MODISTE_BLOCK(first_pool_float32, float, true, true)
@@ -496,6 +343,4 @@ MODISTE_BLOCK(first_pool_bfloat16, Bf16, true, true)
 MODISTE_BLOCK(first_plain_bfloat16, Bf16, true, false)
 MODISTE_BLOCK(after_pool_bfloat16, Bf16, false, true)
 MODISTE_BLOCK(after_plain_bfloat16, Bf16, false, false)
-MODISTE_CONV1(conv1_float32, float)
-MODISTE_CONV1(conv1_bfloat16, Bf16)
 }

@@ -17,9 +17,9 @@ from modiste.errors import SpecError
 
 HERE = Path(__file__).parent
 SOURCES = tuple(
-    HERE / f"{name}.cpp" for name in ("blocks", "dense", "images", "narrow", "winograd")
+    HERE / f"{name}.cpp" for name in ("blocks", "conv1", "dense", "images", "narrow", "winograd")
 )
-HEADERS = tuple(HERE / name for name in ("lanes.h", "numbers.h", "winograd_axis.h"))
+HEADERS = tuple(HERE / name for name in ("lanes.h", "numbers.h", "rows.h", "winograd_axis.h"))
 # Sums keep their order and what is no number stays none: no -ffast-math.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math")
 LINKING = ("-fopenmp", "-fPIC", "-shared")

@@ -9,7 +9,7 @@ from modiste.kernels.ops import PANEL
 from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Layer, MaxPool, Shape
 from modiste.models.places import Place
 
-WIDEST_SIDE = 7  # of a convolution over one channel, as in blocks.cpp
+WIDEST_SIDE = 7  # of a convolution over one channel, as in conv1.cpp
 
 
 @dataclass(frozen=True)
