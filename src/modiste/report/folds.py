@@ -24,7 +24,8 @@ from modiste.report.numbers import (
     spread,
     times,
 )
-from modiste.runs.run import Epoch, Run
+from modiste.runs.run import Epoch
+from modiste.search.held import held_share, num_held
 from modiste.search.standing import shares
 
 
@@ -64,7 +65,7 @@ class Scored:
     @property
     def interval(self) -> Interval:
         """Of that, at 95 %."""
-        return cross_validated(self.accuracies, _share(self.row.runs), self.num_images)
+        return cross_validated(self.accuracies, held_share(self.row.runs), self.num_images)
 
 
 def scored(context: Context, stage: StageFacts) -> list[Scored]:
@@ -84,9 +85,9 @@ def scored(context: Context, stage: StageFacts) -> list[Scored]:
             shares([context.study.held_answers(run, epoch) for run in row.runs]).shares_N
             for row in rows
         ]
-        found = [*fold_standings(accuracies, right_PN, _share(rows[0].runs))]
+        found = [*fold_standings(accuracies, right_PN, held_share(rows[0].runs))]
     answer = [
-        Scored(row, own, standing, _num_images(row))
+        Scored(row, own, standing, num_held(row.runs))
         for row, own, standing in zip(rows, accuracies, found, strict=True)
     ]
     return sorted(answer, key=lambda each: -each.mean)
@@ -156,9 +157,9 @@ def nested(rows: Sequence[RowFacts], epoch: Epoch) -> Nested | None:
         best = max(range(len(rows)), key=lambda i: runs[i].metrics[epoch]["val"]["correct"])
         scores.append(float(runs[best].metrics[epoch]["held"]["accuracy"]))
         chosen.append(rows[best].label)
-    share = _share(rows[0].runs)
+    share = held_share(rows[0].runs)
     how_often = {label: chosen.count(label) for label in dict.fromkeys(chosen)}
-    interval = cross_validated(scores, share, _num_images(rows[0]))
+    interval = cross_validated(scores, share, num_held(rows[0].runs))
     return Nested(scores, interval, how_often)
 
 
@@ -189,20 +190,6 @@ def _row(scored: Scored, epoch: Epoch, *, is_first: bool) -> TableRow:
             Cell(proportion(chosen_by), chosen_by),
         ]
     )
-
-
-def _share(runs: Sequence[Run]) -> float:
-    """Held-out images over those that a training was fitted to."""
-    metrics = runs[0].metrics
-    return float(metrics["last"]["held"]["total"] / metrics["num_train"])
-
-
-def _num_images(row: RowFacts) -> int:
-    """Held out from any training: each repeat holds out every image once."""
-    folds = row.row.specs[0].data.folds
-    assert folds is not None
-    totals = [int(run.metrics["last"]["held"]["total"]) for run in row.runs]
-    return sum(totals) * folds // len(totals)
 
 
 def _words(first: RowFacts, found: Nested, epoch: Epoch) -> str:

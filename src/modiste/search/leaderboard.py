@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modiste.evaluate.crossval import cross_validated
 from modiste.runs.run import Epoch, Run
 from modiste.search import latency
+from modiste.search.held import held_share, num_held
 from modiste.search.row import Row
 from modiste.search.standing import Stood, is_folded, seed_spreads, spread_for, standing
 from modiste.search.table import Table
@@ -135,8 +136,7 @@ def _held(row: Row, good: Sequence[Run], epoch: Epoch) -> dict[str, float | None
     accuracies = [float(each["accuracy"]) for each in held]
     low = high = None
     if len(held) == len(row.specs) > 1:
-        share = held[0]["total"] / good[0].metrics["num_train"]
-        low, high = cross_validated(accuracies, share)
+        low, high = cross_validated(accuracies, held_share(good), num_held(good))
     return {
         "held_accuracy": fmean(accuracies) if accuracies else None,
         "held_low": low,

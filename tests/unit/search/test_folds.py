@@ -155,7 +155,9 @@ def test_tables_tell_folds_from_seeds_and_say_what_they_are_for(
     assert first["deviation"] is first["low"] is first["high"] is None
     scores = [run.metrics["last"]["held"]["accuracy"] for run in best.runs]
     assert first["held_accuracy"] == fmean(scores)
-    assert (first["held_low"], first["held_high"]) == cross_validated(scores, 40 / 60)
+    assert (first["held_low"], first["held_high"]) == cross_validated(
+        scores, 40 / 60, num_images=120
+    )
     each = study.table("cv", each_seed=True)
     dealt = [(seed, fold) for seed in range(2) for fold in range(3)]
     assert [(line["seed"], line["fold"]) for line in each] == dealt * 2
