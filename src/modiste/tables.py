@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,11 @@ def to_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 
 def to_html(
-    title: str, head: Sequence[str], rows: Cells, note: str = "", text_columns: int = 1
+    title: str,
+    head: Sequence[str],
+    rows: Cells,
+    note: str = "",
+    text_columns: int | Collection[int] = 1,
 ) -> str:
     """A small table for a notebook, everything in it escaped; colours are the notebook's own.
 
@@ -47,7 +51,8 @@ def to_html(
         head: Names of the columns.
         rows: As many cells in each.
         note: Below the table.
-        text_columns: So many columns to the left are words, the others are numbers.
+        text_columns: So many columns to the left are words, or those at these places; the others
+            are numbers.
 
     Example:
         >>> print(to_html("<b>", ["class"], [["a & b"]]))
@@ -55,7 +60,8 @@ def to_html(
         <tr><th style="text-align:left">class</th></tr></thead><tbody>
         <tr><td style="text-align:left">a &amp; b</td></tr></tbody></table></div>
     """
-    sides = ["left" if column < text_columns else "right" for column in range(len(head))]
+    words = _places(text_columns)
+    sides = ["left" if column in words else "right" for column in range(len(head))]
 
     def line(cells: Sequence[str], tag: str) -> str:
         inner = "".join(
@@ -72,8 +78,13 @@ def to_html(
     )
 
 
-def to_text(head: Sequence[str], rows: Cells, text_columns: int = 1) -> str:
+def to_text(head: Sequence[str], rows: Cells, text_columns: int | Collection[int] = 1) -> str:
     """A plain table: words to the left, numbers to the right.
+
+    Args:
+        head: Names of the columns.
+        rows: As many cells in each.
+        text_columns: As in `to_html`.
 
     Example:
         >>> print(to_text(["run", "accuracy"], [["mlp", "0.91"], ["cnn-8", "0.925"]]))
@@ -82,15 +93,20 @@ def to_text(head: Sequence[str], rows: Cells, text_columns: int = 1) -> str:
         mlp        0.91
         cnn-8     0.925
     """
+    words = _places(text_columns)
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = [
         "  ".join(
-            cell.ljust(width) if i < text_columns else cell.rjust(width)
+            cell.ljust(width) if i in words else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in [head, ["-" * width for width in widths], *rows]
     ]
     return "\n".join(lines)
+
+
+def _places(text_columns: int | Collection[int]) -> Collection[int]:
+    return range(text_columns) if isinstance(text_columns, int) else text_columns
 
 
 def number(value: float | None, digits: int = 4) -> str:

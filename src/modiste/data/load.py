@@ -15,7 +15,7 @@ from modiste.errors import SpecError
 from modiste.spec.run import DataSpec
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainingData:
     """What a run may see: `train` fits, `val` chooses, and `held` judges.
 
@@ -36,6 +36,14 @@ class TrainingData:
     preprocess: Preprocess
     source_images: ImageSet
     held: ImageSet | None = None
+
+    def __repr__(self) -> str:
+        held = "" if self.held is None else f", {len(self.held):,} held out"
+        parts = f"{len(self.train):,} to train on, {len(self.val):,} to validate{held}"
+        return (
+            f"TrainingData({self.name!r}: images {self.train.sorts}; {parts}; "
+            f"digest {self.digest[:12]}...)"
+        )
 
     @property
     def name(self) -> str:

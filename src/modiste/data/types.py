@@ -17,7 +17,11 @@ ImagesNCHW = npt.NDArray[np.uint8]
 LabelsN = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+# A line shall stay readable.
+_MOST_NAMES = 10
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Labelled images in memory.
 
@@ -60,6 +64,21 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        return f"ImageSet({name}{self.role}: {len(self):,} images {self.sorts})"
+
+    @property
+    def sorts(self) -> str:
+        """Of what size and in which classes the images are, in words."""
+        channels, height, width = self.shape_CHW
+        colour = "grey" if channels == 1 else "in colour"
+        names = ", ".join(self.class_names[:_MOST_NAMES])
+        more = ", ..." if self.num_classes > _MOST_NAMES else ""
+        return (
+            f"of {height} x {width} pixels, {colour}, in {self.num_classes} classes ({names}{more})"
+        )
 
     @property
     def num_classes(self) -> int:

@@ -18,8 +18,18 @@ from modiste.spec.settings import Settings
 if TYPE_CHECKING:
     from modiste.search.study import Stage, Study
 
-# Columns that the line of a single run has not.
+# Columns that there are always; those of what the points set come after them.
+COLUMNS = (
+    *("stage", "rank", "may_be_best", "point", "status", "seeds", "trainings"),
+    *("val_accuracy", "deviation", "low", "high", "held_accuracy", "held_low", "held_high"),
+    *("val_loss", "epochs", "parameters", "flops", "latency", "seconds", "fingerprint"),
+)
+# The line of a single run has not these.
 OF_SEVERAL = ("seeds", "trainings", "deviation", "low", "high", "held_low", "held_high")
+EACH_COLUMNS = (
+    *("stage", "rank", "seed", "fold"),
+    *(name for name in COLUMNS[3:] if name not in OF_SEVERAL),
+)
 
 
 def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = False) -> Table:
@@ -56,8 +66,8 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
             seeds = spread_for(each, spreads)
             stood = standing(each, study.spec.rank_epoch, study.answers, seeds)
             table += _lines(study, each, stood, each_seed=each_seed)
-    keys = table.columns
-    return Table([{key: line.get(key) for key in keys} for line in table])
+    keys = list(dict.fromkeys([*(EACH_COLUMNS if each_seed else COLUMNS), *table.columns]))
+    return table.only(keys)
 
 
 def _lines(

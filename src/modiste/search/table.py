@@ -1,14 +1,15 @@
-"""A table of results as plain values, and as the text that others read."""
+"""A table of results as plain values, as others read it, and as it prints."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modiste.errors import SpecError
+from modiste.tables import to_html, to_text
 
 _LATEX = str.maketrans(
     {
@@ -34,9 +35,18 @@ _LATEX = str.maketrans(
     }
 )
 
+# More rows than a screen has are counted where a table prints.
+MOST_ROWS = 60
+
 
 class Table(list[dict[str, Any]]):
     """Rows as dictionaries, all with the same keys; what takes a list of them takes this.
+
+    It prints as a table, less the columns that are empty in every row, and with numbers short.
+
+    Args:
+        rows: As dictionaries.
+        columns: There are these, in this order, also where there are no rows.
 
     Example:
         >>> table = Table([{"point": "a", "loss": 0.25}, {"point": "b", "loss": None}])
@@ -46,16 +56,44 @@ class Table(list[dict[str, Any]]):
         point,loss
         a,0.25
         b,
+        >>> table
+        point    loss
+        -----  ------
+        a      0.2500
+        b
     """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), columns: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self._columns = tuple(columns)
+
+    def __repr__(self) -> str:
+        head, rows, words, more = self._shown()
+        if not rows:
+            return "a table without rows"
+        return "\n".join([to_text(head, rows, words), *([more] if more else [])])
+
+    def _repr_html_(self) -> str:
+        head, rows, words, more = self._shown()
+        title = "1 row" if len(self) == 1 else f"{len(self):,} rows"
+        return to_html(title, head, rows, more, words)
+
+    def _shown(self) -> tuple[list[str], list[list[str]], list[int], str]:
+        """Head, cells and places of columns of words, as it prints; what is said of other rows."""
+        head = [name for name in self.columns if any(row.get(name) is not None for row in self)]
+        rows = [[_short(name, row.get(name)) for name in head] for row in self[:MOST_ROWS]]
+        words = [place for place, name in enumerate(head) if not self._is_number(name)]
+        more = len(self) - len(rows)
+        return head, rows, words, f"... and {more:,} more rows" if more else ""
 
     @property
     def columns(self) -> list[str]:
         """Their names, in order."""
-        return list(dict.fromkeys(key for row in self for key in row))
+        return list(dict.fromkeys([*self._columns, *(key for row in self for key in row)]))
 
     def only(self, columns: Sequence[str]) -> Table:
         """The same with these columns alone."""
-        return Table([{name: row.get(name) for name in columns} for row in self])
+        return Table([{name: row.get(name) for name in columns} for row in self], columns)
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame`.
@@ -145,6 +183,11 @@ def cell(name: str, value: Any) -> str:
             return f"{value:.4f}"
         return f"{value:.6g}"
     return str(value)
+
+
+def _short(name: str, value: Any) -> str:
+    # A run folder has the first 16 of them as its name.
+    return str(value)[:16] if name == "fingerprint" else cell(name, value)
 
 
 def _full(value: Any) -> Any:

@@ -10,13 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 
 import modiste
-from modiste.data.load import TrainingData
+from modiste.data.load import TrainingData, divide
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, ResumeError, SealError, SpecError
 from modiste.interval import wilson
 from modiste.report.data_figures import first_images
 from modiste.search.study import Study
 from modiste.spec.files import read_study
+from modiste.spec.run import DataSpec
 from tests import small
 from tests.driving import Script, drive, make
 from tests.synthetic import write_idx
@@ -34,6 +35,17 @@ def test_data_are_loaded_and_divided_without_the_test_part(data: TrainingData) -
     assert (data.train.role, data.val.role) == ("train", "val")
     assert data.val.counts() == [10] * 10
     assert not hasattr(data, "test")
+
+
+def test_data_print_as_a_line(data: TrainingData, synthetic_folder: Path) -> None:
+    sorts = "of 28 x 28 pixels, grey, in 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    parts = "500 to train on, 100 to validate"
+    assert repr(data) == (
+        f"TrainingData({data.name!r}: images {sorts}; {parts}; digest {data.digest[:12]}...)"
+    )
+    assert repr(small.images()) == f"ImageSet('small squares', train: 120 images {sorts})"
+    held = divide(small.images(), DataSpec(name="idx", num_val=20, folds=3))
+    assert "60 to train on, 20 to validate, 40 held out; digest" in repr(held)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import itertools
@@ -152,6 +153,39 @@ def test_latex_is_given_signs_that_it_knows() -> None:
     assert r"a $\approx$ 5 $\mu$m $\pm$ 1 $^\circ$ & 3 $\times$ 4 $\leq$ 12 $-$ x \\" in latex
     assert r"b -- \dots{} --- & 1 \\" in latex
     assert latex.isascii()
+
+
+def test_a_table_prints_short_and_stays_a_list() -> None:
+    long = {"point": "c", "val_accuracy": 0.5, "fingerprint": "0123456789abcdef" * 4, "empty": None}
+    lines = repr(Table([*AWKWARD, long])).splitlines()
+    assert lines[0].split() == ["point", "val_accuracy", "parameters", "note", "fingerprint"]
+    assert lines[2].split("  ")[0] == "a|b_c, 50 %"
+    assert "0.9119" in lines[2]
+    assert lines[4].split() == ["c", "0.5000", "0123456789abcdef"]
+    assert isinstance(AWKWARD, list)
+    assert AWKWARD[0]["val_accuracy"] == 0.91191666
+    many = Table([{"point": "x", "rank": rank} for rank in range(70)])
+    assert repr(many).splitlines()[-1] == "... and 10 more rows"
+    assert copy.deepcopy(many) == many
+    html = Table([{"point": "<b>", "loss": 0.25}])._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert '<td style="text-align:right">0.2500</td>' in html
+    assert repr(Table()) == "a table without rows"
+    assert "0 rows" in Table()._repr_html_()
+
+
+@pytest.mark.parametrize("each_seed", [False, True])
+def test_a_stage_without_rows_has_the_columns_of_one_that_has_some(
+    tmp_path: Path, script: Script, *, each_seed: bool
+) -> None:
+    made = make(tmp_path / "study", small.STUDY)
+    waiting = made.table("final", each_seed=each_seed)
+    assert len(waiting) == 0
+    assert waiting.to_pandas().columns.tolist() == waiting.columns
+    assert waiting.csv() == ""
+    assert drive(made)
+    names = made.table("final", each_seed=each_seed).columns
+    assert [name for name in names if "." not in name] == waiting.columns
 
 
 def test_a_table_is_json_as_it_is_and_a_data_frame_where_there_is_pandas(
