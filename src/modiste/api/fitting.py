@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def fit(  # noqa: PLR0913 (by keyword; each is a choice of the run)
     spec = RunSpec.parse({**base, "seed": seed})
     fingerprint = spec.fingerprint(data.digest)
     place = Path(folder) / fingerprint[:16]
-    if not (place / "manifest.json").is_file():
+    if not _is_there(place):
         need_devices([spec.device])
         task = Task(spec, fingerprint, None, float("inf"))
         with put_back(), FitBar(spec.model.family, is_shown=verbose) as bar:
@@ -189,11 +190,7 @@ def fit_many(
     base = _base(data, model, train, preset=preset, threads=threads, device=device)
     specs = [RunSpec.parse(assign(base, dict(point))) for point in _points(points)]
     places = [Path(folder) / spec.fingerprint(data.digest)[:16] for spec in specs]
-    todo = {
-        place: spec
-        for place, spec in zip(places, specs, strict=True)
-        if not (place / "manifest.json").is_file()
-    }
+    todo = {place: spec for place, spec in zip(places, specs, strict=True) if not _is_there(place)}
     if todo:
         need_devices(spec.device for spec in todo.values())
         with put_back():
@@ -201,6 +198,16 @@ def fit_many(
         for place, record in zip(todo, records, strict=True):
             write_run(record, place)
     return [Run(place) for place in places]
+
+
+def _is_there(place: Path) -> bool:
+    """Whether a run lies there; one that wanted for memory says nothing of the next, and goes."""
+    if not (place / "manifest.json").is_file():
+        return False
+    if Run(place).metrics["status"] == "out_of_memory":
+        shutil.rmtree(place)
+        return False
+    return True
 
 
 def _base(

@@ -104,6 +104,20 @@ def test_a_model_is_fitted_once_and_found_the_next_time(
         modiste.fit(data, MLP, {"epochs": 3}, folder=tmp_path)
 
 
+def test_a_fit_that_wanted_for_memory_is_tried_again_the_next_time(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scarce(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("modiste.train.work.Session", scarce)
+        first = modiste.fit(data, MLP, {"epochs": 1}, folder=tmp_path)
+        assert first.metrics["status"] == "out_of_memory"
+    again = modiste.fit(data, MLP, {"epochs": 1}, folder=tmp_path)
+    assert (again.folder, again.metrics["status"]) == (first.folder, "finished")
+
+
 def test_a_fit_that_makes_no_sense_names_the_key(data: TrainingData, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"train\.epohs.*'epochs'"):
         modiste.fit(data, MLP, {"epohs": 2}, folder=tmp_path)
