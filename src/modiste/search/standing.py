@@ -55,9 +55,12 @@ class SeedSpread:
 
 
 class _Repeated(NamedTuple):
-    """A point that was trained more than once, with the figure of each run by its fingerprint."""
+    """A point that was trained more than once, with the figure of each run by its fingerprint.
 
-    stage: str
+    `stage` is none of a point of another study.
+    """
+
+    stage: str | None
     values: dict[str, float]
 
 
@@ -65,13 +68,16 @@ class SeedSpreads:
     """How much a seed moves a figure, for every row of a study.
 
     Args:
-        stages: Of the study, or of several.
+        stages: Of the study.
         value: The figure of a run; none where it has none.
+        others: Stages of another study on the same data. Their points are as comparable as those
+            of this one; none of them is a stage of this one, whatever its name.
     """
 
-    def __init__(self, stages: Sequence[Stage], value: Value) -> None:
+    def __init__(self, stages: Sequence[Stage], value: Value, others: Sequence[Stage] = ()) -> None:
         self._repeated: dict[str, list[_Repeated]] = {}
-        for stage in stages:
+        own = [(stage, stage.spec.name) for stage in stages]
+        for stage, name in [*own, *((stage, None) for stage in others)]:
             for row in stage.rows:
                 if not moves_by_seed(row) or is_folded(row):
                     continue
@@ -80,7 +86,7 @@ class SeedSpreads:
                     run.fingerprint: found for run in runs if (found := value(run)) is not None
                 }
                 if len(values) > 1:
-                    repeated = _Repeated(stage.spec.name, values)
+                    repeated = _Repeated(name, values)
                     self._repeated.setdefault(_comparable(row), []).append(repeated)
 
     def of(self, stage: str, row: Row) -> SeedSpread | None:
@@ -150,9 +156,11 @@ def is_folded(row: Row) -> bool:
     return row.specs[0].data.folds is not None
 
 
-def seed_spreads(stages: Sequence[Stage], epoch: Epoch) -> SeedSpreads:
+def seed_spreads(
+    stages: Sequence[Stage], epoch: Epoch, others: Sequence[Stage] = ()
+) -> SeedSpreads:
     """How much a seed moves the validation accuracy at that epoch."""
-    return SeedSpreads(stages, lambda run: float(run.metrics[epoch]["val"]["accuracy"]))
+    return SeedSpreads(stages, lambda run: float(run.metrics[epoch]["val"]["accuracy"]), others)
 
 
 def spread_for(stage: Stage, spreads: SeedSpreads) -> dict[int, SeedSpread | None]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from modiste.evaluate.contrast import Contrast, Seeds, contrast
+from modiste.evaluate.crossval import fold_difference
 from modiste.evaluate.rank_agreement import RankAgreement, rank_agreement
 from modiste.runs.run import Epoch
 from modiste.search.answers import Answers
 from modiste.search.row import Row
-from modiste.search.standing import SeedSpreads, is_right, seed_spreads, seeds_of
+from modiste.search.standing import SeedSpreads, is_folded, seed_spreads, seeds_of, shares
 from modiste.search.study import Stage, Study
 from modiste.spec.space import identity
 
@@ -27,7 +27,8 @@ class Pair:
         label: As the first study has it.
         same: Runs of the second that are runs of the first, too: equal fingerprints.
         contrast: Accuracy in the first, in the second, and the difference with its interval; of
-            runs that are all the same, none.
+            runs that are all the same, none. Of cross-validated points the interval is that of
+            `fold_difference`, whose error is not told apart; none where their divisions differ.
     """
 
     label: str
@@ -76,10 +77,15 @@ def versus(one: Study, two: Study) -> Versus:
     """
     keys = ("name", "profile", "seed", "data_digest", "versions")
     pairs = {key: (getattr(one, key), getattr(two, key)) for key in keys}
-    pairs["rank_epoch"] = one.spec.rank_epoch, two.spec.rank_epoch
     mine, theirs = one.stages(), two.stages()
     names = [stage.spec.name for stage in mine], [stage.spec.name for stage in theirs]
-    spreads = seed_spreads([*mine, *theirs], one.spec.rank_epoch)
+    pairs["rank_epoch"] = epochs = one.spec.rank_epoch, two.spec.rank_epoch
+    # Trainings on other images, and figures of other epochs, scatter otherwise.
+    is_alike = one.data_digest == two.data_digest and epochs[0] == epochs[1]
+    spreads = (
+        seed_spreads(mine, epochs[0], theirs if is_alike else ()),
+        seed_spreads(theirs, epochs[1], mine if is_alike else ()),
+    )
     stages = [
         _stages(one, two, stage, theirs[names[1].index(stage.spec.name)], spreads)
         for stage in mine
@@ -95,20 +101,23 @@ def versus(one: Study, two: Study) -> Versus:
     )
 
 
-def _stages(one: Study, two: Study, mine: Stage, theirs: Stage, spreads: SeedSpreads) -> StagePair:
+def _stages(
+    one: Study, two: Study, mine: Stage, theirs: Stage, spreads: tuple[SeedSpreads, SeedSpreads]
+) -> StagePair:
     epochs = one.spec.rank_epoch, two.spec.rank_epoch
     ours, others = (_good(s, e) for s, e in zip((mine, theirs), epochs, strict=True))
     known = {_name(row): row for row in others}
     rows = [(row, known[_name(row)]) for row in ours if _name(row) in known]
-    name = mine.spec.name
     first = [row.mean(epochs[0], "val", "accuracy") for row, _ in rows]
     second = [row.mean(epochs[1], "val", "accuracy") for _, row in rows]
+    name = mine.spec.name
+
+    def seeds(pair: tuple[Row, Row]) -> list[Seeds]:
+        return [seeds_of(row, own.of(name, row)) for row, own in zip(pair, spreads, strict=True)]
+
     return StagePair(
-        mine.spec.name,
-        tuple(
-            _pair(one, two, pair, epochs, [seeds_of(row, spreads.of(name, row)) for row in pair])
-            for pair in rows
-        ),
+        name,
+        tuple(_pair(one, two, pair, epochs, seeds(pair)) for pair in rows),
         rank_agreement(first, second),
         (ours[0].label if ours else None, others[0].label if others else None),
         (len(ours) - len(rows), len(others) - len(rows)),
@@ -153,26 +162,38 @@ def _pair(
     ]
     same = len(set(rows[0].fingerprints) & set(rows[1].fingerprints))
     if same == len(rows[0].fingerprints) == len(rows[1].fingerprints):
+        return Pair(rows[0].label, same, contrast([figures[0]], [figures[1]], None))
+    answers = [
+        [study.answers(run, epoch) for run in row.runs]
+        for study, row, epoch in zip((one, two), rows, epochs, strict=True)
+    ]
+    first, second = map(shares, answers)
+    is_same_data = one.data_digest == two.data_digest
+    if any(map(is_folded, rows)):
         found = contrast([figures[0]], [figures[1]], None)
-    else:
-        answers = [
-            [study.answers(run, epoch) for run in row.runs]
-            for study, row, epoch in zip((one, two), rows, epochs, strict=True)
-        ]
-        (ids_N, first_N), (others_N, second_N) = map(_shares, answers)
-        if one.data_digest == two.data_digest and np.array_equal(ids_N, others_N):
-            found = contrast([figures[0]], [figures[1]], seeds, first_N - second_N)
-        else:  # images that are in both make the difference surer than this says
-            found = contrast([figures[0]], [figures[1]], seeds, image_shares=(first_N, second_N))
+        if is_same_data and _are_paired(*answers):
+            differences_N = first.shares_N - second.shares_N
+            ratio = _share_left_out(rows[0])
+            low, high = fold_difference(figures[0], figures[1], differences_N, ratio)
+            found = replace(found, low=low, high=high)
+    elif is_same_data and np.array_equal(first.ids_N, second.ids_N):
+        differences_N = first.shares_N - second.shares_N
+        found = contrast([figures[0]], [figures[1]], seeds, differences_N)
+    else:  # images that are in both make the difference surer than this says
+        own = first.shares_N, second.shares_N
+        found = contrast([figures[0]], [figures[1]], seeds, image_shares=own)
     return Pair(rows[0].label, same, found)
 
 
-def _shares(
-    side: Sequence[Answers],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Ids of images, and for each the share of seeds that got it right; folds one after another."""
-    ids = [answers.image_ids_N for answers in side]
-    if all(np.array_equal(ids[0], each_N) for each_N in ids):
-        return ids[0], is_right(side).mean(axis=0)
-    right = [is_right([answers])[0].astype(np.float64) for answers in side]
-    return np.concatenate(ids), np.concatenate(right)
+def _are_paired(one: Sequence[Answers], two: Sequence[Answers]) -> bool:
+    """Whether two rows are as many trainings, each of which answered the images of the other's."""
+    return 1 < len(one) == len(two) and all(
+        np.array_equal(mine.image_ids_N, theirs.image_ids_N)
+        for mine, theirs in zip(one, two, strict=True)
+    )
+
+
+def _share_left_out(row: Row) -> float:
+    """Validation images over those that a training was fitted to."""
+    metrics = row.runs[0].metrics
+    return float(metrics["num_val"] / metrics["num_train"])

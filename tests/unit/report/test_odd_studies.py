@@ -199,6 +199,22 @@ def test_what_halving_cut_is_not_judged_by_its_folds(tmp_path: Path, script: Scr
     assert len(found.page.table("table-folds-search")) == 2
 
 
+def test_compared_values_that_are_cross_validated_are_paired_by_training(
+    tmp_path: Path, script: Script
+) -> None:
+    search = {
+        "method": "grid",
+        "compare": {"model.params.dropout": [0.0, 0.5]},
+        "tune": {"train.optimizer.learning_rate": [0.01, 0.02]},
+    }
+    found = trained(tmp_path / "study", {"name": "search", "search": search, "folds": 3})
+    _, behind = found.page.table("table-compared-search")
+    assert " to " in behind[-1]
+    text = found.page.by_id("table-compared-search").text
+    assert "intervals cover the choice of training and validation images and what chance" in text
+    assert "images only" not in text
+
+
 VARIED: list[dict[str, Any]] = [
     {"grid": {key: values}}
     for key, values in {

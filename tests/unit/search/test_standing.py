@@ -92,17 +92,30 @@ def test_a_row_that_two_stages_hold_counts_once() -> None:
 
 
 def test_a_run_that_two_studies_hold_counts_once() -> None:
-    # As `compare` gives them: the same stage twice, in the second with two seeds more of a point.
-    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    # As `compare` gives them: a stage of one name, in the second with two seeds more of a point.
     longer = row([*NARROW[0], 0.908, 0.902], "0")
-    mine = stage("grid", *rows)
-    theirs = stage("grid", longer, *rows[1:])
-    wanted = SeedSpread(_pooled([longer, *rows[1:]]), "stage", 3)
-    for stages in ([mine, theirs], [theirs, mine]):
-        assert [of(stages, at, n) for at in (0, 1) for n in range(3)] == [wanted] * 6
+    mine, theirs = stage("grid", row(NARROW[0], "0")), stage("grid", longer)
+    own = SeedSpread(_pooled([longer]), "stage", 1)
+    both = SeedSpread(_pooled([longer]), "family", 1)
+    assert _beside([mine], [theirs]) == [both]  # two degrees of its own are too few
+    assert _beside([theirs], [mine]) == [own]
     # Three runs of five, in a stage of another name: the family has the point once, too.
     other = stage("other", row(NARROW[0], "0"))
-    assert of([other, stage("more", longer)], 0) == SeedSpread(_pooled([longer]), "family", 1)
+    assert of([other, stage("more", longer)], 0) == both
+
+
+def test_stages_of_two_studies_are_two_although_they_have_one_name() -> None:
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    others = [row(values, f"other {n}") for n, values in enumerate(NARROW)]
+    mine, theirs = stage("grid", *rows), stage("grid", *others)
+    assert _beside([mine], [theirs]) == [SeedSpread(_pooled(rows), "stage", 3)] * 3
+    once = stage("grid", row([0.9]))
+    assert _beside([once], [theirs]) == [SeedSpread(_pooled(others), "family", 3)]
+
+
+def _beside(stages: Sequence[Stage], others: Sequence[Stage]) -> list[SeedSpread | None]:
+    found = seed_spreads(stages, "last", others)
+    return [found.of(each.spec.name, row) for each in stages for row in each.rows]
 
 
 @pytest.mark.parametrize(

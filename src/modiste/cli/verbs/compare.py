@@ -14,7 +14,8 @@ EXAMPLE = "modiste compare results/fashion-mnist runs/fashion-mnist-full"
 HELP = f"""Put two studies side by side: the points that both have finished, and their rankings.
 
 Differences are the first less the second, in points, with 95 % intervals that cover images (paired,
-where they are the same) and, where points were repeated, seeds.
+where they are the same) and, where points were repeated, seeds. Of cross-validated points they are
+paired by training; there are none where the two studies divide otherwise.
 
 Example:  {EXAMPLE}
 """
@@ -74,7 +75,7 @@ def _shared(point: Mapping[str, Any]) -> str:
 
     if not point["same_runs"]:
         return ""
-    if point["low"] is None:  # all of them, so nothing is in doubt
+    if point["low"] is None and not point["difference"]:  # all of them: nothing is in doubt
         return "the same runs"
     return f"{plural(point['same_runs'], 'run')} in both"
 

@@ -181,6 +181,11 @@ def _compared(context: Context, searched: Searched) -> Table:
         if searched.stage.covers_seeds
         else "images only (the spread over seeds is not known)"
     )
+    if searched.stage.is_folded:
+        covered = (
+            "the choice of training and validation images and what chance does to a training "
+            "(paired by training and corrected for the images that trainings share)"
+        )
     return Table(
         f"table-compared-{searched.stage.name}",
         ["What was compared: each value with the best that tuning found for it."],
