@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -397,6 +399,97 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(
     with pytest.raises(SpecError, match=r"no such luck.*kernels: torch"):
         build.library(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def told_to_compile_by(
+    script: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str
+) -> None:
+    """A compiler that is these lines of a shell, and sources of these names."""
+    program = folder / "compiler"
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit 0\n{script}\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    monkeypatch.setattr(build, "SOURCES", tuple(folder / f"{name}.cpp" for name in names))
+    for source in build.SOURCES:
+        source.touch()
+
+
+# The file that a compiler is to make is the last it is told.
+LAST = 'for last in "$@"; do :; done'
+
+
+def test_a_failure_to_compile_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = f'echo once >> "{tmp_path}/calls"; echo "error: not today" >&2; exit 1'
+    told_to_compile_by(script, monkeypatch, tmp_path, "one")
+    for _ in range(2):
+        with pytest.raises(SpecError, match=r"could not be compiled .*error: not today"):
+            build.library(tmp_path / "cache")
+    assert (tmp_path / "calls").read_text() == "once\n"
+
+
+def test_a_compiler_that_takes_too_long_is_ended_with_all_that_it_began(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alive = tmp_path / "alive"
+    os.mkfifo(alive)
+    told_to_compile_by(f'(echo begun; sleep 600) > "{alive}"; true', monkeypatch, tmp_path, "one")
+    monkeypatch.setattr(build, "PATIENCE_SECONDS", 2)
+    with os.fdopen(os.open(alive, os.O_RDONLY | os.O_NONBLOCK)) as pipe:
+        with pytest.raises(SpecError, match=r"it took over 2 seconds\. Say `kernels: torch`"):
+            build.library(tmp_path / "cache")
+        os.set_blocking(pipe.fileno(), True)
+        assert pipe.read() == "begun\n"  # which ends once nobody is left to write
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_sources_are_compiled_side_by_side_and_the_first_that_fails_ends_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Each waits until the other has begun.
+    both = f'{LAST}; echo > "$last.begun"; until [ $(ls "${{last%/*}}"/*.begun | wc -l) = 2 ]'
+    both = f'case "$*" in *" -c "*) {both}; do sleep 0.05; done;; *) {LAST};; esac; echo > "$last"'
+    monkeypatch.setattr(build, "num_cores", lambda: 2)
+    told_to_compile_by(both, monkeypatch, tmp_path, "one", "two")
+    found = build._compiled(build.compiler(), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == [found]
+    one = 'case "$*" in *one.cpp*) echo "error: of one" >&2; exit 1;; esac; sleep 600'
+    told_to_compile_by(one, monkeypatch, tmp_path, "two", "one")
+    with pytest.raises(SpecError, match="error: of one"):
+        build.library(tmp_path / "other")
+
+
+def test_a_compiler_that_does_not_run_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "no-program"
+    program.write_bytes(b"\x7fELF and nothing that follows")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    with pytest.raises(SpecError, match=r"could not be compiled \(.*no-program\).*kernels: torch"):
+        build.library(tmp_path / "cache")
+
+
+def test_the_variable_for_a_compiler_holds_words_as_for_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = build.compiler()
+    assert real is not None
+    monkeypatch.setenv("CXX", f"env A='b c' '{real[0]}'")
+    assert build.compiler() == (shutil.which("env"), "A=b c", real[0])
+    tiny = tmp_path / "tiny.cpp"
+    tiny.write_text('extern "C" int answer() { return 42; }\n', encoding="utf-8")
+    monkeypatch.setattr(build, "SOURCES", (tiny,))
+    assert build.library(tmp_path / "cache").answer() == 42
+    blank = tmp_path / "with a blank"
+    blank.symlink_to(real[0])
+    monkeypatch.setenv("CXX", str(blank))
+    assert build.compiler() == (str(blank),)
+    for named in ("no-such-compiler -O1", "'", " "):
+        monkeypatch.setenv("CXX", named)
+        with pytest.raises(SpecError, match=r"CXX names .*, which is not there.*kernels: torch"):
+            build.library(tmp_path)
 
 
 # --- dense layers of few outputs ------------------------------------------------------------------
