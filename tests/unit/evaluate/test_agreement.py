@@ -119,9 +119,11 @@ def test_what_cannot_be_compared_is_all_different(other: dict[str, np.ndarray]) 
 # --- accuracies ---
 
 
-def test_equal_answers_are_within_noise_and_without_any() -> None:
+def test_equal_answers_are_within_noise() -> None:
     found = compare_answers("last", answers(900), answers(900))
-    assert (found.difference, found.image_error, found.low, found.high) == (0, 0, 0, 0)
+    # Other images may tell them apart: of a thousand that do not, one is allowed for.
+    assert (found.difference, found.image_error) == (0, 0.001)
+    assert found.high == -found.low == pytest.approx(2.58 * 0.001, rel=0.01)
     assert found.is_within
 
 
@@ -130,10 +132,11 @@ def test_the_noise_of_two_trainings_is_the_paired_error_of_their_images() -> Non
     found = compare_answers("last", one_N, two_N)
     paired = paired_difference(two_N[None], one_N[None])
     assert found.difference == pytest.approx(paired.mean)
-    # One of a thousand images more or less in the variance.
-    assert found.image_error == pytest.approx(paired.standard_error, rel=1e-3)
+    # One image more than the thousand, that only one of the two got right.
+    wanted = (paired.standard_error**2 + 1_000**-2) ** 0.5
+    assert found.image_error == pytest.approx(wanted, rel=1e-9)
     assert found.is_paired
-    assert found.high - found.low == pytest.approx(2 * 2.58 * paired.standard_error, rel=0.01)
+    assert found.high - found.low == pytest.approx(2 * 2.58 * wanted, rel=0.01)
 
 
 @pytest.mark.parametrize(("gap", "is_within"), [(3, True), (60, False)])
