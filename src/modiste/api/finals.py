@@ -10,6 +10,7 @@ from modiste.export.stress import under_stress
 from modiste.runs import files
 from modiste.runs.ledger import Looked, Tally
 from modiste.runs.run import Run
+from modiste.search.picked import KEPT, picked_by_val
 from modiste.search.study import Stage, Study
 
 NUM_ERRORS_SHOWN = 48
@@ -58,7 +59,8 @@ def _finals(study: Study) -> list[tuple[Stage, Run]]:
 
 def _save_final(study: Study, stage: Stage, run: Run, tally: Tally) -> None:
     epoch, looked = study.spec.rank_epoch, _looked(study, run, tally)
-    text = card(run, epoch, stage.spec.title or stage.spec.name, looked)
+    chosen = KEPT if run.fingerprint in picked_by_val(study) else ""
+    text = card(run, epoch, stage.spec.title or stage.spec.name, looked, chosen)
     save_model(run, epoch, study.folder / "models" / stage.spec.name, text, looked)
 
 

@@ -124,9 +124,11 @@ class Run:
                 continue
             val = metrics[epoch]["val"]
             low, high = wilson(val["correct"], val["total"])
+            # What is fitted in one go has no epochs.
+            at = f" ({metrics[epoch]['epoch']} of {metrics['epochs']})" if metrics["epochs"] else ""
             rows.append(
                 (
-                    f"{epoch} ({metrics[epoch]['epoch']} of {metrics['epochs']})",
+                    f"{epoch}{at}",
                     number(val["accuracy"]),
                     f"{number(low)} to {number(high)}",
                     f"{val['correct']:,} of {val['total']:,}",

@@ -292,10 +292,10 @@ class Study:
     def to_frame(self) -> pd.DataFrame:
         """Every finished run as a row of a DataFrame.
 
-        Columns: stage, row, seed, fingerprint, status, epochs, seconds, parameters, and for the
-        best and the last epoch accuracy and loss on validation images, such as
-        ``val_accuracy_last``; then what the rows set, under full keys. A run that two stages share
-        is a row of each.
+        Columns: stage, row, seed, fold, fingerprint, status, epochs, seconds, parameters; of the
+        best and the last epoch validation accuracy and loss, such as ``val_accuracy_last``, and the
+        accuracy on the fold held out; then what the rows set, under full keys. A run that two
+        stages share is a row of each.
 
         Raises:
             InstallError: If pandas is not installed.

@@ -275,6 +275,8 @@ def test_a_study_its_model_and_its_run_say_alike_what_validation_images_chose(
     )
     for folder in (study.folder, study.folder / "models" / "final", run.folder, best.folder):
         assert modiste.evaluate(folder)["notes"][0] == picked
+    card = (study.folder / "models" / "final" / "README.md").read_text("utf-8")
+    assert "The validation images chose which models of the study to keep, so" in card
     assert modiste.evaluate(study.folder, stages=["grid"])["notes"][0] == picked
     assert modiste.evaluate(other.folder)["notes"][0].startswith("Validation images chose the best")
 

@@ -90,6 +90,14 @@ def test_a_run_shows_both_epochs_and_gives_its_history(run: Run) -> None:
     assert frame["val_loss"].tolist() == [row["val_loss"] for row in run.history]
 
 
+def test_a_run_that_is_fitted_in_one_go_shows_no_epochs(tmp_path: Path) -> None:
+    knn = {"name": "knn", "model": {"family": "knn"}, "points": [{}]}
+    made = driving.make(tmp_path / "out", small.study(stages=[knn]))
+    assert driving.drive(made, num_workers=1, slice_seconds=60)
+    rows = read(made.stages()[0].rows[0].runs[0]._repr_html_())
+    assert [row[0] for row in rows[1:]] == ["best", "last"]
+
+
 def test_a_study_shows_its_stages_and_gives_its_runs(study: Study) -> None:
     rows = read(study._repr_html_())
     assert [row[0] for row in rows] == ["stage", "grid", "final"]
