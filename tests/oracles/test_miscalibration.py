@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from modiste.evaluate.calibration import reliability
-from modiste.evaluate.intervals import Interval
+from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.miscalibration import calibration
 from modiste.seeds import generator
 
@@ -58,6 +58,22 @@ def test_the_interval_holds_the_true_error_at_least_as_often_as_it_says(
         hits += low <= truth <= high
     # Four standard errors of a share of 0.95 over so many trials, on the lower side alone: it may
     # cover more where the shape is a kind one.
+    assert hits / num_trials >= 0.95 - 4 * (0.95 * 0.05 / num_trials) ** 0.5
+
+
+@pytest.mark.parametrize("num_images", [50, 100, 300, 1_500])
+@pytest.mark.parametrize(("sure", "right"), [(1.0, 0.98), (1.0, 0.999), (0.999, 0.97)])
+def test_it_holds_the_error_of_models_that_are_surer_than_right_in_few_images(
+    sure: float, right: float, num_images: int
+) -> None:
+    chance, num_trials = np.random.default_rng(8), 300
+    hits = 0
+    drawn = np.bincount(chance.binomial(num_images, 1 - right, num_trials))
+    for wrong in np.flatnonzero(drawn):
+        found = calibration(np.full(num_images, sure), np.arange(num_images) >= wrong)
+        if found.interval.low <= sure - right <= found.interval.high:
+            hits += int(drawn[wrong])
+    # As above.
     assert hits / num_trials >= 0.95 - 4 * (0.95 * 0.05 / num_trials) ** 0.5
 
 
@@ -116,6 +132,13 @@ def test_a_model_that_is_sure_and_right_has_no_error() -> None:
     found = calibration(np.ones(50), np.ones(50, bool))
     assert (found.error, found.interval.low, found.z) == (0.0, 0.0, 0.0)
     assert found.interval == Interval(0.0, found.interval.high)
+    # What is right 50 times of 50 may be wrong in 7 of 100.
+    assert found.interval.high == pytest.approx(1 - wilson(50, 50).low)
+
+
+def test_wrong_answers_that_were_certain_are_endless_evidence() -> None:
+    found = calibration(np.ones(100), np.arange(100) < 80)
+    assert (found.z, found.p_value) == (np.inf, 0.0)
 
 
 def test_the_same_answers_have_the_same_interval() -> None:

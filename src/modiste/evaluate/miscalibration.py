@@ -18,7 +18,7 @@ import numpy.typing as npt
 from modiste.errors import DataError
 from modiste.evaluate.calibration import NUM_BINS, bins_of
 from modiste.evaluate.distributions import normal_share
-from modiste.evaluate.intervals import Interval
+from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.metrics import FloatsN
 from modiste.seeds import generator
 
@@ -26,6 +26,8 @@ BoolsN = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 _NUM_DRAWS = 4_000
+# Wrong answers below which a share of them is far from normal.
+_FEW_WRONG = 100
 # Halvings of the range in which the upper end is looked for: to a millionth of it.
 _HALVINGS = 20
 
@@ -43,7 +45,8 @@ class Calibration:
             sure of these images.
         calibrated_most: What it would exceed in one of twenty such sets of images.
         pride: Mean confidence less accuracy.
-        z, p_value: Spiegelhalter's test of calibration, and its two-sided p value.
+        z, p_value: Spiegelhalter's test of calibration, and its two-sided p value; infinite and 0
+            where answers that were certain are wrong.
     """
 
     error: float
@@ -70,6 +73,11 @@ def calibration(
     - *Upper end.* Of all ways to spread an error over the bins, the one that is everywhere
       proportional to the noise makes the estimate lean upwards least. The upper end is the largest
       error, so spread, under which so small an estimate is no rarer than it may be.
+
+    - *Few wrong answers.* With fewer than 100, gaps are not normal, and a model that is sure and
+      always right would have no error for certain. The error is no less than the gap between mean
+      confidence and accuracy, so the upper end is at least the largest that this gap may be, by
+      Wilson's lower end of the accuracy.
 
     So the interval covers what it says for every shape of miscalibration, and more where the
     shape is a kind one. It covers the choice of images alone.
@@ -115,9 +123,13 @@ def calibration(
     draws = _draws(num_bins)[:, : len(calibrated_B)]
     shown = np.abs(draws) @ calibrated_B
     z = _spiegelhalter(confidences_N, is_right_N)
+    low, high = _interval(gaps_B, noise_B, draws, math.sqrt(math.log(max(num_images, 2))), level)
+    right = int(is_right_N.sum())
+    if num_images - right < _FEW_WRONG:
+        high = max(high, float(confidences_N.mean()) - wilson(right, num_images, level).low)
     return Calibration(
         error,
-        _interval(gaps_B, noise_B, draws, math.sqrt(math.log(max(num_images, 2))), level),
+        Interval(low, high),
         float(calibrated_B.sum() * math.sqrt(2 / math.pi)),
         float(np.quantile(shown, 0.95)),
         float(confidences_N.mean() - is_right_N.mean()),
@@ -177,8 +189,13 @@ def _draws(num_bins: int) -> Floats:
 
 
 def _spiegelhalter(confidences_N: FloatsN, is_right_N: BoolsN) -> float:
-    """0 in the mean for a calibrated model, with a standard deviation of 1; above 0 if too sure."""
+    """0 in the mean for a calibrated model, with a standard deviation of 1; above 0 if too sure.
+
+    Infinite where an answer that was certain is wrong, and no other image has a doubt of its own.
+    """
     weights_N = 1 - 2 * confidences_N
     spread = float((weights_N**2 * confidences_N * (1 - confidences_N)).sum())
     total = float(((is_right_N - confidences_N) * weights_N).sum())
-    return total / math.sqrt(spread) if spread else 0.0
+    if spread:
+        return total / math.sqrt(spread)
+    return math.copysign(math.inf, total) if total else 0.0
