@@ -131,6 +131,25 @@ def test_the_rate_of_the_moment_counts_not_the_one_it_was_built_with(
     assert moved[2].norm() < moved[0].norm()
 
 
+def test_vectors_are_moved_as_one_where_each_weight_goes_its_own_way(
+    name: str, preset: str
+) -> None:
+    """Many nets are trained as one vector by what calls itself elementwise."""
+    rule = build(name, preset)
+    if not rule.is_elementwise:
+        return
+    weights = [some_weights(torch.float64), 2 * some_weights(torch.float64)]
+    both, states = torch.cat(weights), [rule.start(each) for each in weights]
+    state = rule.start(both)
+    for step, (one, two) in enumerate(zip(*[iter(some_grads(6, weights[0]))] * 2, strict=True), 1):
+        grads = [one, 30 * two]
+        rule.update(both, torch.cat(grads), state, step, 0.01)
+        for each, own, grad in zip(weights, states, grads, strict=True):
+            rule.update(each, grad, own, step, 0.01)
+    # The last few numbers of a vector are computed apart from the others, with a rounding more.
+    torch.testing.assert_close(both, torch.cat(weights), rtol=1e-12, atol=1e-12)
+
+
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, preset: str) -> None:
     with pytest.raises(SpecError, match=f"Did you mean '{name}'"):
         OPTIMIZERS.get(f"{name}x")

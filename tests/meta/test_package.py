@@ -50,7 +50,8 @@ HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main impo
         "import modiste.report.write, modiste.report.data_figures",
         "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
         "import modiste.search.leaderboard, modiste; modiste.compare, modiste.show",
-        "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
+        "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names(); "
+        "AUGMENTATIONS.names(); from modiste.spec.search import METHODS; METHODS.names()",
         "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
         "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
         "import modiste.serve.server",

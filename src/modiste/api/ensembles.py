@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modiste.api.evaluation import leaning
+from modiste.api.evaluation import is_picked, leaning
 from modiste.api.given import each_folder
 from modiste.api.places import run_of
 from modiste.api.study import winners
@@ -61,7 +61,8 @@ def together(
     parts: dict[str, Any] = {
         "validation": _part([_validation(member) for member in members], members)
     }
-    notes = leaning([member.run for member in members])
+    runs = [member.run for member in members]
+    notes = leaning(runs, is_picked=is_picked(runs))
     shown = [_shown(member.run) for member in members]
     stored = [arrays for arrays in shown if arrays is not None]
     if len(stored) == len(members):

@@ -68,7 +68,12 @@ def evaluate(
             "out, or name the study folder."
         )
     if not final:
-        return _validation(candidates, looks, tally_of(place), is_picked=_is_picked(candidates))
+        return _validation(
+            candidates,
+            looks,
+            tally_of(place),
+            is_picked=is_picked([each.run for each in candidates]),
+        )
     _need_reason(reason, candidates, looks, place)
     before = {each.folder for each in read_looks(looks)}
     if is_study:
@@ -96,11 +101,13 @@ def _candidate(place: Path) -> Candidate:
     return Candidate("", place.name, run)
 
 
-def _is_picked(candidates: list[Candidate]) -> bool:
-    """Whether validation images picked any of them in the study around."""
-    around = study_around(candidates[0].run.folder)
-    picked = picked_by_val(Study(around)) if around is not None else frozenset()
-    return any(candidate.run.fingerprint in picked for candidate in candidates)
+def is_picked(runs: Iterable[Run]) -> bool:
+    """Whether validation images picked any of these runs in the study around it."""
+    around: dict[Path, set[str]] = {}
+    for run in runs:
+        if (folder := study_around(run.folder)) is not None:
+            around.setdefault(folder, set()).add(run.fingerprint)
+    return any(not picked_by_val(Study(folder)).isdisjoint(own) for folder, own in around.items())
 
 
 def _need_reason(reason: str, candidates: list[Candidate], looks: Path, place: Path) -> None:

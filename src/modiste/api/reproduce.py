@@ -38,7 +38,7 @@ from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.answers import Answers, answers_of
 from modiste.search.collect import short
 from modiste.search.driver import SLICE_SECONDS
-from modiste.search.standing import SeedSpreads, Value
+from modiste.search.standing import SeedSpreads, Value, of_an_image
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.parts import ModelFamily
@@ -424,7 +424,8 @@ def _seeds(run: Run, study: Study | None, value: Value) -> tuple[Pooled | None, 
     for stage in stages:
         for row in stage.rows:
             if run.fingerprint in row.fingerprints:
-                spread = SeedSpreads(stages, value).of(stage.spec.name, row)
+                spreads = SeedSpreads(stages, value, step=of_an_image)
+                spread = spreads.of(stage.spec.name, row)
                 if spread is not None:
                     return spread.pooled, len(spread.pooled.source)
     return None, 1

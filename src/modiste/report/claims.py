@@ -14,7 +14,7 @@ from modiste.evaluate.contrast import Contrast, Verdict, contrast, judge, togeth
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.runs.run import Epoch, Run
-from modiste.search.standing import SeedSpreads, is_right, seeds_of
+from modiste.search.standing import SeedSpreads, is_right, of_an_image, seeds_of
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
 
@@ -131,7 +131,8 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     first, second = ([_values(row.runs, value) for row in side.done] for side in (one, two))
     if not all(group and all(group) for group in (first, second)):
         return TestAnswer(test, one, two, None, published)
-    spreads = SeedSpreads([stage.stage for stage in context.stages], value)
+    stages = [stage.stage for stage in context.stages]
+    spreads = SeedSpreads(stages, value, step=lambda run: _step(test.figure, run))
     seeds = [
         seeds_of(row.row, spreads.of(side.stage.name, row.row))
         for side in (one, two)
@@ -198,6 +199,13 @@ def _figure(name: str, epoch: Epoch) -> Callable[[Run], float | None]:
         return lambda run: run.metrics["seconds"] / run.metrics["epochs"] if run.history else None
     part, _, figure = name.partition("_")
     return lambda run: run.metrics[epoch].get(part, {}).get(figure)
+
+
+def _step(name: str, run: Run) -> float:
+    """What lies between two neighbouring values of a figure; 0 if that is next to nothing."""
+    if name in ("epochs", "best_epoch"):
+        return 1.0
+    return of_an_image(run) if name == "val_accuracy" else 0.0
 
 
 def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[float]:

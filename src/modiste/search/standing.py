@@ -57,11 +57,12 @@ class SeedSpread:
 class _Repeated(NamedTuple):
     """A point that was trained more than once, with the figure of each run by its fingerprint.
 
-    `stage` is none of a point of another study.
+    `stage` is none of a point of another study; `step` lies between two neighbouring figures.
     """
 
     stage: str | None
     values: dict[str, float]
+    step: float
 
 
 class SeedSpreads:
@@ -72,9 +73,17 @@ class SeedSpreads:
         value: The figure of a run; none where it has none.
         others: Stages of another study on the same data. Their points are as comparable as those
             of this one; none of them is a stage of this one, whatever its name.
+        step: What lies between two neighbouring figures of a run, as `contrast.pooled` takes it.
     """
 
-    def __init__(self, stages: Sequence[Stage], value: Value, others: Sequence[Stage] = ()) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        value: Value,
+        others: Sequence[Stage] = (),
+        *,
+        step: Callable[[Run], float],
+    ) -> None:
         self._repeated: dict[str, list[_Repeated]] = {}
         own = [(stage, stage.spec.name) for stage in stages]
         for stage, name in [*own, *((stage, None) for stage in others)]:
@@ -86,7 +95,7 @@ class SeedSpreads:
                     run.fingerprint: found for run in runs if (found := value(run)) is not None
                 }
                 if len(values) > 1:
-                    repeated = _Repeated(name, values)
+                    repeated = _Repeated(name, values, step(runs[0]))
                     self._repeated.setdefault(_comparable(row), []).append(repeated)
 
     def of(self, stage: str, row: Row) -> SeedSpread | None:
@@ -107,27 +116,28 @@ class SeedSpreads:
 def _pool(
     repeated: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
 ) -> SeedSpread | None:
-    points = _each_run_once(repeated)
+    points, step = _each_run_once(repeated), max((each.step for each in repeated), default=0.0)
     stays = alike([[*point.values()] for point in points])
     for point, is_alike in zip(points, stays, strict=True):
         if not is_alike and not point.keys().isdisjoint(row.fingerprints):
-            own = _pooled([point])
+            own = _pooled([point], step)
             assert own is not None
             return SeedSpread(own, "row", 1)
     kept = [point for point, is_alike in zip(points, stays, strict=True) if is_alike]
-    together = _pooled(kept)
+    together = _pooled(kept, step)
     return None if together is None else SeedSpread(together, basis, len(kept))
 
 
-def _pooled(points: Sequence[dict[str, float]]) -> Pooled | None:
+def _pooled(points: Sequence[dict[str, float]], step: float) -> Pooled | None:
     """From figures by fingerprint; which runs they are tells it from an equal one of others."""
-    return pooled([[*point.values()] for point in points], itertools.chain.from_iterable(points))
+    runs = itertools.chain.from_iterable(points)
+    return pooled([[*point.values()] for point in points], runs, step)
 
 
 def _each_run_once(repeated: Sequence[_Repeated]) -> list[dict[str, float]]:
     """Points that share a run are one: of two stages, or of two studies that are compared."""
     places: dict[str, dict[str, float]] = {}
-    for _, values in repeated:
+    for _, values, _ in repeated:
         joined: dict[str, float] = {}
         for name in values:
             joined.update(places.get(name, {}))
@@ -160,7 +170,17 @@ def seed_spreads(
     stages: Sequence[Stage], epoch: Epoch, others: Sequence[Stage] = ()
 ) -> SeedSpreads:
     """How much a seed moves the validation accuracy at that epoch."""
-    return SeedSpreads(stages, lambda run: float(run.metrics[epoch]["val"]["accuracy"]), others)
+    return SeedSpreads(
+        stages,
+        lambda run: float(run.metrics[epoch]["val"]["accuracy"]),
+        others,
+        step=of_an_image,
+    )
+
+
+def of_an_image(run: Run) -> float:
+    """The step between two validation accuracies of a run."""
+    return float(1 / run.metrics["num_val"])
 
 
 def spread_for(stage: Stage, spreads: SeedSpreads) -> dict[int, SeedSpread | None]:

@@ -2,7 +2,7 @@
 
 A registry belongs to a package, such as `modiste.models.families`. The first question imports
 every module of that package; each module registers what it defines. Nothing else lists names:
-tests, command-line help, search spaces and docs tables all ask the registry.
+tests, study files, search spaces and docs tables all ask the registry.
 """
 
 from __future__ import annotations

@@ -311,7 +311,7 @@ def test_a_spec_cannot_be_changed_afterwards() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"model": {}}, "model.family: a name is needed. Known: cnn, .*mlp"),
+        ({"model": {}}, "model.family: a name is needed. Known: .*cnn, .*mlp"),
         ({"model": {"family": ["mlp"]}}, "model.family"),
         ({"model": {"family": "mlp", "params": [3]}}, "model.params"),
         ({"train": {"optimizer": 3}}, "train.optimizer"),
