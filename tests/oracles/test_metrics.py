@@ -7,7 +7,12 @@ import pytest
 from scipy import stats
 from sklearn import metrics as theirs
 
-from modiste.evaluate.intervals import paired_difference, standard_error, wilson
+from modiste.evaluate.intervals import (
+    difference_interval,
+    paired_difference,
+    standard_error,
+    wilson,
+)
 from modiste.evaluate.metrics import accuracy, confusion, precision, probabilities, recall
 
 NUM_CLASSES = 10
@@ -102,3 +107,26 @@ def test_the_paired_standard_error_is_that_of_many_pairs() -> None:
         errors.append(found.standard_error)
     # The spread of a standard deviation over 4,000 draws is 1 / sqrt(8,000) = 1.1 %; 4 of it.
     assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.045)
+
+
+@pytest.mark.parametrize("num_images", [100, 360, 1_000])
+@pytest.mark.parametrize(
+    ("alone", "other"), [(0.01, 0.0), (0.01, 0.002), (0.005, 0.005), (0.02, 0.005), (0.03, 0.01)]
+)
+def test_the_interval_of_a_paired_difference_covers_where_hardly_an_image_differs(
+    num_images: int, alone: float, other: float
+) -> None:
+    counts = np.random.default_rng(4).multinomial(
+        num_images, [alone, other, 1 - alone - other], size=2_000
+    )
+    hits = 0
+    for pair, number in zip(*np.unique(counts[:, :2], axis=0, return_counts=True), strict=True):
+        one, two = np.ones((2, 1, num_images), bool)
+        two[0, : pair[0]] = False
+        one[0, pair[0] : pair.sum()] = False
+        low, high = difference_interval(paired_difference(one, two))
+        if low <= alone - other <= high:
+            hits += number
+    # 2,000 draws: the standard error of a 95 % coverage is 0.5 points; we allow 3 of them. Few
+    # counts are possible, which costs up to 1.5 points more (the normal interval: 5 to 32).
+    assert hits / 2_000 >= 0.95 - 0.015 - 0.015

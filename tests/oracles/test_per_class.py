@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
+from modiste.evaluate.intervals import f1_interval
 from modiste.evaluate.metrics import confusion
-from modiste.evaluate.per_class import f1_interval, per_class
+from modiste.evaluate.per_class import per_class
 
 
 @pytest.fixture(name="answers")

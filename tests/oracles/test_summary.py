@@ -7,11 +7,14 @@ import pytest
 from scipy import stats
 from sklearn import metrics as theirs
 
+from modiste.errors import DataError
 from modiste.evaluate.bootstrap import bootstrap, bootstraps
 from modiste.evaluate.calibration import (
     risk_coverage,
+    settled_temperature,
     temperature,
     tempered,
+    tempered_logits,
 )
 from modiste.evaluate.intervals import wilson
 from modiste.evaluate.metrics import briers, confusion, f1, in_top, losses, probabilities
@@ -94,6 +97,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         part = slice(trial * 400, (trial + 1) * 400)
         found = summarise(logits_NK[part], labels_N[part], num_resamples=400)
         for index, figure in enumerate((found.macro_f1, found.loss, found.brier)):
+            assert figure.interval is not None
             hits[index] += figure.interval.low <= truths[index] <= figure.interval.high
     # Five standard errors of a share of 0.95, and a point for intervals of so few resamples.
     tolerance = 5 * (0.95 * 0.05 / num_trials) ** 0.5 + 0.01
@@ -126,9 +130,12 @@ def test_planted_pride_is_found_and_mended_on_images_that_did_not_fit_it() -> No
     logits_NK, labels_N = answers(6, 10_000, pride=3.0)
     before = summarise(logits_NK, labels_N, 200)
     mended = tempered(logits_NK, labels_N)
-    after = summarise(np.log(mended), labels_N, 200)
-    assert before.calibration_error.interval.low > 0.1
+    after = summarise(tempered_logits(logits_NK, labels_N), labels_N, 200)
+    np.testing.assert_allclose(mended, probabilities(tempered_logits(logits_NK, labels_N)))
+    assert before.calibration.interval.low > 0.1
     assert after.calibration_error.value < 0.02
+    assert after.loss.interval is not None
+    assert before.loss.interval is not None
     assert after.loss.interval.high < before.loss.interval.low
     assert (mended.argmax(axis=1) == logits_NK.argmax(axis=1)).all()
 
@@ -150,6 +157,92 @@ def test_where_no_answer_is_wrong_macro_f1_is_no_surer_than_the_accuracy() -> No
     found = summarise(np.eye(3)[labels_N] * 5.0, labels_N, num_resamples=50)
     assert found.macro_f1.value == 1.0
     assert found.macro_f1.interval == found.accuracy.interval == wilson(50, 50)
+
+
+@pytest.mark.parametrize(
+    ("shares", "recalls", "num_images"),
+    [
+        ([0.1] * 10, [0.99] * 10, 100),
+        ([0.95, 0.05], [0.998, 0.8], 100),
+        ([0.95, 0.05], [0.998, 0.1], 100),
+        ([1 / 3] * 3, [0.99] * 3, 60),
+    ],
+    ids=["hardly an error", "a rare class", "a class that is hardly found", "three classes"],
+)
+def test_macro_f1_covers_where_a_class_has_no_error_or_no_hit(
+    shares: list[float], recalls: list[float], num_images: int
+) -> None:
+    chance, num_classes, num_trials = np.random.default_rng(0), len(shares), 200
+    right_K = np.array(shares) * recalls
+    # Answers that are wrong go to the other classes in equal parts.
+    wrong_K = np.array(shares) * (1 - np.array(recalls)) / (num_classes - 1)
+    answered_K = right_K + wrong_K.sum() - wrong_K
+    truth = float(np.mean(2 * right_K / (shares + answered_K)))
+    hits = 0
+    for _ in range(num_trials):
+        labels_N = chance.choice(num_classes, num_images, p=shares)
+        is_right_N = chance.random(num_images) < np.array(recalls)[labels_N]
+        other_N = (labels_N + chance.integers(1, num_classes, num_images)) % num_classes
+        answers_N = np.where(is_right_N, labels_N, other_N)
+        found = summarise(4.0 * np.eye(num_classes)[answers_N], labels_N, 200).macro_f1
+        assert found.interval is not None
+        hits += found.interval.low <= truth <= found.interval.high
+    # Four standard errors of a share of 0.95: more is fine, of bounds that add up to the safe side.
+    assert hits / num_trials >= 0.95 - 4 * (0.95 * 0.05 / num_trials) ** 0.5
+
+
+def test_where_all_answers_are_wrong_macro_f1_is_no_surer_than_the_accuracy() -> None:
+    labels_N = np.arange(20) % 2
+    found = summarise(np.eye(2)[1 - labels_N], labels_N, num_resamples=50)
+    assert found.accuracy.interval is not None
+    assert found.macro_f1.interval is not None
+    assert found.macro_f1.value == found.macro_f1.interval.low == 0.0
+    assert found.macro_f1.interval.high >= found.accuracy.interval.high > 0.1
+
+
+@pytest.mark.parametrize(("num_wrong", "is_known"), [(0, False), (4, False), (5, True)])
+def test_too_few_wrong_answers_tell_nothing_of_loss_and_brier_score(
+    num_wrong: int, is_known: bool
+) -> None:
+    labels_N = np.arange(50) % 3
+    answers_N = np.where(np.arange(50) < num_wrong, (labels_N + 1) % 3, labels_N)
+    found = summarise(2.0 * np.eye(3)[answers_N], labels_N, num_resamples=50)
+    for figure in (found.loss, found.brier):
+        assert (figure.interval is not None) is is_known
+        assert figure.to_dict()["value"] == figure.value
+
+
+def test_a_right_class_of_probability_0_has_an_infinite_loss_and_no_temperature() -> None:
+    logits_NK, labels_N = answers(8, 100)
+    logits_NK[3, labels_N[3]] = -np.inf
+    found = summarise(logits_NK, labels_N, num_resamples=50)
+    assert (found.loss.value, found.loss.interval) == (np.inf, None)
+    assert found.loss.to_dict() == {"value": None, "interval": None}
+    assert found.brier.interval is not None
+    assert settled_temperature(logits_NK, labels_N) == 1.0
+    with pytest.raises(DataError, match="no temperature makes that likelier"):
+        temperature(logits_NK, labels_N)
+    # A wrong class that is ruled out is none of this.
+    other_NK, labels_N = answers(8, 100)
+    other_NK[3, (labels_N[3] + 1) % NUM_CLASSES] = -np.inf
+    assert np.isfinite(summarise(other_NK, labels_N, num_resamples=50).loss.value)
+    assert settled_temperature(other_NK, labels_N) != 1.0
+
+
+@pytest.mark.parametrize("row", [[0, np.nan], [np.inf, 0], [-np.inf, -np.inf]])
+def test_scores_that_are_no_answer_are_refused(row: list[float]) -> None:
+    logits_NK, labels_N = np.array([[1.0, 0.0], row]), np.array([0, 1])
+    for measure in (summarise, losses, temperature, settled_temperature):
+        if measure is settled_temperature:  # of fewer images it says nothing
+            logits_NK, labels_N = np.repeat(logits_NK, 20, 0), np.repeat(labels_N, 20)
+        with pytest.raises(DataError, match=r"scores of image \d+: "):
+            measure(logits_NK, labels_N)
+
+
+def test_a_single_image_has_figures() -> None:
+    found = summarise(np.array([[1.0, 0.0]]), np.array([1]), num_resamples=50)
+    assert found.accuracy.value == found.macro_f1.value == 0.0
+    assert (found.loss.interval, found.brier.interval) == (None, None)
 
 
 def test_a_half_without_a_mistake_leaves_the_other_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -47,7 +48,8 @@ def together(
         ``validation`` and, if all members were shown the test set, ``test``: ``num_images``, and
         under ``last`` and ``best`` the figures of ``together`` and of the ``best_single`` one,
         each a ``value`` with its 95 % ``interval``, and what the former ``adds`` to the latter
-        and to a member in the mean: ``difference``, ``standard_error`` and ``interval``.
+        and to a member in the mean: ``difference``, ``standard_error`` and ``interval``. None where
+        a loss is infinite, and in place of an interval that too few wrong answers tell.
 
     Raises:
         SpecError: If fewer than two runs are named, one is named twice, or the scores of one are
@@ -177,11 +179,7 @@ def _found(found: Ensemble, best: Candidate) -> dict[str, Any]:
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
-    figures = {key: getattr(summary, key) for key in _FIGURES}
-    return {
-        key: {"value": figure.value, "interval": list(figure.interval)}
-        for key, figure in figures.items()
-    }
+    return {key: getattr(summary, key).to_dict() for key in _FIGURES}
 
 
 def _gain(gain: Gain) -> dict[str, Any]:
@@ -191,6 +189,8 @@ def _gain(gain: Gain) -> dict[str, Any]:
             "standard_error": found.standard_error,
             "interval": list(difference_interval(found)),
         }
+        if math.isfinite(found.mean)
+        else dict.fromkeys(("difference", "standard_error", "interval"))
         for key, found in (
             ("accuracy", gain.accuracy),
             ("loss", gain.loss),

@@ -87,6 +87,10 @@ def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
 
     It changes no answer, only how sure they are.
 
+    Raises:
+        DataError: If there are no images, or the loss is infinite: a right class that was given a
+            probability of 0 has it at every temperature.
+
     Source:
         C. Guo et al., ICML 2017, arXiv:1706.04599.
     """
@@ -94,6 +98,11 @@ def temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
 
     if not len(labels_N):
         raise DataError("no images to fit a temperature to.")
+    if np.isinf(losses(logits_NK, labels_N)).any():
+        raise DataError(
+            "a right class was given a probability of 0, and no temperature makes that likelier. "
+            "Leave such images out, or take these probabilities as they are."
+        )
 
     def mean_loss(log_temperature: float) -> float:
         return float(losses(logits_NK / np.exp(log_temperature), labels_N).mean())
@@ -107,19 +116,22 @@ def settled_temperature(logits_NK: FloatsNK, labels_N: LabelsN) -> float:
     """The temperature that a model carries, to four digits; 1 where these images cannot tell it.
 
     Fewer than 20 cannot; nor can images that were all answered rightly: whatever makes a model
-    surer of itself then looks better, without end.
+    surer of itself then looks better, without end. Nor can images of which one was given a
+    probability of 0 for its right class: the loss is infinite whatever the temperature.
 
     Example:
         >>> settled_temperature(np.array([[1.0, 0.0]] * 30), np.zeros(30, np.int64))
         1.0
     """
-    if len(labels_N) < _FEWEST_IMAGES or (logits_NK.argmax(axis=1) == labels_N).all():
+    if len(labels_N) < _FEWEST_IMAGES or np.isinf(losses(logits_NK, labels_N)).any():
+        return 1.0
+    if (logits_NK.argmax(axis=1) == labels_N).all():
         return 1.0
     return round(temperature(logits_NK, labels_N), 4)
 
 
-def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArray[np.float64]:
-    """Probabilities of the same images after temperature, each half by the other's.
+def tempered_logits(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> FloatsNK:
+    """Logits of the same images after temperature, each half by the other's.
 
     So the gain is measured on images that had no part in fitting it.
     """
@@ -127,9 +139,13 @@ def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArr
     halves = np.array_split(order_N, 2)
     answer = np.empty(logits_NK.shape, np.float64)
     for own, other in (halves, halves[::-1]):
-        fitted = settled_temperature(logits_NK[other], labels_N[other])
-        answer[own] = probabilities(logits_NK[own] / fitted)
+        answer[own] = logits_NK[own] / settled_temperature(logits_NK[other], labels_N[other])
     return answer
+
+
+def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArray[np.float64]:
+    """The probabilities of `tempered_logits`."""
+    return probabilities(tempered_logits(logits_NK, labels_N, seed))
 
 
 def risk_coverage(shares_NK: FloatsNK, labels_N: LabelsN) -> Risk:

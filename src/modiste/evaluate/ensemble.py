@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax, logsumexp
 
 from modiste.errors import DataError
-from modiste.evaluate.intervals import Difference
+from modiste.evaluate.intervals import Difference, share_difference
 from modiste.evaluate.metrics import FloatsNK, LabelsN, briers, losses, probabilities
 from modiste.evaluate.summary import Summary, summarise
 
@@ -33,7 +33,8 @@ class Gain:
     """Figures of the ensemble less those of what it is compared with, on the same images.
 
     A higher accuracy is better, and so are a lower loss and a lower Brier score. Standard errors
-    are paired over the images, and cover those alone: the models are taken as they are.
+    are paired over the images, and cover those alone: the models are taken as they are. A loss
+    that is infinite on either side has no difference: NaN.
     """
 
     accuracy: Difference
@@ -123,10 +124,16 @@ def _scores(logits_NK: FloatsNK, labels_N: LabelsN) -> Scores:
 
 
 def _gain(ours: Scores, theirs: Scores) -> Gain:
-    return Gain(*(_difference(one, two) for one, two in zip(ours, theirs, strict=True)))
+    return Gain(
+        share_difference(ours.right_N - theirs.right_N),
+        _difference(ours.losses_N, theirs.losses_N),
+        _difference(ours.briers_N, theirs.briers_N),
+    )
 
 
 def _difference(one_N: npt.NDArray[np.float64], two_N: npt.NDArray[np.float64]) -> Difference:
+    if not (np.isfinite(one_N).all() and np.isfinite(two_N).all()):
+        return Difference(math.nan, math.nan)
     by_image_N = one_N - two_N
     return Difference(
         float(by_image_N.mean()), float(by_image_N.std() / math.sqrt(len(by_image_N)))

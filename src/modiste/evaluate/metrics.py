@@ -23,13 +23,15 @@ Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 def probabilities(logits_NK: FloatsNK) -> npt.NDArray[np.float64]:
     """Softmax of each row, computed in float64.
 
+    Raises:
+        DataError: If a row holds a NaN or infinity, or nothing but minus infinity, which is the
+            logarithm of 0.
+
     Example:
         >>> probabilities(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
         [[0.5, 0.5], [1.0, 0.0]]
     """
-    shifted = logits_NK.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
-    powers = np.exp(shifted)
+    powers = np.exp(_shifted(logits_NK))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
 
 
@@ -113,12 +115,16 @@ def f1_of(right_K: npt.NDArray[Any], whole_K: npt.NDArray[Any]) -> FloatsK:
 def losses(logits_NK: FloatsNK, labels_N: LabelsN) -> FloatsN:
     """Cross-entropy of each image in nats: minus the logarithm of the right class's probability.
 
+    It is infinite where that is 0.
+
+    Raises:
+        DataError: As `probabilities` does.
+
     Example:
         >>> losses(np.array([[0.0, 0.0]]), np.array([0])).round(4).tolist()
         [0.6931]
     """
-    shifted = logits_NK.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted = _shifted(logits_NK)
     own_N = shifted[np.arange(len(labels_N)), labels_N]
     return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - own_N, np.float64)
 
@@ -150,6 +156,22 @@ def in_top(logits_NK: FloatsNK, labels_N: LabelsN, k: int = 2) -> npt.NDArray[np
     is_before_NK = np.arange(logits_NK.shape[1]) < labels_N[:, np.newaxis]
     is_higher_NK = (logits_NK > own_N1) | ((logits_NK == own_N1) & is_before_NK)
     return np.asarray(is_higher_NK.sum(axis=1) < k)
+
+
+def _shifted(logits_NK: FloatsNK) -> npt.NDArray[np.float64]:
+    """Each row less its highest, so that no power is too large for a float."""
+    shifted = logits_NK.astype(np.float64)
+    highest_N1 = shifted.max(axis=1, keepdims=True)
+    is_answer_N = np.isfinite(highest_N1[:, 0])
+    if not is_answer_N.all():
+        row = int(np.flatnonzero(~is_answer_N)[0])
+        raise DataError(
+            f"scores of image {row}: {', '.join(map(str, logits_NK[row, :5].tolist()))}, and no "
+            "probabilities come of NaN, of infinity, or where every class has minus infinity. "
+            "Expected numbers, or minus infinity for a class that is ruled out."
+        )
+    shifted -= highest_N1
+    return shifted
 
 
 def _share(part_K: npt.NDArray[np.int64], whole_K: npt.NDArray[np.int64]) -> FloatsK:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modiste.errors import SpecError
-from modiste.evaluate.intervals import Interval, wilson
+from modiste.evaluate.intervals import f1_interval, wilson
 from modiste.evaluate.metrics import CountsKK
 from modiste.evaluate.summary import Figure
 
@@ -56,38 +55,6 @@ def per_class(counts_KK: CountsKK) -> list[ClassFigures]:
             counts_KK.sum(axis=1), counts_KK.sum(axis=0), rights_K, strict=True
         )
     ]
-
-
-def f1_interval(right: int, missed: int, mistaken: int, level: float = 0.95) -> Interval:
-    """Interval for the F1 of one class.
-
-    Of the images that belong to the class or were taken for it, each is right with the same
-    chance J; F1 is 2 J / (1 + J), which rises with J. So Wilson's interval of J, put through the
-    same formula, is one of F1 (the "Wilson indirect" interval). It covers the images alone, and
-    never leaves 0 to 1.
-
-    Args:
-        right: Images of the class that were found.
-        missed: Images of the class that were taken for another.
-        mistaken: Images of others that were taken for it.
-        level: As a proportion.
-
-    Raises:
-        SpecError: If a count is negative, or all are 0.
-
-    Source:
-        K. F. Y. Lam, V. Gopal, J. Qian, arXiv:2309.14621 (2023), which finds that it covers as
-        often as it says, where the delta method and Clopper and Pearson's do not.
-
-    Example:
-        >>> low, high = f1_interval(90, 10, 20)
-        >>> f"{low:.4f} {high:.4f}"
-        '0.7992 0.9004'
-    """
-    if min(right, missed, mistaken) < 0 or not right + missed + mistaken:
-        raise SpecError(f"{right} right, {missed} missed, {mistaken} mistaken: no such F1.")
-    low, high = wilson(right, right + missed + mistaken, level)
-    return Interval(2 * low / (1 + low), 2 * high / (1 + high))
 
 
 def _figures(images: int, answered: int, right: int) -> ClassFigures:

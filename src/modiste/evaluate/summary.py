@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.bootstrap import bootstraps
-from modiste.evaluate.intervals import Interval, wilson
+from modiste.evaluate.intervals import Interval, macro_f1_interval, wilson
 from modiste.evaluate.metrics import (
     FloatsNK,
     LabelsN,
@@ -23,12 +25,24 @@ from modiste.evaluate.miscalibration import Calibration, calibration
 Floats = npt.NDArray[np.float64]
 
 
+# Wrong answers below which resampling knows nothing of loss and Brier score: a few images make up
+# most of the mean, and none of them may be in the sample.
+FEWEST_WRONG = 5
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its 95 % interval for the choice of images."""
+    """A figure with its 95 % interval for the choice of images; none where these cannot tell it."""
 
     value: float
-    interval: Interval
+    interval: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: ``value``, none if infinite, and ``interval``, none if not known."""
+        return {
+            "value": self.value if math.isfinite(self.value) else None,
+            "interval": None if self.interval is None else list(self.interval),
+        }
 
 
 @dataclass(frozen=True)
@@ -38,9 +52,11 @@ class Summary:
     Attributes:
         accuracy: Share of right answers; Wilson's interval.
         top_two: Share where the right class is among the two highest; Wilson's interval.
-        macro_f1: Mean of the classes' F1; where no answer is wrong, with the accuracy's interval.
-        loss: Mean cross-entropy, nats.
-        brier: Mean Brier score, 0 to 2.
+        macro_f1: Mean of the F1 of the classes that occur or were answered. Where one of them has
+            no error or no hit, the interval also spans that of `macro_f1_interval`.
+        loss: Mean cross-entropy, nats; infinite if a right class was given a probability of 0.
+            Without an interval then, and where fewer than five answers are wrong.
+        brier: Mean Brier score, 0 to 2. Without an interval where fewer than five are wrong.
         calibration_error: ECE, bins of equal width; its interval is that of the error that
             endless images would show.
         calibration: More of that.
@@ -62,6 +78,9 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
         logits_NK: Or logarithms of probabilities.
         labels_N: The right classes.
         num_resamples: Of the BCa bootstrap, for macro F1, loss and Brier score.
+
+    Raises:
+        DataError: If there are no images, or a row of logits is no answer: see `probabilities`.
     """
     shares_NK = probabilities(logits_NK)
     num_images, num_classes = shares_NK.shape
@@ -74,36 +93,49 @@ def summarise(logits_NK: FloatsNK, labels_N: LabelsN, num_resamples: int = 1_000
 
     def macro(sums_BM: Floats) -> Floats:
         right_BK, whole_BK = np.split(sums_BM, 2, axis=1)
-        return np.asarray(np.nanmean(f1_of(right_BK, whole_BK), axis=-1), np.float64)
+        occur_B = np.maximum((whole_BK > 0).sum(axis=1), 1)
+        return np.asarray(np.nansum(f1_of(right_BK, whole_BK), axis=1) / occur_B, np.float64)
 
     def mean(sums_BM: Floats) -> Floats:
         return np.asarray(sums_BM[:, 0] / num_images, np.float64)
 
-    questions = [
-        (parts_NM, macro),
-        (losses(logits_NK, labels_N)[:, np.newaxis], mean),
-        (briers(shares_NK, labels_N)[:, np.newaxis], mean),
-    ]
-    macro_f1, loss, brier = (
-        Figure(float(work_out(features_NM.sum(axis=0)[np.newaxis])[0]), interval)
-        for (features_NM, work_out), interval in zip(
-            questions, bootstraps(questions, num_resamples=num_resamples), strict=True
-        )
-    )
+    losses_N, briers_N = losses(logits_NK, labels_N), briers(shares_NK, labels_N)
     is_right_N = shares_NK.argmax(axis=1) == labels_N
+    questions = {"macro_f1": (parts_NM, macro)}
+    if np.sum(~is_right_N) >= FEWEST_WRONG:
+        questions["brier"] = (briers_N[:, np.newaxis], mean)
+        if np.isfinite(losses_N).all():
+            questions["loss"] = (losses_N[:, np.newaxis], mean)
+    found = bootstraps([*questions.values()], num_resamples=num_resamples)
+    drawn = dict(zip(questions, found, strict=True))
     accuracy = _share(is_right_N)
-    if is_right_N.all():  # samples of right answers alone say nothing of wrong ones
-        macro_f1 = Figure(macro_f1.value, accuracy.interval)
     calibrated = calibration(shares_NK.max(axis=1), is_right_N)
+    total_M = parts_NM.sum(axis=0)
     return Summary(
         accuracy=accuracy,
         top_two=_share(in_top(logits_NK, labels_N)),
-        macro_f1=macro_f1,
-        loss=loss,
-        brier=brier,
+        macro_f1=Figure(
+            float(macro(total_M[np.newaxis])[0]),
+            _spanned(drawn["macro_f1"], total_M.astype(np.int64), accuracy),
+        ),
+        loss=Figure(float(losses_N.mean()), drawn.get("loss")),
+        brier=Figure(float(briers_N.mean()), drawn.get("brier")),
         calibration_error=Figure(calibrated.error, calibrated.interval),
         calibration=calibrated,
     )
+
+
+def _spanned(drawn: Interval, total_M: npt.NDArray[np.int64], accuracy: Figure) -> Interval:
+    """Of macro F1: with what resampling cannot know, where a class has no error or no hit."""
+    right_K, whole_K = np.split(total_M, 2)
+    occurs_K = whole_K > 0
+    if not (occurs_K & ((right_K == 0) | (2 * right_K == whole_K))).any():
+        return drawn
+    spans = [drawn, macro_f1_interval(right_K, whole_K)]
+    # Of right answers alone, or wrong ones alone, it is no surer than the accuracy.
+    if accuracy.interval is not None and accuracy.value in (0, 1):
+        spans.append(accuracy.interval)
+    return Interval(min(each.low for each in spans), max(each.high for each in spans))
 
 
 def _share(is_right_N: npt.NDArray[np.bool_]) -> Figure:

@@ -14,6 +14,7 @@ import yaml
 
 from modiste.artifact import folder as folders
 from modiste.data.decode import SIZING_WORDS
+from modiste.evaluate.summary import FEWEST_WRONG
 from modiste.runs.ledger import Looked
 
 Rows = Sequence[Sequence[str]]
@@ -21,6 +22,10 @@ Rows = Sequence[Sequence[str]]
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 # A card shall stay readable; a thousand classes have their figures in certificate.json.
 _MOST_CLASSES = 100
+_FEW_WRONG = (
+    f"(-) in place of an interval: fewer than {FEWEST_WRONG} answers are wrong, or a right class "
+    "was given a probability of 0, and these images cannot tell how far others would move the mean."
+)
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,10 @@ def _calibration(facts: Facts) -> str:
     for name, text in words.items():
         before, after = figures["before_temperature"][name], figures["after_temperature"][name]
         rows.append((text, " (".join(_value(before)) + ")", " (".join(_value(after)) + ")"))
-    return f"## Calibration\n\n{said}\n\n{_table(('', 'before (95 % interval)', 'after'), rows)}"
+    text = f"## Calibration\n\n{said}\n\n{_table(('', 'before (95 % interval)', 'after'), rows)}"
+    if any("(-)" in cell for row in rows for cell in row):
+        text += f"\n\n{_FEW_WRONG}"
+    return text
 
 
 def _test(facts: Facts) -> str:
@@ -246,11 +254,12 @@ def _proof(facts: Facts) -> str:
     if small is None:
         return text
     change = small["accuracy_change"]
+    low, high = change["interval"]
     return (
         f"{text}\n\n`model-int8.onnx` is not the same model: {small['flips']:,} of "
         f"{small['images']:,} answers differ, largest difference "
-        f"{small['largest_difference']:.2g}, accuracy {change['mean']:+.4f} ± "
-        f"{change['standard_error']:.4f} (standard error)."
+        f"{small['largest_difference']:.2g}, accuracy {change['mean']:+.4f} (95 % "
+        f"interval {low:+.4f} to {high:+.4f})."
     )
 
 
@@ -308,6 +317,8 @@ def _licence(facts: Facts) -> str:
 def _value(figure: Mapping[str, Any]) -> tuple[str, str]:
     if figure["value"] is None:
         return "-", "-"
+    if figure["interval"] is None:
+        return f"{figure['value']:.4f}", "-"
     low, high = figure["interval"]
     return f"{figure['value']:.4f}", f"{low:.4f} to {high:.4f}"
 

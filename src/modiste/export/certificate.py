@@ -14,9 +14,9 @@ import numpy.typing as npt
 from modiste.artifact.golden import TOLERANCE
 from modiste.artifact.model import Session
 from modiste.errors import ArtifactError
-from modiste.evaluate.calibration import tempered
-from modiste.evaluate.intervals import paired_difference, wilson
-from modiste.evaluate.summary import Summary, summarise
+from modiste.evaluate.calibration import tempered_logits
+from modiste.evaluate.intervals import difference_interval, paired_difference, wilson
+from modiste.evaluate.summary import summarise
 from modiste.runs.environment import environment
 
 Shares = npt.NDArray[np.floating]
@@ -77,15 +77,21 @@ def compare(before_NK: Shares, after_NK: Shares, labels_N: Labels) -> Parity:
     )
 
 
-def accuracy_change(before_NK: Shares, after_NK: Shares, labels_N: Labels) -> dict[str, float]:
-    """How much accuracy moved, with its standard error: paired, over the images."""
+def accuracy_change(before_NK: Shares, after_NK: Shares, labels_N: Labels) -> dict[str, Any]:
+    """How much accuracy moved, with standard error and 95 % interval: paired, over the images."""
     right = [(shares.argmax(axis=1) == labels_N)[np.newaxis] for shares in (after_NK, before_NK)]
     difference = paired_difference(*right)
-    return {"mean": difference.mean, "standard_error": difference.standard_error}
+    return {
+        "mean": difference.mean,
+        "standard_error": difference.standard_error,
+        "interval": list(difference_interval(difference)),
+    }
 
 
 def figures(logits_NK: Shares, temperature: float, labels_N: Labels) -> dict[str, Any]:
     """What validation images say of the trained net, each figure with its 95 % interval.
+
+    None in place of an interval that these images cannot tell, and of a loss that is infinite.
 
     Calibration after temperature is measured on images that had no part in fitting it: each half
     of them by the temperature of the other half.
@@ -93,16 +99,19 @@ def figures(logits_NK: Shares, temperature: float, labels_N: Labels) -> dict[str
     before = summarise(logits_NK, labels_N)
     after = before  # of a temperature of 1, which divides nothing
     if temperature != 1:
-        after = summarise(np.log(np.maximum(tempered(logits_NK, labels_N), 1e-300)), labels_N)
+        after = summarise(tempered_logits(logits_NK, labels_N), labels_N)
     answers_N = logits_NK.argmax(axis=1)
     return {
         "part": "validation",
         "images": len(labels_N),
         "seeds": 1,
-        **{name: _figure(before, name) for name in ("accuracy", "top_two", "macro_f1")},
+        **{name: getattr(before, name).to_dict() for name in ("accuracy", "top_two", "macro_f1")},
         "temperature": temperature,
         **{
-            when: {name: _figure(summary, name) for name in ("loss", "brier", "calibration_error")}
+            when: {
+                name: getattr(summary, name).to_dict()
+                for name in ("loss", "brier", "calibration_error")
+            }
             for when, summary in (("before_temperature", before), ("after_temperature", after))
         },
         "recall": [
@@ -140,11 +149,6 @@ def made_by() -> dict[str, Any]:
         "vector_instructions": here["vector_instructions"],
         "git_commit": here["git_commit"],
     }
-
-
-def _figure(summary: Summary, name: str) -> dict[str, Any]:
-    figure = getattr(summary, name)
-    return {"value": figure.value, "interval": list(figure.interval)}
 
 
 def _confusion(answers_N: Labels, labels_N: Labels, num_classes: int) -> dict[str, Any]:

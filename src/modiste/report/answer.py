@@ -248,7 +248,7 @@ def _behind(context: Context, first: RowFacts, other: RowFacts) -> str:
     if gap is None:
         return ""
     words = f", {size(gap.mean)} points behind"
-    if gap.standard_error == 0:
+    if gap.standard_error == 0 and gap.interval is None:
         return words
     found = ties.between(context, first, other)
     ends, covered = tuple(difference_interval(gap)), ", images only"

@@ -27,7 +27,7 @@ from modiste.report.blocks import (
 from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import NONE, count, proportion
+from modiste.report.numbers import NONE, between, count, proportion
 from modiste.report.quality import Answered, quality
 from modiste.report.saved import Said, said, shown_part
 from modiste.runs.run import Epoch, Run
@@ -322,10 +322,10 @@ def _class_row(answers: _Answers, k: int, figures: ClassFigures) -> TableRow:
 def _figure(figure: Figure | None) -> list[Cell]:
     if figure is None:
         return [Cell(NONE), Cell(NONE)]
-    low, high = figure.interval
+    low = None if figure.interval is None else figure.interval.low
     return [
         Cell(proportion(figure.value), figure.value),
-        Cell(f"{proportion(low)}–{proportion(high)}", low),
+        Cell(between(figure.interval), low),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from modiste.report.blocks import (
 from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import NONE, count, listing, plural, points, proportion
+from modiste.report.numbers import NONE, between, count, listing, plural, points, proportion
+from modiste.report.quality import FEW_WRONG
 from modiste.report.saved import Part, Said, said
 from modiste.runs.run import Epoch, Run
 
@@ -202,6 +204,9 @@ def _table(context: Context, groups: Sequence[Group]) -> Table:
             )
         ]
     ]
+    shown = [each for group in groups for each in (group.found.figures, group.found.best_figures)]
+    if any(getattr(each, key).interval is None for each in shown for key in _FIGURES):
+        notes.append([f"{NONE} in place of an interval: {FEW_WRONG}"])
     if any(group.part == "test" for group in groups):
         notes.append(
             [
@@ -248,10 +253,7 @@ def _figures(figures: Summary) -> list[Cell]:
 
 
 def _figure(figure: Figure) -> Cell:
-    low, high = figure.interval
-    return Cell(
-        proportion(figure.value), figure.value, note=f"{proportion(low)}–{proportion(high)}"
-    )
+    return Cell(proportion(figure.value), figure.value, note=between(figure.interval))
 
 
 def _added(group: Group) -> list[Cell]:
@@ -271,12 +273,16 @@ def _between(found: Difference) -> str:
 
 
 def _between_losses(found: Difference) -> str:
+    if math.isnan(found.mean):
+        return ""
     low, high = difference_interval(found)
     return f"{_loss(low)} to {_loss(high)}"
 
 
 def _loss(difference: float) -> str:
-    """A difference of losses or Brier scores, with its sign."""
+    """A difference of losses or Brier scores, with its sign; a dash if a loss is infinite."""
+    if math.isnan(difference):
+        return NONE
     text = f"{abs(difference):.4f}"
     if float(text) == 0:
         return text

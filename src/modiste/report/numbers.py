@@ -22,6 +22,16 @@ def proportion(value: float | None, digits: int = 4) -> str:
     return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def between(ends: tuple[float, float] | None) -> str:
+    """An interval of proportions or losses; a dash where it is not known.
+
+    Example:
+        >>> between((0.9, 0.912)), between(None)
+        ('0.9000–0.9120', '–')
+    """
+    return NONE if ends is None else f"{proportion(ends[0])}–{proportion(ends[1])}"
+
+
 def spread(mean: float | None, deviation: float | None, digits: int = 4) -> str:
     """A mean over seeds with its standard deviation, if there is one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from modiste.evaluate.calibration import (
     reliability,
     risk_coverage,
     settled_temperature,
-    tempered,
+    tempered_logits,
 )
 from modiste.evaluate.crossval import slices
 from modiste.evaluate.metrics import FloatsNK, LabelsN, probabilities
@@ -33,7 +34,7 @@ from modiste.report.blocks import (
     TableRow,
     Words,
 )
-from modiste.report.numbers import proportion
+from modiste.report.numbers import NONE, between, proportion
 
 _FIGURES = (
     ("accuracy", "accuracy"),
@@ -45,6 +46,11 @@ _FIGURES = (
 )
 # Temperature changes no answer, and so none of these.
 _UNMOVED = ("accuracy", "top_two", "macro_f1")
+# Why loss and Brier score may have no interval.
+FEW_WRONG = (
+    f"fewer than {summary.FEWEST_WRONG} answers are wrong, or a right class was given a "
+    "probability of 0, and these images cannot tell how far others would move the mean."
+)
 # Images in a bin below which its accuracy says nothing.
 _FEW = 10
 _SLICES = 5
@@ -80,11 +86,11 @@ class Answered:
 
 def quality(answered: Answered) -> list[Block]:
     """A paragraph, a table and two drawings."""
-    cooled_NK, how = _cooled(answered)
+    cooled_NK, how = _cooled(answered)  # logits
     before = summary.summarise(answered.logits_NK, answered.labels_N)
     after = None
     if cooled_NK is not None:
-        after = summary.summarise(np.log(np.maximum(cooled_NK, 1e-300)), answered.labels_N)
+        after = summary.summarise(cooled_NK, answered.labels_N)
     words = _words(before, after) + _slices(answered)
     return [
         Paragraph(words),
@@ -93,22 +99,20 @@ def quality(answered: Answered) -> list[Block]:
     ]
 
 
-def _cooled(answered: Answered) -> tuple[npt.NDArray[np.float64] | None, str]:
-    """Probabilities after temperature, and how it was fitted."""
+def _cooled(answered: Answered) -> tuple[FloatsNK | None, str]:
+    """Logits after temperature, and how it was fitted."""
     if answered.part == "validation":
         fitted = settled_temperature(answered.logits_NK, answered.labels_N)
         how = (
             "each half of the validation images by the temperature of the other half; all of them "
             f"together give {fitted:.3f}"
         )
-        return tempered(answered.logits_NK, answered.labels_N), how
+        return tempered_logits(answered.logits_NK, answered.labels_N), how
     if answered.val_logits_NK is None:
         return None, ""
     fitted = settled_temperature(answered.val_logits_NK, answered.val_labels_N)
-    return (
-        probabilities(np.asarray(answered.logits_NK, np.float64) / fitted),
-        f"by {fitted:.3f}, fitted on validation images",
-    )
+    cooled_NK = np.asarray(answered.logits_NK, np.float64) / fitted
+    return cooled_NK, f"by {fitted:.3f}, fitted on validation images"
 
 
 def _words(before: summary.Summary, after: summary.Summary | None) -> list[Inline]:
@@ -127,9 +131,13 @@ def _words(before: summary.Summary, after: summary.Summary | None) -> list[Inlin
         low, high = found.interval
         words.append(
             f"; after temperature {100 * found.error:.1f} points ({100 * low:.1f} to "
-            f"{100 * high:.1f}; noise alone {100 * found.calibrated:.1f}), with a cross-entropy "
-            f"of {proportion(after.loss.value)} in place of {proportion(before.loss.value)}"
+            f"{100 * high:.1f}; noise alone {100 * found.calibrated:.1f})"
         )
+        if math.isfinite(before.loss.value):
+            words.append(
+                f", with a cross-entropy of {proportion(after.loss.value)} in place of "
+                f"{proportion(before.loss.value)}"
+            )
     return ["".join(words) + "."]
 
 
@@ -169,10 +177,13 @@ def _table(
         [
             (
                 "Intervals cover the choice of images: Wilson’s for shares; for the calibration "
-                "error by inversion, since its estimate leans upwards; BCa bootstrap for the rest."
+                "error by inversion, since its estimate leans upwards; BCa bootstrap for the rest. "
+                "That of macro F1 also spans the classes’ own where one has no error or no hit."
             )
         ]
     ]
+    if any(getattr(before, key).interval is None for key, _ in _FIGURES):
+        notes.append([f"{NONE} in place of an interval: {FEW_WRONG}"])
     if after is not None:
         columns += [
             Column("value", "after temperature"),
@@ -190,16 +201,12 @@ def _table(
 
 
 def _cells(figure: summary.Figure) -> list[Cell]:
-    low, high = figure.interval
-    return [
-        Cell(proportion(figure.value), figure.value),
-        Cell(f"{proportion(low)}–{proportion(high)}"),
-    ]
+    return [Cell(proportion(figure.value), figure.value), Cell(between(figure.interval))]
 
 
-def _drawings(answered: Answered, cooled_NK: npt.NDArray[np.float64] | None) -> Figure:
-    given_NK = probabilities(answered.logits_NK)
-    shares = [given_NK] if cooled_NK is None else [given_NK, cooled_NK]
+def _drawings(answered: Answered, cooled_NK: FloatsNK | None) -> Figure:
+    logits = [answered.logits_NK] if cooled_NK is None else [answered.logits_NK, cooled_NK]
+    shares = [probabilities(each) for each in logits]
     bins = [reliability(each, answered.labels_N) for each in shares]
     risks = [risk_coverage(each, answered.labels_N) for each in shares]
 

@@ -71,7 +71,9 @@ def test_members_that_err_apart_gain_and_equal_ones_do_not() -> None:
     assert difference_interval(apart.loss).high < 0
     (one,) = members(1)
     alike = evaluate_together([one, one], LABELS_N, best=0)
-    assert alike.over_best.accuracy == Difference(0.0, 0.0)
+    assert alike.over_best.accuracy[:2] == (0.0, 0.0)
+    low, high = difference_interval(alike.over_best.accuracy)
+    assert -0.01 < low < 0 < high < 0.01
     assert alike.over_best.loss.mean == pytest.approx(0.0, abs=1e-12)
 
 
@@ -88,6 +90,17 @@ def test_the_interval_of_a_gain_covers_the_truth_as_often_as_it_claims() -> None
         hits += low <= 0.02 <= high
     # 2000 draws: the standard error of a 95 % coverage is 0.5 points; we allow 3 of them.
     assert hits / 2_000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_an_infinite_loss_has_no_difference_and_the_rest_is_there() -> None:
+    one, two = (each.astype(np.float64) for each in members(2))
+    for each in (one, two):
+        each[0, LABELS_N[0]] = -np.inf
+    found = evaluate_together([one, two], LABELS_N, best=0)
+    assert (found.figures.loss.value, found.figures.loss.interval) == (np.inf, None)
+    assert np.isnan(found.over_best.loss.mean)
+    assert np.isfinite(found.over_best.accuracy.mean)
+    assert np.isfinite(found.over_best.brier.mean)
 
 
 def test_answers_that_do_not_belong_together_are_refused() -> None:

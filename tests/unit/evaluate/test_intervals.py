@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.intervals import paired_difference, seed_spread, standard_error, wilson
+from modiste.evaluate.intervals import (
+    difference_interval,
+    f1_interval,
+    macro_f1_interval,
+    paired_difference,
+    seed_spread,
+    standard_error,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 1), (0, 10_000), (1, 1), (10_000, 10_000)])
@@ -48,4 +58,26 @@ def test_models_of_different_images_cannot_be_paired() -> None:
 
 def test_two_models_that_answer_alike_differ_by_nothing() -> None:
     answers = np.random.default_rng(0).random((1, 500)) < 0.9
-    assert paired_difference(answers, answers) == (0.0, 0.0)
+    found = paired_difference(answers, answers)
+    assert (found.mean, found.standard_error) == (0.0, 0.0)
+    # Other images may still tell them apart: two are added, of which one differs.
+    assert difference_interval(found) == pytest.approx((-1.96 / 502, 1.96 / 502), rel=1e-4)
+
+
+def test_a_single_image_leaves_the_difference_open() -> None:
+    for one, two in itertools.product([True, False], repeat=2):
+        found = paired_difference(np.array([[one]]), np.array([[two]]))
+        low, high = difference_interval(found)
+        assert -1 <= low <= found.mean <= high <= 1
+        assert high - low > 1
+
+
+def test_classes_that_do_not_occur_have_no_part_in_macro_f1() -> None:
+    right_K, whole_K = np.array([90, 4, 0]), np.array([190, 10, 0])
+    assert macro_f1_interval(right_K, whole_K) == macro_f1_interval(right_K[:2], whole_K[:2])
+    # Of a single class it is the interval of its F1.
+    assert macro_f1_interval(np.array([90]), np.array([190])) == pytest.approx(
+        f1_interval(90, 10, 0)
+    )
+    with pytest.raises(DataError):
+        macro_f1_interval(np.zeros(2, int), np.zeros(2, int))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from modiste.errors import SpecError
-from modiste.evaluate.intervals import wilson
-from modiste.evaluate.per_class import f1_interval, per_class
+from modiste.evaluate.intervals import f1_interval, wilson
+from modiste.evaluate.per_class import per_class
 
 # Images of each class (row) by what they are taken for: a common, a rare and a hard class.
 CHANCES_KK = np.array([[0.60, 0.02, 0.08], [0.01, 0.04, 0.01], [0.10, 0.01, 0.13]])

@@ -210,6 +210,9 @@ def test_validation_images_that_were_all_answered_rightly_give_no_temperature(
     figures = shipped.found["certificate"]["figures"]
     assert figures["after_temperature"] == figures["before_temperature"]
     assert "Logits are not divided by a temperature" in card_of(shipped)
+    # Of loss and Brier score right answers alone tell no interval, and the card says so.
+    assert figures["before_temperature"]["loss"]["interval"] is None
+    assert "(-) in place of an interval: fewer than 5 answers are wrong" in card_of(shipped)
     # A model that is saved says the same.
     save_model(Run(shipped.run), "last", tmp_path / "model", "a card", NOBODY_LOOKED)
     assert json.loads((tmp_path / "model" / "config.json").read_bytes())["temperature"] == 1.0

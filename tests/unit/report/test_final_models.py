@@ -15,8 +15,9 @@ from modiste.errors import StoreError
 from modiste.evaluate.intervals import wilson
 from modiste.evaluate.per_class import per_class
 from modiste.report import confusions, ensembles, stress
-from modiste.report.blocks import Table
+from modiste.report.blocks import Paragraph, Table
 from modiste.report.context import gather
+from modiste.report.quality import Answered, quality
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
 from tests.report_fixture import errors_arrays, make_look, make_study
@@ -112,6 +113,29 @@ def test_every_final_model_is_described_once_on_the_images_of_a_look_or_on_valid
         assert finals.page.by_id(f"figure-errors-{stage}").all("img")
     ids = [e.attributes.get("id") for e in finals.page.elements]
     assert "table-quality-chosen" not in ids
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize("kind", ["few errors", "a right class ruled out"])
+def test_what_these_images_cannot_tell_is_a_dash_that_is_explained(part: str, kind: str) -> None:
+    chance = np.random.default_rng(0)
+    labels_N = chance.integers(0, 3, 200)
+    logits_NK = chance.normal(0, 1, (200, 3)) + 2 * np.eye(3)[labels_N]
+    if kind == "few errors":
+        logits_NK = 9 * np.eye(3)[labels_N]
+        logits_NK[:2] = -logits_NK[:2]
+    else:
+        logits_NK[0, labels_N[0]] = -np.inf
+    answered = Answered("x", logits_NK, labels_N, part, "here", logits_NK, labels_N, "show")
+    words, table, _ = quality(answered)
+    assert isinstance(words, Paragraph)
+    assert isinstance(table, Table)
+    rows = {row.cells[0].text: [cell.text for cell in row.cells[1:]] for row in table.rows}
+    loss = rows["cross-entropy, nats"]
+    assert loss[1] == loss[3] == "–"
+    assert (loss[0] == "inf") == (kind != "few errors") == (rows["Brier score, 0 to 2"][1] != "–")
+    assert "inf" not in str(words.words)
+    assert any("– in place of an interval: fewer than 5" in str(note) for note in table.notes)
 
 
 def test_the_prose_says_which_one_run_its_numbers_are_of(finals: Written) -> None:

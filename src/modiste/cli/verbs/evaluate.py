@@ -137,17 +137,22 @@ def _print_part(name: str, part: dict[str, Any]) -> None:
         gain = part[epoch]["adds"]["to_the_best_single"]
         accuracy, loss = gain["accuracy"], gain["loss"]
         low, high = (100 * end for end in accuracy["interval"])
-        print(
+        text = (
             f"Added to the best single one, {epoch} epoch: {100 * accuracy['difference']:+.2f} "
-            f"points ({low:+.2f} to {high:+.2f}), loss {loss['difference']:+.4f} "
-            f"({loss['interval'][0]:+.4f} to {loss['interval'][1]:+.4f})"
+            f"points ({low:+.2f} to {high:+.2f})"
         )
+        if loss["interval"] is not None:  # not where a loss is infinite
+            low, high = loss["interval"]
+            text += f", loss {loss['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+        print(text)
 
 
 def _figures(found: dict[str, Any]) -> tuple[str, ...]:
+    from modiste.tables import number
+
     low, high = found["accuracy"]["interval"]
     return (
         f"{found['accuracy']['value']:.4f}",
         f"{low:.4f} to {high:.4f}",
-        *(f"{found[key]['value']:.4f}" for key in ("loss", "brier", "calibration_error")),
+        *(number(found[key]["value"]) for key in ("loss", "brier", "calibration_error")),
     )

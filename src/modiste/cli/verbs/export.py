@@ -82,9 +82,10 @@ def _print(found: dict[str, Any]) -> None:
         )
     if small := certificate.get("int8"):
         change = small["accuracy_change"]
+        low, high = change["interval"]
         print(
-            f"in 8 bits: {small['flips']:,} other answers, accuracy {change['mean']:+.4f} ± "
-            f"{change['standard_error']:.4f}"
+            f"in 8 bits: {small['flips']:,} other answers, accuracy {change['mean']:+.4f} "
+            f"({low:+.4f} to {high:+.4f})"
         )
     if trouble := certificate["test"]["trouble"]:
         print(f"test looks unknown: {trouble}")
