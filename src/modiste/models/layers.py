@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 Padding = Literal["same", "valid"]
 HiddenActivation = Literal["relu", "gelu", "silu", "elu", "tanh", "sigmoid", "linear"]
 # Softmax names the last layer's, which belongs to the loss: the net itself gives logits.
-Activation = HiddenActivation | Literal["softmax"]
+Activation = Literal[HiddenActivation, "softmax"]
 
 
 class Layer(ABC):

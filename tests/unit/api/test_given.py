@@ -81,7 +81,7 @@ def test_what_are_no_names_is_refused(given: Any) -> None:
     [
         ({1: 2}, "settings: 1: expected a key"),
         ({"train.epochs=5": 2}, "expected a key"),
-        ({"train.epochs": object()}, "settings: train.epochs: expected what can stand in"),
+        ({"train.epochs": 1j}, "settings: train.epochs: expected what can stand in"),
         ({":": 2}, r"expected \[STAGE:\]KEY=VALUE"),
         ([1], "settings: expected one name or several"),
     ],
