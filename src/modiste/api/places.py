@@ -17,15 +17,11 @@ def run_of(place: Path) -> Run:
         StoreError: If it is neither, or the run is not beside the model; of a study, says that
             one of its runs is meant.
     """
-    if (place / "study.json").is_file():
-        raise StoreError(
-            f"{place}: is a study. Name one of its runs ({place}/runs/ID) or models "
-            f"({place}/models/NAME)."
-        )
     if (place / "spec.json").is_file():
         return Run(place)
-    from modiste.export.model import load_model
+    from modiste.export.model import load_model, refuse_study
 
+    refuse_study(place)
     model = load_model(place)
     beside = place.absolute().parent.parent / "runs" / str(model.config["fingerprint"])[:16]
     for run in (place / "run", beside):

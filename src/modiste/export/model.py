@@ -224,7 +224,7 @@ def read_run(folder: Path) -> Run:
         SpecError: If its model is no net: then no weights are kept of it.
     """
     if not (folder / "spec.json").is_file():
-        _refuse_study(folder)
+        refuse_study(folder)
         why = lacks(folder, "neither config.json nor spec.json")
         raise StoreError(f"{folder}: neither a model folder nor a run folder ({why}).")
     run = Run(folder)
@@ -232,7 +232,12 @@ def read_run(folder: Path) -> Run:
     return run
 
 
-def _refuse_study(folder: Path) -> None:
+def refuse_study(folder: Path) -> None:
+    """Nothing of what is no study; else say what is in it.
+
+    Raises:
+        StoreError: If it is one.
+    """
     if not (folder / "study.json").is_file():
         return
     models = sorted(str(path) for path in (folder / "models").glob("[!.]*") if path.is_dir())

@@ -180,7 +180,7 @@ def seed_spreads(
 
 def of_an_image(run: Run) -> float:
     """The step between two validation accuracies of a run."""
-    return float(1 / run.metrics["num_val"])
+    return float(1 / run.metrics["last"]["val"]["total"])
 
 
 def spread_for(stage: Stage, spreads: SeedSpreads) -> dict[int, SeedSpread | None]:

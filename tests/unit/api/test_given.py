@@ -161,7 +161,7 @@ def test_a_study_is_audited_with_the_data_that_it_was_trained_on(study: Any, arr
 
 def test_a_study_is_no_run(study: Any) -> None:
     for call in (modiste.show, modiste.compare, modiste.reproduce):
-        with pytest.raises(StoreError, match=r"is a study\. Name one of its runs"):
+        with pytest.raises(StoreError, match=r"a study; name one of its models or runs"):
             call(study)
 
 

@@ -395,7 +395,7 @@ def test_a_model_folder_and_a_collected_run_are_found_and_compared_by_what_was_k
     assert "answers" not in answer["parts"]
     assert any("neither logits nor answers" in note for note in answer["notes"])
 
-    with pytest.raises(StoreError, match=r"is a study\. Name one of its runs"):
+    with pytest.raises(StoreError, match=r"a study; name one of its models or runs"):
         again(study.folder)
 
 
