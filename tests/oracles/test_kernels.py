@@ -126,6 +126,80 @@ def test_a_block_and_its_gradients_are_those_of_the_layers_one_by_one(
     torch.testing.assert_close(variance.double(), biased, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_act_first", [True, False])
+@pytest.mark.parametrize("middle", [3.0, 30.0, 1e3, 1e5])
+def test_a_channel_that_varies_little_around_its_mean_has_its_variance(
+    kernels: Kernels, middle: float, is_act_first: bool
+) -> None:
+    torch.manual_seed(0)
+    values = torch.randn(32, 6, 14, 14)
+    values[:, 1::2] = values[:, 1::2] * 0.1 + middle
+    values[:, 5] = middle
+    values = values.contiguous(memory_format=torch.channels_last)
+    shape = BlockShape(is_act_first=is_act_first, is_pooled=False, epsilon=1e-3)
+    bias, one = torch.zeros(6), torch.ones(6)
+    out, mean, variance = kernels.block(values, bias, one, bias, shape)
+    exact = values.double().relu() if is_act_first else values.double()
+    torch.testing.assert_close(mean.double(), exact.mean((0, 2, 3)), rtol=1.2e-7, atol=1e-7)
+    wanted = exact.var((0, 2, 3), unbiased=False)
+    # Taken around the mean float32's 6e-8 stays that; else it grows by mean^2 / variance, which
+    # is below 1000, less what averages out over 6272 values.
+    torch.testing.assert_close(variance.double(), wanted, rtol=2e-5, atol=0)
+    assert variance[5] == 0
+    # The offset, mean / deviation, is rounded to 6e-8 of it.
+    norm = (exact - exact.mean((0, 2, 3), keepdim=True)) / (wanted[:, None, None] + 1e-3).sqrt()
+    torch.testing.assert_close(out.double(), norm, rtol=1e-4, atol=max(1e-5, 2e-6 * middle))
+    beside = values[:, ::2].clone(memory_format=torch.channels_last)
+    _, mean_alone, variance_alone = kernels.block(beside, bias[::2], one[::2], bias[::2], shape)
+    assert torch.equal(mean[::2], mean_alone)
+    assert torch.equal(variance[::2], variance_alone)
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_value_is_normed_to_exactly_the_shift_and_nothing_flows_back(
+    kernels: Kernels, dtype: torch.dtype, shape: BlockShape, dropout: bool
+) -> None:
+    torch.manual_seed(0)
+    values = (torch.randn(1, 40, 1, 1) * 300).to(dtype).requires_grad_()
+    bias, scale, shift = (torch.randn(40).requires_grad_() for _ in range(3))
+    kept = Kept(torch.ones(1, 1, 1, 40, dtype=torch.uint8), 2.0) if dropout else None
+    out, mean, variance = kernels.block(values, bias, scale, shift, shape, kept)
+    wanted = torch.relu(shift) if shape.is_relu_after else shift
+    wanted = wanted * 2 if dropout else wanted
+    assert torch.equal(out.flatten(), wanted.to(dtype))
+    assert torch.equal(variance, torch.zeros(40))
+    seen = values.detach().float().flatten()
+    assert torch.equal(mean, torch.relu(seen + bias) if shape.is_act_first else seen)
+    gradient = torch.ones_like(out)
+    into, of_bias, of_scale, of_shift = torch.autograd.grad(
+        out, (values, bias, scale, shift), gradient
+    )
+    assert not any(each.any() for each in (into, of_bias, of_scale))
+    is_open = shift > 0 if shape.is_relu_after else torch.ones(40)
+    assert torch.equal(of_shift, is_open * (2.0 if dropout else 1.0))
+
+
+@pytest.mark.parametrize("shape", [part for part in PARTS if part.is_pooled], ids=str)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_pooling_loses_no_value_that_is_none(
+    kernels: Kernels, shape: BlockShape, sign: int
+) -> None:
+    torch.manual_seed(0)
+    values = torch.randn(2, 16, 7, 7)
+    values[torch.rand(values.shape) < 0.1] = torch.nan
+    ones = torch.ones(16)
+    given = (ones, sign * ones, ones)
+    values = values.contiguous(memory_format=torch.channels_last)
+    out = kernels.infer(values, *given, shape, 0 * ones, ones - shape.epsilon)
+    seen = torch.relu(values + 1) if shape.is_act_first else values
+    normed = torch.relu(sign * seen + 1) if shape.is_relu_after else sign * seen + 1
+    wanted = F.max_pool2d(normed, 2, 2, ceil_mode=True)
+    assert 0 < torch.isnan(wanted).sum() < wanted.numel()
+    torch.testing.assert_close(out, wanted, equal_nan=True)
+
+
 @pytest.mark.parametrize("shape", PARTS, ids=str)
 def test_inference_takes_the_statistics_it_is_given(kernels: Kernels, shape: BlockShape) -> None:
     given = drawn((4, 24, 9, 8), torch.float32)

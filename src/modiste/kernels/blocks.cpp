@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "numbers.h"
@@ -19,12 +20,13 @@ inline float seen(float value, float bias) {
     return kActFirst ? std::max(value + bias, 0.0f) : value;
 }
 
-// Mean and biased variance of each channel.
-template <typename T, bool kActFirst, int64_t kC>
-void statistics(const T* values, const float* bias, Shape s, int threads, float* mean,
-                float* variance) {
+// Sums over all pixels of what the norm sees in each channel, and of its squares; of how far that is
+// from `middle` where the sums are taken around one.
+template <typename T, bool kActFirst, bool kAround, int64_t kC>
+std::vector<double> moments(const T* values, const float* bias, const float* middle, Shape s,
+                            int threads) {
     const int64_t C = kC ? kC : s.channels;
-    const auto sums = sum_over_rows(
+    return sum_over_rows(
         s.count * s.height, 2 * C, threads, [&](int64_t first, int64_t last, double* total) {
             std::vector<float> buffer(2 * C);
             float* __restrict sum = buffer.data();
@@ -35,19 +37,44 @@ void statistics(const T* values, const float* bias, Shape s, int threads, float*
                 for (int64_t x = 0; x < s.width; ++x, at += C)
 #pragma omp simd
                     for (int64_t c = 0; c < C; ++c) {
-                        const float value = seen<kActFirst>(to_float(at[c]), bias[c]);
+                        float value = seen<kActFirst>(to_float(at[c]), bias[c]);
+                        if constexpr (kAround) value -= middle[c];
                         sum[c] += value;
                         square[c] += value * value;
                     }
                 for (int64_t i = 0; i < 2 * C; ++i) total[i] += buffer[i];
             }
         });
+}
+
+// Below this share of the squared mean a variance is the small difference of two large numbers, and
+// has lost three of the seven digits that float32 squares carry, or more.
+constexpr double kNarrow = 1e-3;
+
+// Mean and biased variance of each channel.
+template <typename T, bool kActFirst, int64_t kC>
+void statistics(const T* values, const float* bias, Shape s, int threads, float* mean,
+                float* variance) {
+    const int64_t C = kC ? kC : s.channels;
     const double pixels = static_cast<double>(s.count * s.pixels());
-#pragma omp simd
+    const auto sums = moments<T, kActFirst, false, kC>(values, bias, nullptr, s, threads);
+    std::vector<int64_t> narrow;
     for (int64_t c = 0; c < C; ++c) {
         const double middle = sums[c] / pixels;
+        const double spread = pixels > 1 ? sums[C + c] / pixels - middle * middle : 0.0;
         mean[c] = static_cast<float>(middle);
-        variance[c] = static_cast<float>(std::max(sums[C + c] / pixels - middle * middle, 0.0));
+        variance[c] = static_cast<float>(std::max(spread, 0.0));
+        if (spread < kNarrow * middle * middle) narrow.push_back(c);
+    }
+    if (narrow.empty()) return;
+    // Once more, around the means. The other channels keep what they have: whether a channel is
+    // computed so depends on itself alone.
+    const std::vector<float> middle(mean, mean + C);
+    const auto rests = moments<T, kActFirst, true, kC>(values, bias, middle.data(), s, threads);
+    for (const int64_t c : narrow) {
+        const double rest = rests[c] / pixels;
+        mean[c] = static_cast<float>(middle[c] + rest);
+        variance[c] = static_cast<float>(std::max(rests[C + c] / pixels - rest * rest, 0.0));
     }
 }
 
@@ -92,10 +119,13 @@ struct After {
     }
 };
 
+constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
+
 // out = after(factor * seen + offset), of the largest of each window where there is pooling.
 template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
 void forward(const T* values, const float* bias, const float* factor, const float* offset,
-             const After& after, Shape s, int threads, T* out, T* chosen, uint8_t* which) {
+             const After& after, Shape s, bool is_training, int threads, T* out, T* chosen,
+             uint8_t* which) {
     const int64_t C = kC ? kC : s.channels;
     const Shape p = kPool ? s.pooled() : s;
     // By rows, so that one image alone keeps several threads busy.
@@ -137,8 +167,18 @@ void forward(const T* values, const float* bias, const float* factor, const floa
                     const float best = factor[c] * top + offset[c];
                     store(out + at + c, after.forward(best, at + c));
                 }
-                if constexpr (kPool)
+                if constexpr (kPool) {
                     for (int64_t c = 0; c < C; ++c) which[at + c] = static_cast<uint8_t>(winner[c]);
+                    // No comparison above finds what is no number. (In training none has to: the
+                    // statistics are no number then, and so is all.)
+                    if (is_training) continue;
+#pragma omp simd
+                    for (int64_t c = 0; c < C; ++c) {
+                        const float t1 = to_float(v1[c]), t2 = to_float(v2[c]), t3 = to_float(v3[c]);
+                        const bool is_lost = std::isnan(t1) | std::isnan(t2) | std::isnan(t3);
+                        store(out + at + c, is_lost ? kNone : to_float(out[at + c]));
+                    }
+                }
             }
     }
 }
@@ -245,8 +285,10 @@ struct Affine {
 
     explicit Affine(const Call& call)
         : inverse(call.channels), factor(call.channels), offset(call.channels) {
+        // One value is its own mean: what comes out is exactly the shift, and nothing flows back.
+        const bool is_one = call.is_training && call.count * call.height * call.width == 1;
         for (int64_t c = 0; c < call.channels; ++c) {
-            inverse[c] = 1.0f / std::sqrt(call.variance[c] + call.epsilon);
+            inverse[c] = is_one ? 0.0f : 1.0f / std::sqrt(call.variance[c] + call.epsilon);
             factor[c] = call.scale[c] * inverse[c];
             offset[c] = call.shift[c] - call.mean[c] * factor[c];
         }
@@ -261,8 +303,9 @@ void run_forward(const Call& call, const After& after) {
         statistics<T, kActFirst, kC>(values, call.bias, s, call.threads, call.mean, call.variance);
     const Affine norm(call);
     forward<T, kActFirst, kPool, kC>(values, call.bias, norm.factor.data(), norm.offset.data(),
-                                     after, s, call.threads, static_cast<T*>(call.out),
-                                     static_cast<T*>(call.chosen), call.which);
+                                     after, s, call.is_training, call.threads,
+                                     static_cast<T*>(call.out), static_cast<T*>(call.chosen),
+                                     call.which);
 }
 
 template <typename T, bool kActFirst, bool kPool, int64_t kC, typename After>
