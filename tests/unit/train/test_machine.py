@@ -1,0 +1,41 @@
+"""How a process is set up to train, and that it is given back as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from modiste.train.machine import prepare, put_back
+
+COUNT = 1 << 20  # far more than torch leaves to one thread
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    with put_back():
+        yield
+
+
+def num_flushed() -> int:
+    """How many of so many denormal products are taken for zero."""
+    products = torch.full((COUNT,), 1e-30) * torch.full((COUNT,), 1e-10)
+    return int((products == 0).sum())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP, as torch's wheels for Linux")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_every_thread_takes_denormal_numbers_for_zero_until_all_is_put_back(threads: int) -> None:
+    torch.set_num_threads(3)
+    assert num_flushed() == 0  # and now there are three
+    with put_back():
+        prepare(threads)
+        assert num_flushed() == COUNT
+        with put_back():
+            prepare(2)
+        assert torch.get_num_threads() == threads
+        assert num_flushed() == COUNT
+    assert torch.get_num_threads() == 3
+    assert num_flushed() == 0
