@@ -427,5 +427,5 @@ def _seeds(run: Run, study: Study | None, value: Value) -> tuple[Pooled | None, 
                 spreads = SeedSpreads(stages, value, step=of_an_image)
                 spread = spreads.of(stage.spec.name, row)
                 if spread is not None:
-                    return spread.pooled, len(spread.pooled.source)
+                    return spread.pooled, spread.num_runs
     return None, 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled, Seeds, seed_parts
+from modiste.evaluate.contrast import Pooled, Seeds
 from modiste.evaluate.distributions import coin_tail, normal_quantile
 from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images, tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
@@ -104,8 +104,7 @@ def standings(
     Args:
         models: Of each, right or wrong for each seed and image; all answered the same images.
         seeds: Variance of an accuracy between seeds, from `contrast.pooled`: one for all models,
-            or one for each, with its `source`; `contrast.UNMOVED` for what comes out the same for
-            each seed.
+            or one for each; `contrast.UNMOVED` for what comes out the same for each seed.
         level: As a proportion.
 
     Returns:
@@ -150,9 +149,8 @@ def _behind(
     by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
     difference = float(by_image_N.mean())
     known = [] if one is None or two is None else [(one, len(one_SN)), (two, len(two_SN))]
-    by_image = of_images(by_image_N, 1.0)
-    by_seed = seed_parts((seeds, 1 / num_seeds, 0) for seeds, num_seeds in known)
-    doubts = [by_image, *by_seed]
+    by_seed = [seeds.of_mean(1 / num_seeds) for seeds, num_seeds in known]
+    doubts = [of_images(by_image_N, 1.0), *by_seed]
     p_value = tail(difference, doubts)
     if len(one_SN) == len(two_SN) == 1:
         of_images_alone = mcnemar(one_SN[0], two_SN[0])  # exact; seeds can only add to it
@@ -197,10 +195,10 @@ def needed(
     by_seed = sum(own.variance for own, _ in sides)
 
     def shows(num_seeds: int | None, images: int) -> bool:
-        added = (((num_seeds or had) - had, own, num_seeds or had) for own, had in sides)
+        numbers = [num_seeds or had for _, had in sides]
         doubts = [
             Doubt(per_image / images, images - 1),
-            *seed_parts((own, 1 / number, more) for more, own, number in added),
+            *(own.of_mean(1 / n, n - had) for n, (own, had) in zip(numbers, sides, strict=True)),
         ]
         allowed = half_width(doubts, (1 - level) / others)
         return difference > 0 and difference >= allowed + half_width(doubts, 1 - _POWER)
@@ -258,7 +256,7 @@ def accuracy_interval(
     apart = seen * (1 - seen)
     together = float(by_image_N.var(ddof=1)) / apart if apart and num_images > 1 else 1.0
     share = normal_quantile((1 + level) / 2) ** 2 * together / num_images
-    known = [] if seeds is None else seed_parts([(seeds, 1 / num_seeds, 0)])
+    known = [] if seeds is None else [seeds.of_mean(1 / num_seeds)]
     by_seeds = half_width(known, (1 - level) / 2)
     middle = (seen + share / 2) / (1 + share)
     ends = (seen**2 - by_seeds**2) / (1 + share)  # their product

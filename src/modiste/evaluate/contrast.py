@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -21,20 +21,22 @@ Verdict = Literal["holds", "fails", "undecided"]
 class Pooled(NamedTuple):
     """Variance between seeds of one point, pooled over points.
 
-    Two that are equal, `source` included, are one estimate: its degrees of freedom count once,
-    however many points lean on it. Without a source, equal figures are taken for one estimate,
-    which is the cautious side.
-
     Attributes:
         variance: Between seeds.
         degrees: Of freedom, behind it.
-        source: Fingerprints of the runs behind it, sorted. Accuracies are counts, so that two
-            groups of runs may have the same figures by chance.
     """
 
     variance: float
     degrees: int
-    source: tuple[str, ...] = ()
+
+    def of_mean(self, share: float, added: int = 0) -> Doubt:
+        """What it adds to the doubt of a figure.
+
+        Args:
+            share: Of the variance that enters it: 1 / S of a mean over S seeds.
+            added: Seeds that are to be added to those behind it: each is a degree of freedom more.
+        """
+        return Doubt(self.variance * share, self.degrees + added)
 
 
 # Of what comes out the same for each seed, such as a model that is fitted in one go.
@@ -66,9 +68,7 @@ class Contrast:
         return self.one - self.two
 
 
-def pooled(
-    points: Sequence[Sequence[float]], source: Iterable[str] = (), step: float = 0.0
-) -> Pooled | None:
+def pooled(points: Sequence[Sequence[float]], step: float = 0.0) -> Pooled | None:
     """Variance between seeds, from every point that has two or more; none if no point has.
 
     Figures that lie on steps, as accuracies of N images do and numbers of epochs, may be equal
@@ -76,13 +76,11 @@ def pooled(
 
     Args:
         points: One figure of each seed, for each point.
-        source: Fingerprints of the runs behind them; needed where estimates from several groups of
-            runs come together, as in `contrast`.
         step: Between two neighbouring figures, such as 1 / N; 0 if they lie on none.
 
     Example:
         >>> pooled([[1.0, 3.0], [5.0, 5.0], [7.0]])
-        Pooled(variance=1.0, degrees=2, source=())
+        Pooled(variance=1.0, degrees=2)
         >>> pooled([[5.0, 5.0]], step=1.0).variance == 1 / 12  # of what is even over one step
         True
     """
@@ -91,7 +89,7 @@ def pooled(
         return None
     squares = sum(_squares(values) for values in repeated)
     degrees = sum(len(values) - 1 for values in repeated)
-    return Pooled(max(squares / degrees, step**2 / 12), degrees, tuple(sorted(source)))
+    return Pooled(max(squares / degrees, step**2 / 12), degrees)
 
 
 def _squares(values: Sequence[float]) -> float:
@@ -161,8 +159,8 @@ def contrast(
         one: One figure of each seed, for each point of the first group.
         two: The same for the second.
         seeds: Variance between seeds, from `pooled`: one for all points, or one for each, those
-            of `one` first, each with its `source`. None where it is not known: if of any point,
-            the interval covers images alone.
+            of `one` first. None where it is not known: if of any point, the interval covers images
+            alone.
         image_differences_N: For an accuracy: for each image, the first group's share of right
             answers less the second's, averaged as the figures are.
         level: Confidence, as a proportion.
@@ -192,47 +190,24 @@ def contrast(
         weight * float(np.mean(values)) for weight, values in zip(weights, points, strict=True)
     ]
     first, second = math.fsum(means[: len(one)]), math.fsum(means[len(one) :])
-    sides = [
-        (own, weight**2 / len(values), 0)
+    by_seed = [
+        own.of_mean(weight**2 / len(values))
         for values, own, weight in zip(points, each, weights, strict=True)
         if own is not None
     ]
-    by_seed = seed_parts(sides) if len(sides) == len(points) else None
+    is_known = len(by_seed) == len(points)
     by_image = _image_parts(image_differences_N, image_shares)
-    doubts = [*(by_seed or []), *by_image]
+    doubts = [*(by_seed if is_known else []), *by_image]
     half = half_width(doubts, (1 - level) / 2) if doubts else None
     middle = first - second
     return Contrast(
         first,
         second,
-        seed_error=None if by_seed is None else error_of(by_seed),
+        seed_error=error_of(by_seed) if is_known else None,
         image_error=error_of(by_image) if by_image else None,
         low=None if half is None else middle - half,
         high=None if half is None else middle + half,
     )
-
-
-def seed_parts(sides: Iterable[tuple[Pooled, float, int]]) -> list[Doubt]:
-    """What each spread between seeds adds to the doubt of a sum of figures.
-
-    Args:
-        sides: For each figure, its spread, the share of that variance which enters the sum, and
-            how many seeds are to be added to those behind it: each is a degree of freedom more.
-
-    Returns:
-        One for each estimate: figures that lean on the same one share its degrees of freedom.
-
-    Example:
-        >>> one, two = Pooled(2.0, 3, ("a", "b")), Pooled(2.0, 3, ("c", "d"))
-        >>> seed_parts([(one, 0.5, 0), (one, 0.5, 0), (two, 1.0, 0)])
-        [Doubt(variance=2.0, degrees=3), Doubt(variance=2.0, degrees=3)]
-    """
-    shares: dict[Pooled, float] = {}
-    degrees: dict[Pooled, int] = {}
-    for seeds, share, added in sides:
-        shares[seeds] = shares.get(seeds, 0.0) + share
-        degrees[seeds] = degrees.get(seeds, seeds.degrees) + added
-    return [Doubt(seeds.variance * share, degrees[seeds]) for seeds, share in shares.items()]
 
 
 def _image_parts(

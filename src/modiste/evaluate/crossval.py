@@ -13,13 +13,11 @@ import numpy.typing as npt
 from modiste.errors import SpecError
 from modiste.evaluate.best import LEVEL, Standing
 from modiste.evaluate.distributions import t_quantile, t_tail
+from modiste.evaluate.doubt import error_of, of_images
 from modiste.evaluate.intervals import Interval
 from modiste.interval import wilson_of
 
 FloatsN = npt.NDArray[np.float64]
-
-# What is equal but for rounding differs by less, and what differs by an image by more.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def fold_standings(
         >>> right_PN = [(np.arange(300) < number).astype(float) for number in (273, 271)]
         >>> found = fold_standings([[0.90, 0.91, 0.92], [0.89, 0.91, 0.91]], right_PN, 0.5)
         >>> f"{found[1].difference:.4f} {found[1].p_value:.3f} {found[1].may_be_best}"
-        '0.0067 0.167 True'
+        '0.0067 0.183 True'
     """
     _need_pairs(scores)
     first = max(range(len(scores)), key=lambda index: fmean(scores[index]))
@@ -159,7 +157,7 @@ def fold_standings(
             continue
         behind = [one - two for one, two in zip(scores[first], own, strict=True)]
         error = _paired_error(behind, right_PN[first] - right_PN[index], share_held_out)
-        p_value = min(1.0, _p_value(fmean(behind), error, len(behind)) * others)
+        p_value = min(1.0, t_tail(fmean(behind) / error, len(behind) - 1) * others)
         is_tied = p_value > 1 - level
         answer.append(Standing(fmean(behind), error, p_value, may_be_best=is_tied))
     return answer
@@ -177,18 +175,8 @@ def _error(figures: Sequence[float], share_held_out: float) -> float:
 
 
 def _paired_error(behind: Sequence[float], differences_N: FloatsN, share_held_out: float) -> float:
-    """Of a mean difference; at least that of the images. What is rounding alone counts as 0."""
-    by_images = math.sqrt(differences_N.var(ddof=1) / len(differences_N))
-    error = max(_error(behind, share_held_out), by_images)
-    return error if error > _ROUNDING else 0.0
-
-
-def _p_value(difference: float, error: float, count: int) -> float:
-    """One-sided, that a point as good as the first comes out so far behind over the trainings."""
-    if error:
-        return t_tail(difference / error, count - 1)
-    # No training and no image says anything else than the others: what is left is their sign.
-    return 0.5**count if difference > _ROUNDING else 0.5
+    """Of a mean difference; at least that of the images."""
+    return max(_error(behind, share_held_out), error_of([of_images(differences_N, 1.0)]))
 
 
 def slices(right_N: npt.NDArray[np.bool_], count: int) -> Slices:

@@ -6,7 +6,6 @@ docs/decisions/0042-whose-seeds.md says why so.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +51,11 @@ class SeedSpread:
     pooled: Pooled
     basis: Literal["stage", "family", "row"]
     num_points: int
+
+    @property
+    def num_runs(self) -> int:
+        """Trainings of those points: one more than degrees of freedom for each."""
+        return self.pooled.degrees + self.num_points
 
 
 class _Repeated(NamedTuple):
@@ -129,9 +133,7 @@ def _pool(
 
 
 def _pooled(points: Sequence[dict[str, float]], step: float) -> Pooled | None:
-    """From figures by fingerprint; which runs they are tells it from an equal one of others."""
-    runs = itertools.chain.from_iterable(points)
-    return pooled([[*point.values()] for point in points], runs, step)
+    return pooled([[*point.values()] for point in points], step)
 
 
 def _each_run_once(repeated: Sequence[_Repeated]) -> list[dict[str, float]]:

@@ -179,7 +179,7 @@ def test_rows_are_compared_on_seeds_and_images_as_far_as_both_are_known() -> Non
     assert p_values[0] < p_values[1]
 
 
-def test_equal_spreads_of_two_families_are_two_estimates() -> None:
+def test_equal_spreads_of_two_families_count_as_any_other() -> None:
     """Accuracies are counts, so equal spreads are nothing rare; an image more changes little."""
     first = row([0.875, 0.9375], "first")
     p_values = []
@@ -194,7 +194,6 @@ def test_equal_spreads_of_two_families_are_two_estimates() -> None:
         assert one is not None
         assert two is not None
         assert (one.pooled.variance == two.pooled.variance) == (best_seed == 0.8125)
-        assert one.pooled != two.pooled
     assert p_values == sorted(p_values)
     # The same runs are one estimate, in whichever row they are looked up.
     narrow = stage("own", *(row(values, str(n)) for n, values in enumerate(NARROW)))
@@ -203,6 +202,6 @@ def test_equal_spreads_of_two_families_are_two_estimates() -> None:
 
 def _pooled(rows: Sequence[Row]) -> Pooled:
     points = [[run.metrics["last"]["val"]["accuracy"] for run in row.runs] for row in rows]
-    found = pooled(points, [name for row in rows for name in row.fingerprints])
+    found = pooled(points)
     assert found is not None
     return found
