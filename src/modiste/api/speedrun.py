@@ -264,6 +264,7 @@ def _summary(recipe: RecipeFile, laps: Sequence[Lap], epochs: Sequence[float]) -
             for lap in laps
         ],
         "threads": recipe.recipe.run.threads,
+        "gpu": first.environment.get("gpu"),
         "environment": environment(),
     }
 
@@ -341,7 +342,7 @@ def _write_line(path: Path, found: Mapping[str, Any]) -> None:
         "reached": "yes" if found["reached"] else "no",
         "seconds": f"{found['seconds']['median']:.1f}",
         "commit": here.get("git_commit") or "",
-        "processor": here["cpu"],
+        "processor": found.get("gpu") or here["cpu"],
         "reason": " ".join(found["reason"].split()),
     }
     text = io.StringIO()

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from modiste import seeds
 from modiste.data.preprocess import Preprocess
+from modiste.data.sending import send
 from modiste.data.types import ImageSet
 from modiste.kernels.ops import Kernels
 from modiste.spec.parts import Augmentation, Seen
 
-# Images inferred at once: small enough that the activations of a wide net stay in the cache.
-INFERENCE_BATCH = 256
+# Images inferred at once: so few that the activations of a wide net stay in a CPU's cache, so many
+# that a GPU has enough to do between two calls.
+INFERRED_AT_ONCE = {"cpu": 256, "cuda": 2_000}
 
 
 class Batches:
@@ -48,7 +50,7 @@ class Batches:
         self._factor_C11 = torch.from_numpy(factor_C).to(device, dtype)[:, None, None]
         self._offset_C11 = torch.from_numpy(offset_C).to(device, dtype)[:, None, None]
         self._has_offset = bool(offset_C.any())
-        self._device = device
+        self.inferred_at_once = INFERRED_AT_ONCE[device]
         is_of_bytes = self.images.dtype == torch.uint8 and self.images.is_contiguous()
         is_for_them = is_of_bytes and dtype == torch.float32 and self.images.is_cpu
         self._take: Callable[[Tensor], Tensor] | None = None
@@ -64,8 +66,7 @@ class Batches:
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order of images in an epoch: a function of the run's seed and the epoch alone."""
-        order = seeds.generator(seed, "order", epoch).permutation(len(self))
-        return torch.from_numpy(order).to(self._device)
+        return torch.from_numpy(seeds.generator(seed, "order", epoch).permutation(len(self)))
 
     def take(
         self,
@@ -79,23 +80,32 @@ class Batches:
 
         Each augmentation draws from a stream of its own, a function of seed and update, also where
         one of its name comes before it.
+
+        Args:
+            which: The positions, on the CPU.
+            augment: What to change, in this order.
+            seed: Of the run.
+            update: From 0.
+            epoch: From 0.
         """
-        labels = self.labels.index_select(0, which)
+        positions_N = which.numpy()
+        there = send(positions_N, self.labels.device)
+        labels = self.labels.index_select(0, there)
         if self._take is not None and not augment:
             return self._shifted(self._take(which)), labels
-        images = self.images.index_select(0, which)
+        images = self.images.index_select(0, there)
         names = [augmentation.name for augmentation in augment]
         for index, augmentation in enumerate(augment):
             repeat = names[:index].count(augmentation.name)
-            seen = Seen(which.cpu().numpy(), epoch, seed, repeat, self._limits_2C)
+            seen = Seen(positions_N, epoch, seed, repeat, self._limits_2C)
             chance = seeds.generator(seed, augmentation.stream(seen.repeat), update)
             images = augmentation.apply(images, chance, seen)
         return self.scale(images), labels
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, scaled, in the order they lie in."""
-        for start in range(0, len(self), INFERENCE_BATCH):
-            stop = start + INFERENCE_BATCH
+        for start in range(0, len(self), self.inferred_at_once):
+            stop = start + self.inferred_at_once
             yield self.scale(self.images[start:stop]), self.labels[start:stop]
 
     def scale(self, images: Tensor) -> Tensor:

@@ -192,9 +192,13 @@ class Network:
             self._dense.gradients(slope_NK)
             return self.grads
         found = torch.autograd.grad(logits_NK, self.parameters, slope_NK)
-        for grad, place in zip(found, self._grads, strict=True):
-            if grad.data_ptr() != place.data_ptr():  # else its layer has written it there
-                place.copy_(grad)
+        moved = [
+            (place, grad)
+            for grad, place in zip(found, self._grads, strict=True)
+            if grad.data_ptr() != place.data_ptr()  # else its layer has written it there
+        ]
+        if moved:  # in one call: a GPU is asked once
+            torch._foreach_copy_([place for place, _ in moved], [grad for _, grad in moved])
         return self.grads
 
     def _weight(self, name: str, *shape: int) -> Weight:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -21,3 +22,13 @@ class Noise(Protocol):
 
     def drawn(self, layer: int, rate: float) -> Drawn:
         """The same chance as what it is drawn from."""
+
+
+class Noises(Protocol):
+    """The same for several nets that are computed as one, each with chance of its own."""
+
+    def each(self, layer: int, parts: Sequence[Tensor], rates: Sequence[float]) -> list[Tensor]:
+        """What `Noise.multiplier` gives for each net's values and rate."""
+
+    def stacked(self, layer: int, values_PNF: Tensor, rates: Sequence[float]) -> Tensor:
+        """The same for values that lie together, P x N x F."""

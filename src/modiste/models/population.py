@@ -27,11 +27,10 @@ from modiste.models.layers import (
     Residual,
     Shape,
 )
-from modiste.models.noise import Noise
+from modiste.models.noise import Noises
 from modiste.models.places import Place, every_place, inner_places, places_of
 from modiste.models.steps import ACTIVATIONS, alone, convolution, max_pool, residual
 
-Noises = Sequence[Noise]
 Step = Callable[[Tensor, Noises | None], Tensor]
 
 
@@ -202,15 +201,10 @@ def _dropout(index: int, rates: Sequence[float]) -> Step:
     def step(values: Tensor, noises: Noises | None) -> Tensor:
         if noises is None:
             return values
-        is_image = values.dim() == 4
-        parts = _members_of(values, len(rates)).unbind(1) if is_image else values.unbind(0)
-        multipliers = [
-            noise.multiplier(index, part, rate)
-            for noise, part, rate in zip(noises, parts, rates, strict=True)
-        ]
-        if is_image:
-            return values * torch.stack(multipliers, 1).flatten(1, 2)
-        return values * torch.stack(multipliers)
+        if values.dim() == 3:
+            return values * noises.stacked(index, values, rates)
+        parts = _members_of(values, len(rates)).unbind(1)
+        return values * torch.stack(noises.each(index, parts, rates), 1).flatten(1, 2)
 
     return step
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from modiste.spec.parts import State
@@ -40,6 +41,7 @@ def move(
     step: int,
     learning_rate: float,
     weight_decay: float = 0.0,
+    places: Sequence[slice] = (slice(None),),
 ) -> None:
     """Move `weights` and `state` in place by one update.
 
@@ -51,8 +53,12 @@ def move(
         step: 1 for the first update.
         learning_rate: The rate now.
         weight_decay: Each weight first shrinks by this share of itself, times the rate.
+        places: The parts of the vector that are moved; all of it if not given.
     """
     import torch
+
+    def parts(vector: Tensor) -> list[Tensor]:
+        return [vector[place] for place in places]
 
     # sqrt(v) + e, divided by the correction c = sqrt(1 - beta_2^t), is sqrt(v) / c + e / c: so
     # Keras's place for epsilon is PyTorch's place with another epsilon at each step.
@@ -60,12 +66,12 @@ def move(
     # PyTorch's fused kernel: one pass over memory where tensor operations need six. On 610,570
     # weights and one core of an AMD EPYC: 0.32 ms against 0.62 to 1.4 ms.
     torch._fused_adamw_(
-        [weights],
-        [grads],
-        [state["mean"]],
-        [state["square"]],
-        [state["largest_square"]] if rule.amsgrad else [],
-        [weights.new_full((), step, dtype=torch.float32)],
+        parts(weights),
+        parts(grads),
+        parts(state["mean"]),
+        parts(state["square"]),
+        parts(state["largest_square"]) if rule.amsgrad else [],
+        [weights.new_full((), step, dtype=torch.float32)] * len(places),
         lr=learning_rate,
         beta1=rule.beta_1,
         beta2=rule.beta_2,

@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from modiste.data.batches import INFERENCE_BATCH, Batches
+from modiste.data.batches import Batches
 from modiste.models.build import Network
 from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
 from modiste.train.checkpoint import EpochRow
-from modiste.train.loss import class_weights, cross_entropy
+from modiste.train.loss import class_weights
 from modiste.train.noise import ByteNoise
 from modiste.train.state import TrainState
+from modiste.train.step import step_of
 
 LogitsNK = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -52,7 +53,7 @@ def fit(
     and save the state; going on from it gives the same bits as never having stopped.
     """
     num_steps = train.num_batches(spec.batch_size)
-    weights_K = class_weights(spec, train.labels)
+    step = step_of(net, spec, class_weights(spec, train.labels))
     clock = time.perf_counter()
     while state.status == "running" and state.epoch < spec.last_epoch:
         order = train.order(seed, state.epoch)
@@ -61,17 +62,15 @@ def fit(
             which = order[start : start + spec.batch_size]
             images, labels = train.take(which, spec.augment, seed, state.update, state.epoch)
 
-            logits = net(images, ByteNoise(seed, state.update))
-            loss, slope = cross_entropy(logits, labels, spec.label_smoothing, weights_K)
-            grads = net.gradients(logits, slope)
+            passed = step(images, labels, ByteNoise(seed, state.update))
 
             moment = Moment(state.update, num_steps, spec.epochs)
             rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
             spec.optimizer.update(
-                net.weights, grads, state.optimizer, state.update + 1, rate, net.layout
+                net.weights, passed.grads, state.optimizer, state.update + 1, rate, net.layout
             )
 
-            state.note(loss, logits, labels)
+            state.note(passed.loss, passed.logits, labels)
             state.step += 1
             state.update += 1
             if spec.averaging is not None:
@@ -79,7 +78,7 @@ def fit(
             now = time.perf_counter()
             state.seconds, clock = state.seconds + now - clock, now
             # Asking a GPU for a number makes it wait, so there the whole epoch is asked at once.
-            if not images.is_cuda and not math.isfinite(loss.item()):
+            if not images.is_cuda and not math.isfinite(passed.loss.item()):
                 diverge(state, rate, "training loss")
                 return
             yield Tick("train", state.step, num_steps)
@@ -111,7 +110,7 @@ def fit(
 def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
     """Logits of all images in inference mode; a generator that returns N x K float32."""
     logits = []
-    total = batches.num_batches(INFERENCE_BATCH)
+    total = batches.num_batches(batches.inferred_at_once)
     for done, (images, _) in enumerate(batches.in_order(), start=1):
         with torch.inference_mode():
             logits.append(net(images))

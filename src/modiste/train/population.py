@@ -13,12 +13,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-import numpy as np
-import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from modiste.data.batches import INFERENCE_BATCH, Batches
+from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.errors import SpecError
 from modiste.models.build import Network
@@ -27,9 +26,9 @@ from modiste.runs.run import RunRecord
 from modiste.spec.parts import Moment
 from modiste.spec.run import RunSpec, TrainSpec
 from modiste.train.checkpoint import EpochRow
-from modiste.train.loop import Tick, diverge, end_epoch, rate_of, score
+from modiste.train.loop import Tick, diverge, end_epoch, rate_of
 from modiste.train.loss import class_weights, image_losses
-from modiste.train.noise import ByteNoise
+from modiste.train.noise import ByteNoise, ByteNoises
 from modiste.train.session import Session, batches_of
 from modiste.train.state import TrainState
 
@@ -130,7 +129,8 @@ class _Group:
             update = number * self._num_steps + step
             images_PNCHW, labels_PN = self._take(orders, step, update, number)
 
-            logits_PNK = nets(images_PNCHW, [ByteNoise(member.seed, update) for member in members])
+            noises = ByteNoises([ByteNoise(member.seed, update) for member in members])
+            logits_PNK = nets(images_PNCHW, noises)
             losses_P = self._losses(logits_PNK, labels_PN)
             nets.gather(torch.autograd.grad(losses_P.sum(), nets.parameters), out=grads)
             for block in self._blocks:
@@ -140,11 +140,12 @@ class _Group:
                 sums_P2[:, 0] += losses_P * labels_PN.shape[1]
                 sums_P2[:, 1] += (logits_PNK.argmax(2) == labels_PN).sum(1)
             yield Tick("train", step + 1, self._num_steps)
-        logits_PMK = yield from self._infer()
+        scores_P2 = _scores((yield from self._infer()), self._val.labels)
         self._hand_back()
+        figures = torch.cat((sums_P2, scores_P2), 1).tolist()
         seconds = (time.perf_counter() - began) / len(members)
-        for member, sums_2, logits_MK in zip(members, sums_P2, logits_PMK, strict=True):
-            self._end(member, sums_2, logits_MK, seconds)
+        for member, (loss_sum, correct, *scores) in zip(members, figures, strict=True):
+            self._end(member, loss_sum, correct, scores, seconds)
 
     def _take(
         self, orders: Sequence[Tensor], step: int, update: int, epoch: int
@@ -174,15 +175,14 @@ class _Group:
         )
         return losses.view(labels_PN.shape).mean(1)
 
-    def _infer(self) -> Generator[Tick, None, npt.NDArray[np.float32]]:
+    def _infer(self) -> Generator[Tick, None, Tensor]:
         """Logits of all validation images, P x M x K, in inference mode."""
-        total, parts = self._val.num_batches(INFERENCE_BATCH), []
+        total, parts = self._val.num_batches(self._val.inferred_at_once), []
         for done, (images, _) in enumerate(self._val.in_order(), start=1):
             with torch.inference_mode():
                 parts.append(self._nets(images.expand(len(self._members), *images.shape)))
             yield Tick("infer", done, total)
-        logits: npt.NDArray[np.float32] = torch.cat(parts, 1).float().cpu().numpy()
-        return logits
+        return torch.cat(parts, 1).float()
 
     def _hand_back(self) -> None:
         """Give every member its own vectors, as they are now."""
@@ -193,17 +193,21 @@ class _Group:
             block.hand_back()
 
     def _end(
-        self, member: Member, sums_2: Tensor, logits_MK: npt.NDArray[np.float32], seconds: float
+        self,
+        member: Member,
+        loss_sum: float,
+        correct: float,
+        scores: tuple[float, float],
+        seconds: float,
     ) -> None:
         """What an epoch of the loop ends with, for one member."""
         state = member.state
         state.update += self._num_steps
-        loss_sum, correct = sums_2.tolist()
+        val_loss, val_accuracy = scores
         rate = rate_of(member.spec, state, self._num_steps)
         if not math.isfinite(loss_sum):
             diverge(state, rate, "training loss")
             return
-        val_loss, val_accuracy = score(logits_MK, self._val.labels.cpu().numpy())
         if not math.isfinite(val_loss):
             diverge(state, rate, "validation loss")
             return
@@ -217,6 +221,13 @@ class _Group:
             seconds=seconds,
         )
         end_epoch(member.spec, state, row)
+
+
+def _scores(logits_PMK: Tensor, labels_M: Tensor) -> Tensor:
+    """Mean cross-entropy and accuracy of each member, P x 2, as `modiste.train.loop.score`."""
+    losses = [F.cross_entropy(logits_MK.double(), labels_M) for logits_MK in logits_PMK]
+    num_correct_P = (logits_PMK.argmax(2) == labels_M).sum(1)
+    return torch.stack((torch.stack(losses), num_correct_P.double() / len(labels_M)), 1)
 
 
 class _Block:

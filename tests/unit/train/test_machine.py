@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from modiste.train import machine
 from modiste.train.machine import prepare, put_back
 
 COUNT = 1 << 20  # far more than torch leaves to one thread
@@ -16,6 +17,7 @@ COUNT = 1 << 20  # far more than torch leaves to one thread
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     with put_back():
+        machine._flush_denormal(False)  # whatever came before
         yield
 
 

@@ -48,6 +48,8 @@ class Erase(Augmentation):
         import numpy as np
         import torch
 
+        from modiste.data.sending import send
+
         count, channels, height, width = images.shape
         is_erased = chance.random(count) < self.probability
         area = chance.uniform(*self.area, count) * height * width
@@ -65,10 +67,10 @@ class Erase(Augmentation):
             pixels = chance.integers(0, 256, (count, channels, height, width), np.uint8)
         else:
             pixels = np.zeros((1, 1, 1, 1), np.uint8)
-        noise = torch.from_numpy(pixels).to(images.device)
+        noise = send(pixels, images.device)
         if images.is_floating_point():
             noise = noise.to(images.dtype) / 255
             if seen is not None and seen.limits_2C is not None and self.fill == "noise":
                 lowest, highest = torch.from_numpy(seen.limits_2C).to(noise)[:, :, None, None]
                 noise = lowest * (1 - noise) + highest * noise
-        return torch.where(torch.from_numpy(mask).to(images.device), noise, images)
+        return torch.where(send(mask, images.device), noise, images)

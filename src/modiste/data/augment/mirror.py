@@ -47,11 +47,14 @@ class Mirror(Augmentation):
     ) -> Tensor:
         import torch
 
+        from modiste.data.sending import send
+
         if self.alternate:
             assert seen is not None, "an alternating mirror has to know which images it sees"
             first_N = seeds.coins(seen.seed, self.stream(seen.repeat), seen.positions_N)
-            is_mirrored = torch.from_numpy(first_N ^ bool(seen.epoch % 2))
+            is_mirrored = first_N ^ bool(seen.epoch % 2)
         else:
-            is_mirrored = torch.from_numpy(chance.random(len(images)) < self.probability)
-        is_mirrored = is_mirrored.to(images.device)[:, None, None, None]
-        return torch.where(is_mirrored, images.flip(3), images)
+            is_mirrored = chance.random(len(images)) < self.probability
+        return torch.where(
+            send(is_mirrored, images.device)[:, None, None, None], images.flip(3), images
+        )

@@ -27,10 +27,10 @@ class Shift(Augmentation):
     def apply(
         self, images: Tensor, chance: np.random.Generator, seen: Seen | None = None
     ) -> Tensor:
-        import torch
+        from modiste.data.sending import send
 
         offsets = chance.integers(-self.pixels, self.pixels, (len(images), 2), endpoint=True)
-        return shift(images, torch.from_numpy(offsets).to(images.device))
+        return shift(images, send(offsets, images.device))
 
 
 def shift(images: Tensor, offsets: Tensor) -> Tensor:

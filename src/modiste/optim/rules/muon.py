@@ -75,7 +75,7 @@ class Muon(Optimizer):
         learning_rate: float,
         layout: Layout = (),
     ) -> None:
-        adam_rate = self.adam_share * learning_rate
+        others = []
         for slot in layout or [Slot("", tuple(weights.shape), 0, len(weights))]:
             place = slice(slot.start, slot.stop)
             if slot.is_kernel and not slot.is_last:
@@ -87,8 +87,10 @@ class Muon(Optimizer):
                     learning_rate,
                 )
             else:
-                part = {name: vector[place] for name, vector in state.items()}
-                move(self, weights[place], grads[place], part, step, adam_rate)
+                others.append(place)
+        if others:
+            adam_rate = self.adam_share * learning_rate
+            move(self, weights, grads, state, step, adam_rate, places=others)
 
     def _turn(self, weights: Tensor, grads: Tensor, velocity: Tensor, rate: float) -> None:
         velocity.lerp_(grads, 1.0 - self.momentum)

@@ -1,0 +1,76 @@
+"""A recorded step gives what the step gives, on whatever lies in its memory when it is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from modiste.models.noise import Noise
+from modiste.train.loss import cross_entropy
+from modiste.train.noise import ByteNoise
+from modiste.train.session import batches_of, network
+from modiste.train.step import NUM_REHEARSALS, Passed, Recorded
+from tests import small
+
+
+class Again:
+    """Records on the CPU: what is played is the work itself, into the memory of the first time."""
+
+    def record(self, work: Callable[[], Passed]) -> tuple[Passed, Callable[[], None]]:
+        for _ in range(NUM_REHEARSALS):
+            work()
+        found = work()
+
+        def play() -> None:
+            again = work()
+            found.loss.copy_(again.loss)
+            found.logits.copy_(again.logits)
+
+        return found, play
+
+
+class DrawnAsOnGPU(ByteNoise):
+    """Draws bytes as on a GPU, where the answer does not lie in the order of the draws."""
+
+    def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
+        draws = torch.empty_like(values, dtype=torch.uint8)
+        self.draw(layer, draws)
+        return (draws >= round(rate * 256)).to(values.dtype) * (1 / (1 - round(rate * 256) / 256))
+
+
+@pytest.mark.parametrize("changes", [{}, small.CNN], ids=["mlp", "cnn"])
+def test_a_recorded_step_is_the_step(changes: Mapping[str, Any]) -> None:
+    """Batches of two sizes, weights moved and statistics kept between them: the same bits."""
+    spec = small.run_spec(changes)
+    batches, _ = batches_of(spec, small.data(spec))
+    alone, played = network(spec, small.data(spec).train), network(spec, small.data(spec).train)
+
+    def work(images: Tensor, labels_N: Tensor, noise: Noise) -> Passed:
+        logits = played(images, noise)
+        loss, slope = cross_entropy(logits, labels_N, 0.0, None)
+        return Passed(loss, logits.detach(), played.gradients(logits, slope))
+
+    step = Recorded(work, played.statistics, Again())
+    kept = []
+    for update, size in enumerate((25, 25, 15, 25, 15)):
+        images, labels = batches.take(torch.arange(size) + 10 * update)
+        noise = DrawnAsOnGPU(3, update)
+        logits = alone(images.clone(), noise)
+        loss, slope = cross_entropy(logits, labels, 0.0, None)
+        grads = alone.gradients(logits, slope)
+
+        passed = step(images, labels, noise)
+
+        torch.testing.assert_close(passed.loss, loss, rtol=0, atol=0)
+        torch.testing.assert_close(passed.logits, logits.detach(), rtol=0, atol=0)
+        torch.testing.assert_close(passed.grads, grads, rtol=0, atol=0)
+        torch.testing.assert_close(played.statistics, alone.statistics, rtol=0, atol=0)
+        for net, moved in ((alone, grads), (played, passed.grads)):
+            net.weights.sub_(moved, alpha=0.1)
+        kept.append((passed.logits, logits.detach().clone()))
+    for answer, expected in kept:  # what came out is not overwritten by the next step
+        torch.testing.assert_close(answer, expected, rtol=0, atol=0)
