@@ -1,4 +1,4 @@
-"""How long a step takes on a GPU: recorded and one by one, in float32 and in bfloat16.
+"""How long a step takes on a GPU: recorded and one by one, in float32 and bfloat16, fused or not.
 
     python -m benchmarks.gpu [--json FILE] [--seconds 1]
 
@@ -45,7 +45,7 @@ class _OneByOne:
         return self._pass(*batch)
 
 
-def spec_of(net: Net, data: TrainingData, precision: str) -> RunSpec:
+def spec_of(net: Net, data: TrainingData, precision: str, kernels: str) -> RunSpec:
     """A run of it as the study trains it."""
     return RunSpec.parse(
         {
@@ -53,6 +53,7 @@ def spec_of(net: Net, data: TrainingData, precision: str) -> RunSpec:
             "model": {"family": net.family, "params": dict(net.params)},
             "train": {"epochs": 10_000, "batch_size": net.batch_size, "precision": precision},
             "device": "cuda",
+            "kernels": kernels,
         }
     )
 
@@ -94,9 +95,11 @@ def gemm_rate(dtype: torch.dtype) -> float:
     return 2 * rows * inner * columns / statistics.median(times[10:])
 
 
-def measured(net: Net, data: TrainingData, precision: str, seconds: float) -> dict[str, Any]:
-    """Both ways in turns."""
-    spec = spec_of(net, data, precision)
+def measured(
+    net: Net, data: TrainingData, precision: str, kernels: str, seconds: float
+) -> dict[str, Any]:
+    """Recorded and one by one, in turns."""
+    spec = spec_of(net, data, precision, kernels)
     recorded, plain = (steps_of(spec, data, is_recorded=how) for how in (True, False))
     turns = [
         (seconds_for_one(recorded, seconds / TURNS), seconds_for_one(plain, seconds / TURNS))
@@ -107,6 +110,7 @@ def measured(net: Net, data: TrainingData, precision: str, seconds: float) -> di
     return {
         "net": net.name,
         "precision": precision,
+        "kernels": kernels,
         "batch_size": net.batch_size,
         "recorded_ms": one_step * 1e3,
         "one_by_one_ms": statistics.median(two for _, two in turns) * 1e3,
@@ -127,11 +131,12 @@ def main() -> None:
     print("GEMM, TFLOP/s:", {name: round(rate / 1e12, 1) for name, rate in rates.items()})
     rows = []
     for net in NETS:
-        for precision in ("float32", "bfloat16"):
-            row = measured(net, data, precision, options.seconds)
+        ways = [("float32", "torch"), ("bfloat16", "torch"), ("bfloat16", "fused")]
+        for precision, kernels in ways[: 3 if net.family == "cnn" else 2]:
+            row = measured(net, data, precision, kernels, options.seconds)
             rows.append(row)
             print(
-                f"{row['net']}, {precision}: {row['recorded_ms']:.3f} ms recorded, "
+                f"{row['net']}, {precision}, {kernels}: {row['recorded_ms']:.3f} ms recorded, "
                 f"{row['one_by_one_ms']:.3f} ms one by one, ratio {row['ratio']:.2f}, "
                 f"{row['tflops']:.1f} TFLOP/s",
                 flush=True,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from modiste.kernels.blocks import BlockShape
+from modiste.kernels.on_gpu import BlocksOnGPU
 from modiste.kernels.ops import Kernels
 from modiste.models.dense import (
     ByKernels,
@@ -27,13 +28,12 @@ from modiste.models.dense import (
     is_all_of,
     tail_step,
 )
-from modiste.models.fused import Block, leading_block, suits_conv1, suits_conv3
+from modiste.models.fused import Block, leading_block, suits_conv1, suits_conv3, training
 from modiste.models.initialise import initialise
 from modiste.models.layers import (
     BatchNorm,
     Conv,
     Dense,
-    Dropout,
     Layer,
     MaxPool,
     Residual,
@@ -92,7 +92,7 @@ class Network:
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
         precision: torch.dtype | None = None,
-        kernels: Kernels | None = None,
+        kernels: Kernels | BlocksOnGPU | None = None,
         views: Views = "one",
     ) -> None:
         self.views = views
@@ -270,7 +270,7 @@ class Network:
         """How they are computed."""
         # Of a net with convolutions, those take nearly all the time.
         is_worth = not self.uses_channels_last and self.weights.dtype == torch.float32
-        if self._kernels is not None and is_worth:
+        if isinstance(self._kernels, Kernels) and is_worth:
             return ByKernels(self._kernels)
         return ByTorch()
 
@@ -295,21 +295,14 @@ class Network:
             is_relu_after=block.relu is not None,
             may_overwrite=block.owns_input,
         )
-        size = math.prod(block.output_shape)
+        train = training(block, shape, kernels)
 
         def step(values: Tensor, noise: Noise | None) -> Tensor:
             if convolve is not None:
                 values = convolve(values, None)
             if noise is None:
                 return kernels.infer(values, inner, scale.full, shift.full, shape, mean, variance)
-            kept = None
-            if block.dropout is not None:
-                assert isinstance(block.dropout.layer, Dropout)
-                rate = block.dropout.layer.rate
-                kept = noise.kept(block.dropout.index, len(values) * size, rate)
-            out, batch_mean, batch_variance = kernels.block(
-                values, inner, scale.full, shift.full, shape, kept
-            )
+            out, batch_mean, batch_variance = train(values, inner, scale.full, shift.full, noise)
             with torch.no_grad():
                 mean.lerp_(batch_mean, share)
                 variance.lerp_(batch_variance, share)
@@ -327,7 +320,7 @@ class Network:
         convolve = convolution(layer, shape)
         conv1 = kernels.conv1 if kernels and suits_conv1(layer, shape) else None
         conv3 = None
-        if kernels and kernels.has_conv3 and suits_conv3(layer, shape):
+        if isinstance(kernels, Kernels) and kernels.has_conv3 and suits_conv3(layer, shape):
             conv3 = kernels.conv3
 
         def run(values: Tensor, bias: Weight | None) -> Tensor:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modiste.kernels.ops import PANEL
+import torch
+from torch import Tensor
+
+from modiste.kernels.blocks import BlockShape
+from modiste.kernels.on_gpu import BlocksOnGPU
+from modiste.kernels.ops import PANEL, Kernels
 from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Layer, MaxPool, Shape
+from modiste.models.noise import Noise
 from modiste.models.places import Place
+
+# Values, bias, scale, shift and chance to output, mean and variance of the batch.
+Training = Callable[[Tensor, Tensor | None, Tensor, Tensor, Noise], tuple[Tensor, Tensor, Tensor]]
 
 WIDEST_SIDE = 7  # of a convolution over one channel, as in conv1.cpp
 
@@ -68,6 +78,37 @@ def leading_block(places: Sequence[Place], before: Place | None = None) -> Block
         return None
     owns = conv is not None or (before is not None and _is_plain_conv(before.layer))
     return Block(conv, norm, relu, pool, dropout, owns)
+
+
+def training(block: Block, shape: BlockShape, kernels: Kernels | BlocksOnGPU) -> Training:
+    """What a block computes in training, after its convolution."""
+    place, output = block.dropout, block.output_shape
+    if place is None:
+        return lambda values, bias, scale, shift, noise: kernels.block(
+            values, bias, scale, shift, shape
+        )
+    assert isinstance(place.layer, Dropout)
+    index, rate = place.index, place.layer.rate
+    if isinstance(kernels, BlocksOnGPU):
+
+        def on_gpu(
+            values: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor, noise: Noise
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            like = torch.empty(
+                (len(values), *output),
+                dtype=torch.uint8,
+                device=values.device,
+                memory_format=torch.channels_last,
+            )
+            chance = noise.chance(index, like, rate)
+            return kernels.block(values, bias, scale, shift, shape, chance)
+
+        return on_gpu
+
+    size = math.prod(output)
+    return lambda values, bias, scale, shift, noise: kernels.block(
+        values, bias, scale, shift, shape, noise.kept(index, len(values) * size, rate)
+    )
 
 
 def _is_plain_conv(layer: Layer) -> bool:

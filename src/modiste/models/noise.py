@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from modiste.kernels.blocks import Kept
+from modiste.kernels.on_gpu import Chance
 from modiste.kernels.ops import Drawn
 
 
@@ -22,6 +23,9 @@ class Noise(Protocol):
 
     def drawn(self, layer: int, rate: float) -> Drawn:
         """The same chance as what it is drawn from."""
+
+    def chance(self, layer: int, like: Tensor, rate: float) -> Chance:
+        """The same chance as random bytes, for values that lie in memory as these do."""
 
 
 class Noises(Protocol):

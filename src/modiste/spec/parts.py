@@ -153,12 +153,15 @@ class Optimizer(Spec):
     Attributes:
         is_elementwise: Whether each weight moves by its own gradient and state alone, so that the
             vectors of several nets may be moved as one.
+        is_recordable: Whether `update` takes step and rate as tensors as well, so that it can be
+            recorded on a GPU; worth it for rules of many operations.
         learning_rate: Where it starts; a schedule moves it.
     """
 
     name: str
     learning_rate: LearningRate
     is_elementwise: ClassVar[bool] = True
+    is_recordable: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, weights: Tensor) -> State:

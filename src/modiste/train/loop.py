@@ -20,7 +20,7 @@ from modiste.train.checkpoint import EpochRow
 from modiste.train.loss import class_weights
 from modiste.train.noise import ByteNoise
 from modiste.train.state import TrainState
-from modiste.train.step import step_of
+from modiste.train.step import move_of, step_of
 
 LogitsNK = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -54,6 +54,7 @@ def fit(
     """
     num_steps = train.num_batches(spec.batch_size)
     step = step_of(net, spec, class_weights(spec, train.labels))
+    move = move_of(net, spec, state.optimizer)
     clock = time.perf_counter()
     while state.status == "running" and state.epoch < spec.last_epoch:
         order = train.order(seed, state.epoch)
@@ -66,9 +67,7 @@ def fit(
 
             moment = Moment(state.update, num_steps, spec.epochs)
             rate = spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
-            spec.optimizer.update(
-                net.weights, passed.grads, state.optimizer, state.update + 1, rate, net.layout
-            )
+            move(state.update + 1, rate)
 
             state.note(passed.loss, passed.logits, labels)
             state.step += 1

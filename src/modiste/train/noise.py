@@ -12,6 +12,7 @@ from torch import Tensor
 from modiste import seeds
 from modiste.data.sending import send
 from modiste.kernels.blocks import Kept
+from modiste.kernels.on_gpu import Chance
 from modiste.kernels.ops import Drawn
 from modiste.train.kept import kept_share, threshold
 
@@ -36,14 +37,18 @@ class ByteNoise:
         """Zeros, and one over the share that is kept, laid out in memory like `values`."""
         scale = 1.0 / kept_share(rate)
         if values.is_cuda:
-            draws = torch.empty_like(values, dtype=torch.uint8)
-            self.draw(layer, draws)
-            return multiplier_of(draws, values.dtype, rate)
+            return multiplier_of(self.chance(layer, values, rate), values.dtype)
         multiplier = self.kept(layer, values.numel(), rate).mask.to(values.dtype).mul_(scale)
         if values.dim() == 4:
             batch, channels, height, width = values.shape
             return multiplier.view(batch, height, width, channels).permute(0, 3, 1, 2)
         return multiplier.view(values.shape)
+
+    def chance(self, layer: int, like: Tensor, rate: float) -> Chance:
+        """The same as bytes of their device's generator, laid out in memory like those values."""
+        draws = torch.empty_like(like, dtype=torch.uint8)
+        self.draw(layer, draws)
+        return Chance(draws, threshold(rate), 1.0 / kept_share(rate))
 
     def draw(self, layer: int, draws: Tensor) -> None:
         """Overwrite bytes with chance, by their device's generator."""
@@ -83,9 +88,13 @@ class KeptNoise:
 
     def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
         """As `ByteNoise` gives it, of what was drawn last."""
+        return multiplier_of(self.chance(layer, values, rate), values.dtype)
+
+    def chance(self, layer: int, like: Tensor, rate: float) -> Chance:
+        """The bytes that were drawn last."""
         if layer not in self._draws:
-            self._draws[layer] = torch.zeros_like(values, dtype=torch.uint8)
-        return multiplier_of(self._draws[layer], values.dtype, rate)
+            self._draws[layer] = torch.zeros_like(like, dtype=torch.uint8)
+        return Chance(self._draws[layer], threshold(rate), 1.0 / kept_share(rate))
 
     def draw_all(self, noise: ByteNoise) -> None:
         """Draw anew for all layers that ever asked."""
@@ -128,6 +137,6 @@ class ByteNoises:
         return is_kept * send(scales, draws.device).to(values_PNF.dtype)[:, None, None]
 
 
-def multiplier_of(draws: Tensor, dtype: torch.dtype, rate: float) -> Tensor:
-    """Bytes to zeros, and one over the share that is kept."""
-    return (draws >= threshold(rate)).to(dtype).mul_(1.0 / kept_share(rate))
+def multiplier_of(chance: Chance, dtype: torch.dtype) -> Tensor:
+    """Zeros, and one over the share that is kept."""
+    return (chance.draws >= chance.threshold).to(dtype).mul_(chance.scale)

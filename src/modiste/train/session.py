@@ -17,6 +17,7 @@ from modiste.data.batches import Batches
 from modiste.data.load import TrainingData
 from modiste.data.types import ImageSet
 from modiste.errors import ResumeError
+from modiste.kernels.on_gpu import BlocksOnGPU
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.runs.run import RunRecord
@@ -186,7 +187,9 @@ def _not_finite(vectors: Sequence[Tensor], parts: Mapping[str, Mapping[str, floa
 
 def batches_of(spec: RunSpec, data: TrainingData) -> tuple[Batches, Batches]:
     """Training and validation images on the device that a run computes on."""
-    train = Batches(data.train, data.preprocess, spec.device, kernels=_kernels(spec))
+    kernels = _kernels(spec)
+    cutter = kernels if isinstance(kernels, Kernels) else None
+    train = Batches(data.train, data.preprocess, spec.device, kernels=cutter)
     return train, Batches(data.val, data.preprocess, spec.device)
 
 
@@ -212,9 +215,11 @@ def network(spec: RunSpec, images: ImageSet) -> Network:
     )
 
 
-def _kernels(spec: RunSpec) -> Kernels | None:
+def _kernels(spec: RunSpec) -> Kernels | BlocksOnGPU | None:
     if spec.kernels == "torch":
         return None
+    if spec.device == "cuda":
+        return BlocksOnGPU()
     return Kernels(places.cache_folder() / "kernels", has_conv3=spec.kernels == "winograd")
 
 

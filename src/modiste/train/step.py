@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from modiste.spec.run import TrainSpec
 from modiste.train.loss import cross_entropy
 from modiste.train.noise import ByteNoise, KeptNoise
 
+Found = TypeVar("Found")
 # Before it is recorded a step is taken so often: libraries choose and load their kernels then.
 NUM_REHEARSALS = 3
 
@@ -63,10 +64,32 @@ def step_of(net: Network, spec: TrainSpec, weights_K: Tensor | None) -> Step:
     return pass_through
 
 
+class Move(Protocol):
+    """An update of all weights, given its number, from 1, and the learning rate now."""
+
+    def __call__(self, update: int, rate: float) -> None: ...
+
+
+def move_of(net: Network, spec: TrainSpec, vectors: dict[str, Tensor]) -> Move:
+    """How a net's weights are moved by its gradients: at once, or recorded where that pays.
+
+    Args:
+        net: Whose.
+        spec: Names the rule.
+        vectors: The rule's own, which it moves, too.
+    """
+    rule: Any = spec.optimizer
+    if net.weights.is_cuda and rule.is_recordable:
+        return RecordedMove(rule, net, vectors, OnGPU())
+    return lambda update, rate: rule.update(
+        net.weights, net.grads, vectors, update, rate, net.layout
+    )
+
+
 class Recorder(Protocol):
     """Records what a function does to tensors; all of them stay where they are."""
 
-    def record(self, work: Callable[[], Passed]) -> tuple[Passed, Callable[[], None]]:
+    def record(self, work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
         """What came out, and what does the same again with what then lies there."""
 
 
@@ -124,13 +147,55 @@ class _Tape:
     play: Callable[[], None]
 
 
+class RecordedMove:
+    """An update of many operations, recorded when first asked for, then played back.
+
+    Args:
+        rule: Takes its numbers as tensors.
+        net: Whose weights are moved by its gradients.
+        vectors: The rule's own.
+        recorder: Where it is recorded.
+    """
+
+    def __init__(
+        self, rule: Any, net: Network, vectors: dict[str, Tensor], recorder: Recorder
+    ) -> None:
+        self._rule, self._net, self._vectors, self._recorder = rule, net, vectors, recorder
+        self._update, self._rate = (
+            torch.zeros((), dtype=dtype, device=net.weights.device)
+            for dtype in (torch.float32, torch.float64)
+        )
+        self._play: Callable[[], None] | None = None
+
+    def __call__(self, update: int, rate: float) -> None:
+        """Play the update back with these numbers."""
+        if self._play is None:
+            self._play = self._recorded()
+        self._update.fill_(update)
+        self._rate.fill_(rate)
+        self._play()
+
+    def _recorded(self) -> Callable[[], None]:
+        net, vectors = self._net, self._vectors
+        moved = [net.weights, *vectors.values()]
+        before = [vector.clone() for vector in moved]
+        _, play = self._recorder.record(
+            lambda: self._rule.update(
+                net.weights, net.grads, vectors, self._update, self._rate, net.layout
+            )
+        )
+        for vector, kept in zip(moved, before, strict=True):
+            vector.copy_(kept)
+        return play
+
+
 class OnGPU:
     """Records CUDA graphs; those of one recorder take turns in the same memory."""
 
     def __init__(self) -> None:
         self._memory = torch.cuda.graph_pool_handle()
 
-    def record(self, work: Callable[[], Passed]) -> tuple[Passed, Callable[[], None]]:
+    def record(self, work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
         """Rehearse beside the stream that all else runs on, as CUDA asks, then record."""
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())

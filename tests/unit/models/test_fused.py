@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from modiste.data import places
 from modiste.errors import SpecError
+from modiste.kernels import on_gpu
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.models.fused import Block, leading_block, suits_conv3
@@ -18,7 +20,8 @@ from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Flatten, L
 from modiste.models.places import places_of
 from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
-from modiste.train.noise import ByteNoise
+from modiste.train.loss import cross_entropy
+from modiste.train.noise import ByteNoise, multiplier_of
 from modiste.train.session import Session
 from tests import small
 
@@ -197,7 +200,44 @@ def test_defaults_leave_fingerprints_as_they_were() -> None:
     assert "precision" not in spec({}).identity()["train"]
 
 
-@pytest.mark.parametrize("kernels", ["fused", "winograd"])
-def test_compiled_kernels_are_for_the_cpu(kernels: str) -> None:
-    with pytest.raises(SpecError, match=f"kernels: '{kernels}' is for the CPU, not for 'cuda'"):
-        spec({}, kernels=kernels, device="cuda")
+def test_winograd_is_for_the_cpu() -> None:
+    with pytest.raises(SpecError, match="kernels: 'winograd' is for the CPU, not for 'cuda'"):
+        spec({}, kernels="winograd", device="cuda")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        small.CNN["model"],
+        {"family": "compact", "params": {"stem": 4, "widths": [6], "dropout": 0.2}},
+    ],
+    ids=["cnn", "compact"],
+)
+def test_what_is_compiled_for_a_gpu_computes_what_the_layers_do(
+    model: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, uncompiled, which saves a minute; tests/unit/train/test_on_gpu.py compiles."""
+    monkeypatch.setattr(on_gpu, "_compiled_block_of", on_gpu._block_of)
+    params = small.run_spec({"model": model}).model.net
+    layers, blocks = (
+        Network(
+            params.layers((1, 8, 8), 4), (1, 8, 8), seed=1, dtype=torch.float64, kernels=kernels
+        )
+        for kernels in (None, on_gpu.BlocksOnGPU())
+    )
+
+    class Bytes(ByteNoise):
+        def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
+            return multiplier_of(self.chance(layer, values, rate), values.dtype)
+
+    for update in range(2):
+        images, labels = torch.rand(9, 1, 8, 8, dtype=torch.float64), torch.arange(9) % 4
+        found = []
+        for net in (layers, blocks):
+            logits = net(images.clone(), Bytes(3, update))
+            _, slope = cross_entropy(logits, labels, 0.0, None)
+            found.append((logits.detach(), net.gradients(logits, slope), net.statistics))
+        for expected, answer in zip(*found, strict=True):
+            torch.testing.assert_close(answer, expected, rtol=1e-10, atol=1e-12)
+    with torch.inference_mode():
+        torch.testing.assert_close(blocks(images), layers(images), rtol=1e-10, atol=1e-12)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from modiste.data.batches import Batches
+from modiste.kernels.on_gpu import BlocksOnGPU
 from modiste.models.build import Network
 from modiste.models.noise import Noise
 from modiste.spec.run import RunSpec
@@ -57,12 +58,18 @@ class SentNoise(ByteNoise):
         return super().multiplier(layer, values.detach().cpu(), rate).to(values.device)
 
 
-def net_of(spec: RunSpec, device: str, dtype: torch.dtype = torch.float64) -> Network:
+def net_of(spec: RunSpec, device: str, kernels: BlocksOnGPU | None = None) -> Network:
     images = small.data(spec).train
     params = spec.model.net
     layers = params.layers(images.shape_CHW, images.num_classes)
     return Network(
-        layers, images.shape_CHW, params.initialisation, spec.seed, dtype=dtype, device=device
+        layers,
+        images.shape_CHW,
+        params.initialisation,
+        spec.seed,
+        dtype=torch.float64,
+        device=device,
+        kernels=kernels,
     )
 
 
@@ -101,11 +108,33 @@ def test_gradients_are_those_of_the_cpu(changes: Mapping[str, Any]) -> None:
         torch.testing.assert_close(there, here, **CLOSE)
 
 
+@pytest.mark.parametrize("name", ["cnn", "compact"])
+def test_compiled_blocks_compute_what_their_layers_do(name: str) -> None:
+    """In batches of the size that they are compiled for, and of another."""
+    spec = small.run_spec(NETS[name])
+    train, _ = batches_of(spec)
+    nets = [net_of(spec, "cuda", kernels) for kernels in (None, BlocksOnGPU())]
+    for update, size in enumerate((25, 25, 15)):
+        images, labels = train.take(torch.arange(size), spec.train.augment, 5, update, 2)
+        found = []
+        for net in nets:
+            logits = net(images.clone(), ByteNoise(3, update))
+            _, slope = cross_entropy(logits, labels, 0.1, None)
+            found.append((logits.detach(), net.gradients(logits, slope), net.statistics))
+        for layers, blocks in zip(*found, strict=True):
+            torch.testing.assert_close(blocks, layers, **CLOSE)
+    with torch.inference_mode():
+        torch.testing.assert_close(nets[1](images), nets[0](images), **CLOSE)
+
+
 @every_net
 def test_recorded_steps_come_out_as_unrecorded_ones(
     changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With dropout drawn on the GPU, over all epochs, the last batch of each a smaller one."""
+    """With dropout drawn on the GPU, over all epochs, the last batch of each a smaller one.
+
+    Adam takes its rate in float32 where it is recorded.
+    """
     spec = small.run_spec(changes)
     recorded = fitted(spec)
     played: list[int] = []
@@ -120,12 +149,13 @@ def test_recorded_steps_come_out_as_unrecorded_ones(
             return passed
 
     monkeypatch.setattr(steps, "Recorded", Plain)
+    monkeypatch.setattr(type(spec.train.optimizer), "is_recordable", False)
     plain = fitted(spec)
     assert set(played) == {25, 15}
     assert plain.state.update == recorded.state.update
     for name in ("weights", "statistics", "best_weights"):
         torch.testing.assert_close(
-            getattr(recorded.state, name), getattr(plain.state, name), **CLOSE
+            getattr(recorded.state, name), getattr(plain.state, name), rtol=1e-6, atol=1e-7
         )
     for one, two in zip(plain.state.history, recorded.state.history, strict=True):
         assert math.isclose(one.train_loss, two.train_loss, rel_tol=1e-6)
@@ -133,9 +163,14 @@ def test_recorded_steps_come_out_as_unrecorded_ones(
 
 
 @every_net
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_nothing_is_waited_for_inside_an_epoch(changes: Mapping[str, Any], precision: str) -> None:
-    spec = small.run_spec({**changes, "train.precision": precision}, device="cuda")
+@pytest.mark.parametrize(
+    ("precision", "kernels"), [("float32", "torch"), ("bfloat16", "torch"), ("bfloat16", "fused")]
+)
+def test_nothing_is_waited_for_inside_an_epoch(
+    changes: Mapping[str, Any], precision: str, kernels: str
+) -> None:
+    changes = {**changes, "train.precision": precision}
+    spec = small.run_spec(changes, device="cuda", kernels=kernels)
     session = Session(spec, small.data(spec))
     try:
         for tick in session.advance():

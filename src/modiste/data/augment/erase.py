@@ -59,18 +59,23 @@ class Erase(Augmentation):
         wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width)
         top = np.floor(chance.random(count) * (height - tall + 1))
         left = np.floor(chance.random(count) * (width - wide + 1))
-        rows, columns = np.arange(height), np.arange(width)
-        in_rows = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
-        in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
-        mask = (in_rows[:, :, None] & in_columns[:, None, :] & is_erased[:, None, None])[:, None]
-        if self.fill == "noise":
-            pixels = chance.integers(0, 256, (count, channels, height, width), np.uint8)
-        else:
-            pixels = np.zeros((1, 1, 1, 1), np.uint8)
+        # Only corners are sent to where the images are; an image that keeps all has empty sides.
+        corners = np.stack((top, top + tall * is_erased, left, left + wide * is_erased))
+        first_row, end_row, first_column, end_column = send(corners, images.device)[:, :, None]
+        rows = torch.arange(height, device=images.device)
+        columns = torch.arange(width, device=images.device)
+        in_rows = (rows >= first_row) & (rows < end_row)
+        in_columns = (columns >= first_column) & (columns < end_column)
+        mask = (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+        if self.fill == "zero":
+            return images.masked_fill(mask, 0)
+        pixels = chance.integers(0, 256, (count, channels, height, width), np.uint8)
         noise = send(pixels, images.device)
         if images.is_floating_point():
             noise = noise.to(images.dtype) / 255
-            if seen is not None and seen.limits_2C is not None and self.fill == "noise":
-                lowest, highest = torch.from_numpy(seen.limits_2C).to(noise)[:, :, None, None]
+            if seen is not None and seen.limits_2C is not None:
+                lowest, highest = send(seen.limits_2C, images.device).to(noise.dtype)[
+                    :, :, None, None
+                ]
                 noise = lowest * (1 - noise) + highest * noise
-        return torch.where(send(mask, images.device), noise, images)
+        return torch.where(mask, noise, images)

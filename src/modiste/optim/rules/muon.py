@@ -52,6 +52,7 @@ class Muon(Optimizer):
     epsilon: float = Field(1e-8, gt=0)
 
     is_elementwise = False
+    is_recordable = True
 
     @property
     def epsilon_hat(self) -> bool:
@@ -71,8 +72,8 @@ class Muon(Optimizer):
         weights: Tensor,
         grads: Tensor,
         state: State,
-        step: int,
-        learning_rate: float,
+        step: float | Tensor,
+        learning_rate: float | Tensor,
         layout: Layout = (),
     ) -> None:
         others = []
@@ -92,14 +93,18 @@ class Muon(Optimizer):
             adam_rate = self.adam_share * learning_rate
             move(self, weights, grads, state, step, adam_rate, places=others)
 
-    def _turn(self, weights: Tensor, grads: Tensor, velocity: Tensor, rate: float) -> None:
+    def _turn(self, weights: Tensor, grads: Tensor, velocity: Tensor, rate: float | Tensor) -> None:
         velocity.lerp_(grads, 1.0 - self.momentum)
         ahead = grads.lerp(velocity, self.momentum) if self.nesterov else velocity
         if self.weight_decay:
             weights.mul_(1.0 - rate * self.weight_decay)
         rows, columns = weights.shape
         length = rate * math.sqrt(max(1.0, rows / columns))
-        weights.add_(orthogonal(ahead, self.steps), alpha=-length)
+        found = orthogonal(ahead, self.steps)
+        if isinstance(length, float):
+            weights.add_(found, alpha=-length)
+        else:
+            weights.sub_(found.mul(length))
 
 
 def orthogonal(matrix: Tensor, steps: int) -> Tensor:

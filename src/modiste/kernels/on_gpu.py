@@ -1,0 +1,135 @@
+"""Blocks of layers on a GPU: torch's own compiler makes a few kernels of what else is a dozen.
+
+A convolution's neighbours do little arithmetic, and each of them reads and writes all values; taken
+together they do so once or twice.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modiste.kernels.blocks import BlockShape
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What dropout keeps, still to be made of bytes.
+
+    Attributes:
+        draws: A random byte for each value, N x C x H x W, as it lies in memory.
+        threshold: Bytes below it drop their value.
+        scale: What is kept is multiplied by it.
+    """
+
+    draws: Tensor
+    threshold: int
+    scale: float
+
+
+class BlocksOnGPU:
+    """The blocks of one net; others than the first size of batch are computed by torch as they are.
+
+    The last batch of an epoch is the other size, and compiling for it would take seconds.
+    """
+
+    conv1 = None  # convolutions are cuDNN's
+
+    def __init__(self) -> None:
+        self._size: int | None = None
+
+    def block(
+        self,
+        values: Tensor,
+        bias: Tensor | None,
+        scale: Tensor,
+        shift: Tensor,
+        shape: BlockShape,
+        kept: Chance | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``[relu(values + bias)] -> batch norm -> [relu] -> [max pool] -> [dropout]`` in training.
+
+        Args and what comes back are those of `modiste.kernels.ops.Kernels.block`, but for `kept`.
+        """
+        self._size = self._size or len(values)
+        which = _block_of if len(values) != self._size else _compiled_block_of
+        chance = () if kept is None else (kept.draws, *_constants(kept, scale.dtype))
+        given = torch.zeros_like(shift) if bias is None else bias
+        out: tuple[Tensor, Tensor, Tensor] = which(shape)(values, given, scale, shift, *chance)
+        return out
+
+    def infer(
+        self,
+        values: Tensor,
+        bias: Tensor | None,
+        scale: Tensor,
+        shift: Tensor,
+        shape: BlockShape,
+        mean: Tensor,
+        variance: Tensor,
+    ) -> Tensor:
+        """The same with given statistics and no dropout."""
+        if shape.is_act_first:
+            values = F.relu(values if bias is None else values + bias[:, None, None])
+        values = F.batch_norm(values, mean, variance, scale, shift, False, 0.0, shape.epsilon)
+        return _after(values, shape)
+
+
+def _constants(kept: Chance, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    device = kept.draws.device
+    return _constant(kept.threshold, torch.uint8, device), _constant(kept.scale, dtype, device)
+
+
+@functools.cache
+def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number where a kernel finds it: one that stood in its code would have it compiled anew."""
+    return torch.tensor(value, dtype=dtype, device=device)
+
+
+@functools.cache
+def _compiled_block_of(shape: BlockShape) -> Callable[..., Any]:
+    # Seconds, and only needed here.
+    from torch._dynamo import config as tracing
+    from torch._inductor import config as compiling
+
+    # Each shape of values is compiled once, and so are all that a search may try.
+    tracing.recompile_limit = 1 << 10
+    tracing.accumulated_recompile_limit = 1 << 12
+    compiling.compile_threads = 1  # runs side by side compile side by side
+    return torch.compile(_block_of(shape), dynamic=False, fullgraph=True)
+
+
+@functools.cache
+def _block_of(shape: BlockShape) -> Callable[..., Any]:
+    def block(
+        values: Tensor,
+        bias: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        *chance: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        wide = values.to(scale.dtype)
+        if shape.is_act_first:
+            wide = F.relu(wide + bias[:, None, None])
+        variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
+        factor = scale * torch.rsqrt(variance + shape.epsilon)
+        normed = (wide - mean[:, None, None]) * factor[:, None, None] + shift[:, None, None]
+        out = _after(normed, shape)
+        if chance:
+            draws, threshold, kept_scale = chance
+            out = out * ((draws >= threshold).to(out.dtype) * kept_scale)
+        return out.to(values.dtype), mean.detach(), variance.detach()
+
+    return block
+
+
+def _after(values: Tensor, shape: BlockShape) -> Tensor:
+    if shape.is_relu_after:
+        values = F.relu(values)
+    return F.max_pool2d(values, 2, 2, ceil_mode=True) if shape.is_pooled else values
