@@ -58,6 +58,15 @@ class SentNoise(ByteNoise):
         return super().multiplier(layer, values.detach().cpu(), rate).to(values.device)
 
 
+class ChannelsLast(ByteNoise):
+    """Bytes in the order that a block has them, for values in another, as cuDNN gives float64."""
+
+    def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
+        if values.dim() == 4:
+            values = values.contiguous(memory_format=torch.channels_last)
+        return super().multiplier(layer, values, rate)
+
+
 def net_of(spec: RunSpec, device: str, kernels: BlocksOnGPU | None = None) -> Network:
     images = small.data(spec).train
     params = spec.model.net
@@ -118,7 +127,7 @@ def test_compiled_blocks_compute_what_their_layers_do(name: str) -> None:
         images, labels = train.take(torch.arange(size), spec.train.augment, 5, update, 2)
         found = []
         for net in nets:
-            logits = net(images.clone(), ByteNoise(3, update))
+            logits = net(images.clone(), ChannelsLast(3, update))
             _, slope = cross_entropy(logits, labels, 0.1, None)
             found.append((logits.detach(), net.gradients(logits, slope), net.statistics))
         for layers, blocks in zip(*found, strict=True):
