@@ -62,7 +62,7 @@ def row(look: Mapping[str, Any]) -> Sequence[str]:
         f"{look['seconds']['median']:.1f}" + ("*" if "amended" in look else ""),
         keras,
         f"{look['parameters']:,}, {look['epochs']}",
-        f"{here['cpu']}, {look['threads']} threads",
+        look.get("gpu") or f"{here['cpu']}, {look['threads']} threads",
         f"`{(here['git_commit'] or 'unknown')[:8]}`",
     )
 
