@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modiste.api.evaluation import is_picked, leaning
+from modiste.api.evaluation import leaning, were_picked
 from modiste.api.given import each_folder
 from modiste.api.places import run_of
 from modiste.api.study import winners
@@ -64,7 +64,7 @@ def together(
         "validation": _part([_validation(member) for member in members], members)
     }
     runs = [member.run for member in members]
-    notes = leaning(runs, is_picked=is_picked(runs))
+    notes = leaning(runs, is_picked=were_picked(runs))
     shown = [_shown(member.run) for member in members]
     stored = [arrays for arrays in shown if arrays is not None]
     if len(stored) == len(members):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from modiste.api.counting import study_around, tally_of
+from modiste.api.given import each_name
 from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
@@ -24,12 +26,12 @@ LEDGER_KEYS = ("looks", "comparisons", "ledger_head", "ledger_entries")
 
 
 def evaluate(
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     *,
     final: bool = False,
     reason: str = "",
     stages: str | Iterable[str] | None = None,
-    data_folder: str | Path | None = None,
+    data_folder: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Accuracy and loss of a model, a run, or the final models of a study.
 
@@ -56,30 +58,29 @@ def evaluate(
         SealError: For the test set without a reason.
     """
     place = Path(folder)
-    names = [stages] if isinstance(stages, str) else None if stages is None else list(stages)
+    names = None if stages is None else each_name(stages, "stages")
     if reason and not final:
-        raise SealError("--reason belongs to --final: without it the test set stays closed.")
-    is_study = (place / "study.json").is_file()
-    looks = place / "final" if is_study else _looks_folder(place)
-    candidates = winners(Study(place), names) if is_study else [_candidate(place)]
-    if names is not None and not is_study:
+        raise SealError(
+            "--reason belongs to --final (`final=True` in Python): without it the test set stays "
+            "closed."
+        )
+    study = Study(place) if (place / "study.json").is_file() else None
+    looks = _looks_folder(place) if study is None else place / "final"
+    candidates = [_candidate(place)] if study is None else winners(study, names)
+    if names is not None and study is None:
         raise SpecError(
             f"--stages {','.join(names)}: {place} is no study, and has no stages. Leave --stages "
             "out, or name the study folder."
         )
     if not final:
-        return _validation(
-            candidates,
-            looks,
-            tally_of(place),
-            is_picked=is_picked([each.run for each in candidates]),
-        )
+        picked = were_picked(each.run for each in candidates)
+        return _validation(candidates, looks, tally_of(place), is_picked=picked)
     _need_reason(reason, candidates, looks, place)
     before = {each.folder for each in read_looks(looks)}
-    if is_study:
-        look = look_at_test(Study(place), reason, names, data_folder)
-    else:
+    if study is None:
         look = look_at_runs(candidates, reason, looks, data_folder)
+    else:
+        look = look_at_test(study, reason, names, data_folder)
     around = study_around(place)
     if around is not None:
         write_report(Study(around))
@@ -101,7 +102,7 @@ def _candidate(place: Path) -> Candidate:
     return Candidate("", place.name, run)
 
 
-def is_picked(runs: Iterable[Run]) -> bool:
+def were_picked(runs: Iterable[Run]) -> bool:
     """Whether validation images picked any of these runs in the study around it."""
     around: dict[Path, set[str]] = {}
     for run in runs:

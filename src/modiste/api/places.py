@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modiste.errors import StoreError
-from modiste.runs.run import Run
+from modiste.runs.run import Run, places_of_run
 
 
 def run_of(place: Path) -> Run:
@@ -23,11 +23,11 @@ def run_of(place: Path) -> Run:
 
     refuse_study(place)
     model = load_model(place)
-    beside = place.absolute().parent.parent / "runs" / str(model.config["fingerprint"])[:16]
-    for run in (place / "run", beside):
+    places = places_of_run(place, model.config["fingerprint"])
+    for run in places:
         if (run / "manifest.json").is_file():
             return Run(run)
     raise StoreError(
-        f"{place}: the run that it came from is not at {beside}. A model folder on its own can "
+        f"{place}: the run that it came from is not at {places[-1]}. A model folder on its own can "
         "predict; to evaluate it, keep it in its study or name the run folder."
     )

@@ -269,10 +269,15 @@ def _what_else(folder: Path) -> str:
     fingerprint = files.read_json(config).get("fingerprint") if config.is_file() else None
     if not fingerprint:
         return f"it holds no {SPEC}"
-    beside = folder.absolute().parent.parent / "runs" / str(fingerprint)[:16]
-    runs = [run for run in (folder / "run", beside) if (run / SPEC).is_file()]
-    where = f"is {runs[0]}" if runs else f"has the fingerprint {str(fingerprint)[:16]}"
+    places = places_of_run(folder, fingerprint)
+    run = next((place for place in places if (place / SPEC).is_file()), None)
+    where = f"is {run}" if run else f"has the fingerprint {str(fingerprint)[:16]}"
     return f"it is a model folder; its run {where}"
+
+
+def places_of_run(model: Path, fingerprint: str) -> tuple[Path, Path]:
+    """Where the run may lie that a model folder came from: in it, or beside it in its study."""
+    return model / "run", model.absolute().parent.parent / "runs" / str(fingerprint)[:16]
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -366,6 +366,15 @@ def _train(values: Mapping[str, Any], preset: str) -> dict[str, Any]:
 def _check_places(filled: Mapping[str, Any]) -> None:
     """Say of a key that stands too far out where it belongs, as a learning rate may."""
     model, train = filled.get("model"), filled["train"]
+    places = (("", filled, RunSpec), ("model", model, ModelSpec), ("train", train, TrainSpec))
+    strange = [
+        (where, key)
+        for where, values, cls in places
+        for key in (values if isinstance(values, Mapping) else ())
+        if key not in cls.model_fields
+    ]
+    if not strange:
+        return
     parts = {"train.optimizer": train["optimizer"], "train.schedule": train["schedule"]}
     if isinstance(model, Mapping):
         parts["model.params"] = model["params"]
@@ -376,22 +385,15 @@ def _check_places(filled: Mapping[str, Any]) -> None:
         "train.early_stopping": EarlyStopping,
         "train.averaging": Averaging,
     }
-    for where, values, cls in (
-        ("", filled, RunSpec),
-        ("model", model, ModelSpec),
-        ("train", train, TrainSpec),
-    ):
-        for key in values if isinstance(values, Mapping) else ():
-            if key in cls.model_fields:
-                continue
-            meant = [
-                repr(f"{place}.{key}")
-                for place, part in inside.items()
-                if place.startswith(where) and key in part.model_fields
-            ]
-            if meant:
-                path = join(where, str(key))
-                raise SpecError(f"{path}: no such key. Did you mean {' or '.join(meant)}?")
+    for where, key in strange:
+        meant = [
+            repr(f"{place}.{key}")
+            for place, part in inside.items()
+            if place.startswith(where) and key in part.model_fields
+        ]
+        if meant:
+            path = join(where, str(key))
+            raise SpecError(f"{path}: no such key. Did you mean {' or '.join(meant)}?")
 
 
 def _part(registry: Registry[Any], values: Any, where: str, preset: str) -> Any:

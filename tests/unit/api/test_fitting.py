@@ -326,6 +326,8 @@ def test_stages_are_those_of_a_study_and_one_may_be_named_alone(
     assert one.to_dict() == modiste.evaluate(study.folder, stages=["grid"]).to_dict()
     with pytest.raises(SpecError, match="no stage is named 'gridd'"):
         modiste.evaluate(study.folder, stages="gridd")
+    with pytest.raises(SpecError, match="stages: expected one name or several, got 3"):
+        modiste.evaluate(study.folder, stages=3)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"--stages nope: .*final is no study"):
         modiste.evaluate(study.folder / "models" / "final", stages=["nope"])
 
