@@ -38,7 +38,7 @@ from modiste.runs.run import EPOCHS, Epoch, Run, RunRecord, write_run
 from modiste.search.answers import Answers, answers_of
 from modiste.search.collect import short
 from modiste.search.driver import SLICE_SECONDS
-from modiste.search.standing import SeedSpreads, Value, of_an_image
+from modiste.search.standing import SeedSpreads, Value, of_an_image, said_in
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.parts import ModelFamily
@@ -358,7 +358,8 @@ def _accuracies(
         if epoch not in run.metrics or epoch not in record.metrics:
             continue
         old, new = run.metrics[epoch]["val"], record.metrics[epoch]["val"]
-        seeds = _seeds(run, study if same_data else None, partial(_accuracy, epoch=epoch))
+        value = partial(_accuracy, epoch=epoch)
+        seeds = _seeds(run, study if same_data else None, value, epoch)
         pair = _answers(run, record, study, epoch) if same_data else None
         if pair is not None:
             found.append(compare_answers(epoch, *pair, *seeds))
@@ -415,16 +416,22 @@ def _at_epoch(run: Run, again: _Again, study: Study | None, epoch: int) -> list[
     ]
 
 
-def _seeds(run: Run, study: Study | None, value: Value) -> tuple[Pooled | None, int]:
+def _seeds(
+    run: Run, study: Study | None, value: Value, epoch: Epoch | None = None
+) -> tuple[Pooled | None, int]:
     """How much a seed moves that figure, by comparable points of the study, and by how many runs.
 
+    `epoch` is that of the answers whose accuracy the figure is; none where none were kept.
     Whose seeds count is decided as for every table: docs/decisions/0042-whose-seeds.md.
     """
-    stages = study.stages() if study is not None else []
+    if study is None:
+        return None, 1
+    stages = study.stages()
     for stage in stages:
         for row in stage.rows:
             if run.fingerprint in row.fingerprints:
-                spreads = SeedSpreads(stages, value, step=of_an_image)
+                said = None if epoch is None else said_in([study], epoch)
+                spreads = SeedSpreads(stages, value, step=of_an_image, said=said)
                 spread = spreads.of(stage.spec.name, row)
                 if spread is not None:
                     return spread.pooled, spread.num_runs

@@ -98,8 +98,9 @@ def standings(
 
     Where it is not known of both models how much a seed moves them, the test covers images alone:
     McNemar's for one seed each. Where it is known, the test covers both doubts: the seeds'
-    variance over the number of seeds, and the images' paired variance, each by Student's quantile
-    of its own (`doubt.half_width`).
+    variance over the number of seeds, and the images' paired variance less what of it is in that
+    of the seeds (`Pooled.scatter`), each by Student's quantile of its own (`doubt.half_width`).
+    It never tells apart what images alone do not.
 
     Args:
         models: Of each, right or wrong for each seed and image; all answered the same images.
@@ -150,11 +151,15 @@ def _behind(
     difference = float(by_image_N.mean())
     known = [] if one is None or two is None else [(one, len(one_SN)), (two, len(two_SN))]
     by_seed = [seeds.of_mean(1 / num_seeds) for seeds, num_seeds in known]
-    doubts = [of_images(by_image_N, 1.0), *by_seed]
-    p_value = tail(difference, doubts)
+    scatter = sum(seeds.scatter / num_seeds for seeds, num_seeds in known)
+    doubts = [of_images(by_image_N, 1.0, scatter), *by_seed]
+    # Seeds can only add to what images alone leave open; of one seed each, that is known exactly.
     if len(one_SN) == len(two_SN) == 1:
-        of_images_alone = mcnemar(one_SN[0], two_SN[0])  # exact; seeds can only add to it
-        p_value = max(p_value, of_images_alone) if known else of_images_alone
+        p_value = mcnemar(one_SN[0], two_SN[0])
+    else:
+        p_value = tail(difference, [of_images(by_image_N, 1.0)])
+    if known:
+        p_value = max(p_value, tail(difference, doubts))
     return difference, error_of(doubts), p_value
 
 
@@ -171,7 +176,7 @@ def needed(
 
     By the test of `standings`, at the same level and among as many models, with a chance of 80 %.
     One of the two is varied, the other kept. Seeds that are added also tell more of how far
-    seeds lie apart.
+    seeds lie apart; images that are added also leave less of what differs by image and seed.
 
     Args:
         one_SN: Right or wrong, for each seed and image.
@@ -190,15 +195,19 @@ def needed(
     """
     by_image_N = one_SN.mean(axis=0) - two_SN.mean(axis=0)
     difference, num_images = abs(float(by_image_N.mean())), len(by_image_N)
-    per_image = of_images(by_image_N, 1.0).variance * num_images
     sides = (seeds, len(one_SN)), (two_seeds or seeds, len(two_SN))
+    scatter = sum(own.scatter / num_seeds for own, num_seeds in sides)
+    per_image = of_images(by_image_N, 1.0, scatter).variance * num_images
     by_seed = sum(own.variance for own, _ in sides)
 
     def shows(num_seeds: int | None, images: int) -> bool:
         numbers = [num_seeds or had for _, had in sides]
         doubts = [
             Doubt(per_image / images, images - 1),
-            *(own.of_mean(1 / n, n - had) for n, (own, had) in zip(numbers, sides, strict=True)),
+            *(
+                _on(own, num_images, images).of_mean(1 / n, n - had)
+                for n, (own, had) in zip(numbers, sides, strict=True)
+            ),
         ]
         allowed = half_width(doubts, (1 - level) / others)
         return difference > 0 and difference >= allowed + half_width(doubts, 1 - _POWER)
@@ -219,6 +228,13 @@ def needed(
     )
 
 
+def _on(seeds: Pooled, had: int, images: int) -> Pooled:
+    """A variance between seeds that is known on some images, as it would be on others."""
+    of_images_alone = min(seeds.scatter / had, seeds.variance)
+    rest = seeds.variance - of_images_alone
+    return seeds._replace(variance=rest + of_images_alone * had / images)
+
+
 def accuracy_interval(
     right_SN: BoolsSN, seeds: Pooled | None = None, level: float = LEVEL
 ) -> Interval:
@@ -230,9 +246,10 @@ def accuracy_interval(
     It holds the accuracies p that lie no further from what was seen than
     ``(seen - p)^2 <= z^2 r p (1 - p) / N + t^2 v / S``, with N images, S seeds, v the variance of
     an accuracy between seeds, and r how far the seeds' answers hang together: 1 if wholly, 1 / S
-    if not at all; z is the normal quantile, t Student's of the degrees of freedom behind v. For
-    one seed and no v that is Wilson's interval; like his it has a width where every answer was
-    right.
+    if not at all; z is the normal quantile, t Student's of the degrees of freedom behind v. With
+    v, r is less by what v has of it, the images' scatter between seeds over S; and no end lies
+    nearer than without v. For one seed and no v that is Wilson's interval; like his it has a
+    width where every answer was right.
 
     Args:
         right_SN: Right or wrong, for each seed and image.
@@ -251,13 +268,25 @@ def accuracy_interval(
     num_seeds, num_images = right_SN.shape
     if seeds is None and num_seeds == 1:
         return wilson(int(right_SN.sum()), num_images, level)
+    alone = _interval(right_SN, None, level)
+    if seeds is None:
+        return alone
+    both = _interval(right_SN, seeds, level)
+    return Interval(min(alone.low, both.low), max(alone.high, both.high))
+
+
+def _interval(right_SN: BoolsSN, seeds: Pooled | None, level: float) -> Interval:
+    num_seeds, num_images = right_SN.shape
     by_image_N = right_SN.mean(axis=0)
     seen = float(by_image_N.mean())
     apart = seen * (1 - seen)
-    together = float(by_image_N.var(ddof=1)) / apart if apart and num_images > 1 else 1.0
+    together, by_seeds = 1.0, 0.0
+    if apart and num_images > 1:
+        scatter = 0.0 if seeds is None else seeds.scatter / num_seeds
+        together = max(0.0, float(by_image_N.var(ddof=1)) - scatter) / apart
+    if seeds is not None:
+        by_seeds = half_width([seeds.of_mean(1 / num_seeds)], (1 - level) / 2)
     share = normal_quantile((1 + level) / 2) ** 2 * together / num_images
-    known = [] if seeds is None else [seeds.of_mean(1 / num_seeds)]
-    by_seeds = half_width(known, (1 - level) / 2)
     middle = (seen + share / 2) / (1 + share)
     ends = (seen**2 - by_seeds**2) / (1 + share)  # their product
     half = math.sqrt(max(0.0, middle**2 - ends))

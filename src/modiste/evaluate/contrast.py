@@ -24,10 +24,15 @@ class Pooled(NamedTuple):
     Attributes:
         variance: Between seeds.
         degrees: Of freedom, behind it.
+        scatter: Of accuracies on the same images: how far an image's answer varies between seeds,
+            in the mean over the images; see `image_scatter`. It is in the variance, over the
+            number of images, and so leaves the doubt of images wherever both are counted. 0 where
+            it is not known, and of all other figures: nothing leaves it then.
     """
 
     variance: float
     degrees: int
+    scatter: float = 0.0
 
     def of_mean(self, share: float, added: int = 0) -> Doubt:
         """What it adds to the doubt of a figure.
@@ -52,7 +57,8 @@ class Contrast:
     Attributes:
         one, two: Means of the groups: over points, and within a point over its seeds.
         seed_error: Standard error from the choice of seeds; none where it cannot be known.
-        image_error: From the choice of images; none for a figure that no images were kept for.
+        image_error: From the choice of images, less what `seed_error` has of it; none for a figure
+            that no images were kept for.
         low, high: 95 % interval of the difference; none where neither error is known.
     """
 
@@ -68,7 +74,9 @@ class Contrast:
         return self.one - self.two
 
 
-def pooled(points: Sequence[Sequence[float]], step: float = 0.0) -> Pooled | None:
+def pooled(
+    points: Sequence[Sequence[float]], step: float = 0.0, scatters: Sequence[float] | None = None
+) -> Pooled | None:
     """Variance between seeds, from every point that has two or more; none if no point has.
 
     Figures that lie on steps, as accuracies of N images do and numbers of epochs, may be equal
@@ -77,19 +85,43 @@ def pooled(points: Sequence[Sequence[float]], step: float = 0.0) -> Pooled | Non
     Args:
         points: One figure of each seed, for each point.
         step: Between two neighbouring figures, such as 1 / N; 0 if they lie on none.
+        scatters: Of accuracies on the same images, the `image_scatter` of each point.
+
+    Raises:
+        SpecError: If there are more or fewer scatters than points.
 
     Example:
         >>> pooled([[1.0, 3.0], [5.0, 5.0], [7.0]])
-        Pooled(variance=1.0, degrees=2)
+        Pooled(variance=1.0, degrees=2, scatter=0.0)
         >>> pooled([[5.0, 5.0]], step=1.0).variance == 1 / 12  # of what is even over one step
         True
     """
-    repeated = [values for values in points if len(values) > 1]
+    each = [0.0] * len(points) if scatters is None else scatters
+    if len(each) != len(points):
+        raise SpecError(f"{len(points)} points and {len(each)} scatters of their images.")
+    repeated = [(values, own) for values, own in zip(points, each, strict=True) if len(values) > 1]
     if not repeated:
         return None
-    squares = sum(_squares(values) for values in repeated)
-    degrees = sum(len(values) - 1 for values in repeated)
-    return Pooled(max(squares / degrees, step**2 / 12), degrees)
+    squares = sum(_squares(values) for values, _ in repeated)
+    degrees = sum(len(values) - 1 for values, _ in repeated)
+    scatter = math.fsum(own * (len(values) - 1) for values, own in repeated) / degrees
+    return Pooled(max(squares / degrees, step**2 / 12), degrees, scatter)
+
+
+def image_scatter(right_SN: npt.NDArray[np.bool_]) -> float:
+    """How far an image's answer varies between seeds, in the mean over the images.
+
+    An image that is right with the chance p on each seed adds p (1 - p). The accuracy of one seed
+    varies by that over the number of images, although no seed be better than another.
+
+    Args:
+        right_SN: Right or wrong, for each seed and image, of two seeds or more.
+
+    Example:
+        >>> image_scatter(np.array([[True, True, False, True], [True, False, False, True]]))
+        0.125
+    """
+    return float(right_SN.var(axis=0, ddof=1).mean())
 
 
 def _squares(values: Sequence[float]) -> float:
@@ -152,7 +184,9 @@ def contrast(
 
     Each group's mean is over its points, each point counting once however many seeds it has. Two
     doubts are added as independent: that of seeds, and that of images, paired where all answered
-    the same ones. The interval is Banerjee's, by Student's quantile of each (`doubt.half_width`).
+    the same ones. What an image says on one seed and not on another is in both, and counts among
+    the seeds (`Pooled.scatter`). The interval is Banerjee's, by Student's quantile of each
+    (`doubt.half_width`), and never narrower than that of the images alone.
     The points themselves are taken as they are: nothing is said of points that were not run.
 
     Args:
@@ -196,9 +230,17 @@ def contrast(
         if own is not None
     ]
     is_known = len(by_seed) == len(points)
-    by_image = _image_parts(image_differences_N, image_shares)
-    doubts = [*(by_seed if is_known else []), *by_image]
-    half = half_width(doubts, (1 - level) / 2) if doubts else None
+    alone = _image_parts(image_differences_N, image_shares, [0.0] * len(points), len(one))
+    by_image, ways = alone, [alone] if alone else []
+    if is_known:
+        scatters = [
+            weight**2 * own.scatter / len(values)
+            for values, own, weight in zip(points, each, weights, strict=True)
+            if own is not None
+        ]
+        by_image = _image_parts(image_differences_N, image_shares, scatters, len(one))
+        ways.append([*by_seed, *by_image])
+    half = max((half_width(doubts, (1 - level) / 2) for doubts in ways), default=None)
     middle = first - second
     return Contrast(
         first,
@@ -211,14 +253,20 @@ def contrast(
 
 
 def _image_parts(
-    differences_N: npt.NDArray[np.float64] | None, shares: Sequence[npt.NDArray[np.float64]]
+    differences_N: npt.NDArray[np.float64] | None,
+    shares: Sequence[npt.NDArray[np.float64]],
+    scatters: Sequence[float],
+    num_first: int,
 ) -> list[Doubt]:
-    """What the choice of images adds."""
+    """What the choice of images adds, less what of each point is counted among its seeds."""
     if differences_N is None:
-        return [of_images(shares_N, 0.5) for shares_N in shares]
+        groups = math.fsum(scatters[:num_first]), math.fsum(scatters[num_first:])
+        return [
+            of_images(shares_N, 0.5, own) for shares_N, own in zip(shares, groups, strict=False)
+        ]
     if shares:
         raise SpecError("images are the same for both groups, or others; not both.")
-    return [of_images(differences_N, 1.0)]
+    return [of_images(differences_N, 1.0, math.fsum(scatters))]
 
 
 def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:

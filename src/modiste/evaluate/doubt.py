@@ -79,7 +79,7 @@ def tail(difference: float, doubts: Sequence[Doubt]) -> float:
     return math.exp(high)
 
 
-def of_images(shares_N: npt.NDArray[np.float64], reach: float) -> Doubt:
+def of_images(shares_N: npt.NDArray[np.float64], reach: float, scatter: float = 0.0) -> Doubt:
     """What the choice of images adds to a mean over them.
 
     Two halves of an image are added to those that there are, as far from the middle as an image
@@ -90,6 +90,8 @@ def of_images(shares_N: npt.NDArray[np.float64], reach: float) -> Doubt:
         shares_N: For each image, a share of right answers, or a difference of two.
         reach: Half of what lies between the largest and the smallest that an image can have: 0.5
             of shares, 1 of differences.
+        scatter: What of an image's variance is counted elsewhere, as the part that differs between
+            seeds is in theirs: over the number of seeds, and of a difference the sum of both.
 
     Source:
         Added answers make small samples honest: A. Agresti, B. A. Coull, Amer. Statist. 52 (1998)
@@ -100,5 +102,5 @@ def of_images(shares_N: npt.NDArray[np.float64], reach: float) -> Doubt:
         Doubt(variance=0.015625, degrees=3)
     """
     count = len(shares_N)
-    squares = float(((shares_N - shares_N.mean()) ** 2).sum()) + reach**2
-    return Doubt(squares / count / count, max(1, count - 1))
+    squares = float(((shares_N - shares_N.mean()) ** 2).sum()) - (count - 1) * scatter
+    return Doubt((max(0.0, squares) + reach**2) / count / count, max(1, count - 1))

@@ -14,7 +14,7 @@ from modiste.evaluate.contrast import Contrast, Verdict, contrast, judge, togeth
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.runs.run import Epoch, Run
-from modiste.search.standing import SeedSpreads, is_right, of_an_image, seeds_of
+from modiste.search.standing import SeedSpreads, is_right, of_an_image, said_in, seeds_of
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
 
@@ -132,14 +132,20 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     if not all(group and all(group) for group in (first, second)):
         return TestAnswer(test, one, two, None, published)
     stages = [stage.stage for stage in context.stages]
-    spreads = SeedSpreads(stages, value, step=lambda run: _step(test.figure, run))
+    is_accuracy = test.figure == "val_accuracy"
+    spreads = SeedSpreads(
+        stages,
+        value,
+        step=lambda run: _step(test.figure, run),
+        said=said_in([context.study], context.published.epoch) if is_accuracy else None,
+    )
     seeds = [
         seeds_of(row.row, spreads.of(side.stage.name, row.row))
         for side in (one, two)
         if side.stage is not None
         for row in side.done
     ]
-    images = _images(context, one, two) if test.figure == "val_accuracy" else _Images()
+    images = _images(context, one, two) if is_accuracy else _Images()
     found = contrast(first, second, seeds, images.differences_N, image_shares=images.shares)
     num_without = one.num_runs + two.num_runs - sum(map(len, (*first, *second)))
     return TestAnswer(test, one, two, found, published, num_without)

@@ -183,7 +183,7 @@ def gather(study: Study, tally: Tally = NOT_ASKED) -> Context:
     stages = study.stages()
     looks = final.read(study.folder / "final")
     epoch = study.spec.rank_epoch
-    spreads = seed_spreads(stages, epoch)
+    spreads = seed_spreads(stages, epoch, studies=[study])
 
     def facts(stage: Stage) -> StageFacts:
         cut = None if stage.waits_for else cut_of(study, stage)

@@ -59,7 +59,7 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
     if stage is not None:
         study.spec.stage(stage)
     stages = study.stages()
-    spreads = seed_spreads(stages, study.spec.rank_epoch)
+    spreads = seed_spreads(stages, study.spec.rank_epoch, studies=[study])
     table = Table()
     for each in stages:
         if stage in (None, each.spec.name):

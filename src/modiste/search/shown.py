@@ -40,7 +40,7 @@ def frame(study: Study) -> pd.DataFrame:
 def html(study: Study) -> str:
     """Its stages, each with the best row so far."""
     epoch, stages = study.spec.rank_epoch, study.stages()
-    spreads = seed_spreads(stages, epoch)
+    spreads = seed_spreads(stages, epoch, studies=[study])
     rows = []
     for stage in stages:
         ranked = stage.ranked(epoch)

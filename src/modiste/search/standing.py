@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.best import Standing, accuracy_interval, standings
-from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds, alike, pooled
+from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds, alike, image_scatter, pooled
 from modiste.evaluate.intervals import (
     BoolsSN,
     Difference,
@@ -29,12 +29,14 @@ from modiste.spec.parts import ModelFamily
 
 if TYPE_CHECKING:
     from modiste.search.answers import Answers
-    from modiste.search.study import Stage
+    from modiste.search.study import Stage, Study
 
 # Degrees of freedom from which on the repeats of a stage alone say how far its seeds lie apart.
 FEW_DEGREES = 4
 
 Value = Callable[[Run], float | None]
+# What a run said of each validation image; none where that was not kept.
+Said = Callable[[Run], "Answers | None"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class SeedSpreads:
         others: Stages of another study on the same data. Their points are as comparable as those
             of this one; none of them is a stage of this one, whatever its name.
         step: What lies between two neighbouring figures of a run, as `contrast.pooled` takes it.
+        said: Where the figure is the accuracy of those answers: what a run said. It is read of
+            each repeated run once, when a row is first asked for that these runs speak for. What
+            differs by image and seed is counted twice without it, and where of any of these runs
+            it was not kept: intervals are wider than need be, then.
     """
 
     def __init__(
@@ -87,8 +93,12 @@ class SeedSpreads:
         others: Sequence[Stage] = (),
         *,
         step: Callable[[Run], float],
+        said: Said | None = None,
     ) -> None:
         self._repeated: dict[str, list[_Repeated]] = {}
+        self._said = said
+        self._runs: dict[str, Run] = {}
+        self._scatters: dict[frozenset[str], float | None] = {}
         own = [(stage, stage.spec.name) for stage in stages]
         for stage, name in [*own, *((stage, None) for stage in others)]:
             for row in stage.rows:
@@ -99,6 +109,7 @@ class SeedSpreads:
                     run.fingerprint: found for run in runs if (found := value(run)) is not None
                 }
                 if len(values) > 1:
+                    self._runs.update({run.fingerprint: run for run in runs})
                     repeated = _Repeated(name, values, step(runs[0]))
                     self._repeated.setdefault(_comparable(row), []).append(repeated)
 
@@ -111,29 +122,48 @@ class SeedSpreads:
             return None
         all_alike = self._repeated.get(_comparable(row), [])
         own_stage = [point for point in all_alike if point.stage == stage]
-        found = _pool(own_stage, "stage", row)
+        found = self._pool(own_stage, "stage", row)
         if found is None or (found.basis == "stage" and found.pooled.degrees < FEW_DEGREES):
-            return _pool(all_alike, "family", row)
+            return self._pool(all_alike, "family", row)
         return found
 
+    def _pool(
+        self, repeated: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
+    ) -> SeedSpread | None:
+        points, step = _each_run_once(repeated), max((each.step for each in repeated), default=0.0)
+        stays = alike([[*point.values()] for point in points])
+        for point, is_alike in zip(points, stays, strict=True):
+            if not is_alike and not point.keys().isdisjoint(row.fingerprints):
+                own = self._pooled([point], step)
+                assert own is not None
+                return SeedSpread(own, "row", 1)
+        kept = [point for point, is_alike in zip(points, stays, strict=True) if is_alike]
+        together = self._pooled(kept, step)
+        return None if together is None else SeedSpread(together, basis, len(kept))
 
-def _pool(
-    repeated: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
-) -> SeedSpread | None:
-    points, step = _each_run_once(repeated), max((each.step for each in repeated), default=0.0)
-    stays = alike([[*point.values()] for point in points])
-    for point, is_alike in zip(points, stays, strict=True):
-        if not is_alike and not point.keys().isdisjoint(row.fingerprints):
-            own = _pooled([point], step)
-            assert own is not None
-            return SeedSpread(own, "row", 1)
-    kept = [point for point, is_alike in zip(points, stays, strict=True) if is_alike]
-    together = _pooled(kept, step)
-    return None if together is None else SeedSpread(together, basis, len(kept))
+    def _pooled(self, points: Sequence[dict[str, float]], step: float) -> Pooled | None:
+        known = [own for point in points if (own := self._scatter(point)) is not None]
+        scatters = known if len(known) == len(points) else None
+        return pooled([[*point.values()] for point in points], step, scatters)
+
+    def _scatter(self, point: dict[str, float]) -> float | None:
+        """How far the answers to an image differ between its runs; none where it is not known."""
+        if self._said is None:
+            return None
+        names = frozenset(point)
+        if names not in self._scatters:
+            self._scatters[names] = _scatter([self._said(self._runs[name]) for name in point])
+        return self._scatters[names]
 
 
-def _pooled(points: Sequence[dict[str, float]], step: float) -> Pooled | None:
-    return pooled([[*point.values()] for point in points], step)
+def _scatter(said: Sequence[Answers | None]) -> float | None:
+    """None where not all were kept, or are of the same images."""
+    found = [each for each in said if each is not None]
+    if len(found) < len(said):
+        return None
+    if any(not np.array_equal(each.image_ids_N, found[0].image_ids_N) for each in found):
+        return None
+    return image_scatter(is_right(found))
 
 
 def _each_run_once(repeated: Sequence[_Repeated]) -> list[dict[str, float]]:
@@ -169,15 +199,38 @@ def is_folded(row: Row) -> bool:
 
 
 def seed_spreads(
-    stages: Sequence[Stage], epoch: Epoch, others: Sequence[Stage] = ()
+    stages: Sequence[Stage],
+    epoch: Epoch,
+    others: Sequence[Stage] = (),
+    *,
+    studies: Sequence[Study] = (),
 ) -> SeedSpreads:
-    """How much a seed moves the validation accuracy at that epoch."""
+    """How much a seed moves the validation accuracy at that epoch.
+
+    Args:
+        stages: Of the study.
+        epoch: Of the accuracy.
+        others: Stages of another study, as `SeedSpreads` takes them.
+        studies: Whose stages these are: they tell what the runs said.
+    """
     return SeedSpreads(
         stages,
         lambda run: float(run.metrics[epoch]["val"]["accuracy"]),
         others,
         step=of_an_image,
+        said=said_in(studies, epoch),
     )
+
+
+def said_in(studies: Sequence[Study], epoch: Epoch) -> Said:
+    """What a run said at that epoch, by the first of the studies that kept it."""
+
+    def said(run: Run) -> Answers | None:
+        holders = (study for study in studies if study.has_answers(run))
+        holder = next(holders, None)
+        return None if holder is None else holder.answers(run, epoch)
+
+    return said
 
 
 def of_an_image(run: Run) -> float:

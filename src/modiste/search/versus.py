@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,8 +83,8 @@ def versus(one: Study, two: Study) -> Versus:
     # Trainings on other images, and figures of other epochs, scatter otherwise.
     is_alike = one.data_digest == two.data_digest and epochs[0] == epochs[1]
     spreads = (
-        seed_spreads(mine, epochs[0], theirs if is_alike else ()),
-        seed_spreads(theirs, epochs[1], mine if is_alike else ()),
+        seed_spreads(mine, epochs[0], theirs if is_alike else (), studies=(one, two)),
+        seed_spreads(theirs, epochs[1], mine if is_alike else (), studies=(two, one)),
     )
     stages = [
         _stages(one, two, stage, theirs[names[1].index(stage.spec.name)], spreads)
@@ -112,12 +112,16 @@ def _stages(
     second = [row.mean(epochs[1], "val", "accuracy") for _, row in rows]
     name = mine.spec.name
 
-    def seeds(pair: tuple[Row, Row]) -> list[Seeds]:
-        return [seeds_of(row, own.of(name, row)) for row, own in zip(pair, spreads, strict=True)]
+    def compared(pair: tuple[Row, Row]) -> Pair:
+        def seeds() -> list[Seeds]:
+            both = zip(pair, spreads, strict=True)
+            return [seeds_of(row, own.of(name, row)) for row, own in both]
+
+        return _pair(one, two, pair, epochs, seeds)
 
     return StagePair(
         name,
-        tuple(_pair(one, two, pair, epochs, seeds(pair)) for pair in rows),
+        tuple(compared(pair) for pair in rows),
         rank_agreement(first, second),
         (ours[0].label if ours else None, others[0].label if others else None),
         (len(ours) - len(rows), len(others) - len(rows)),
@@ -134,7 +138,7 @@ def contrast_of(study: Study, one: Row, two: Row, seeds: Sequence[Seeds]) -> Con
         seeds: How much a seed moves each of them.
     """
     epochs = study.spec.rank_epoch, study.spec.rank_epoch
-    return _pair(study, study, (one, two), epochs, seeds).contrast
+    return _pair(study, study, (one, two), epochs, lambda: seeds).contrast
 
 
 def _good(stage: Stage, epoch: Epoch) -> list[Row]:
@@ -154,8 +158,9 @@ def _pair(
     two: Study,
     rows: tuple[Row, Row],
     epochs: tuple[Epoch, Epoch],
-    seeds: Sequence[Seeds],
+    seeds: Callable[[], Sequence[Seeds]],
 ) -> Pair:
+    """`seeds` says how much a seed moves each row; it is asked only where there is an interval."""
     figures = [
         [run.metrics[epoch]["val"]["accuracy"] for run in row.runs]
         for row, epoch in zip(rows, epochs, strict=True)
@@ -178,10 +183,10 @@ def _pair(
             found = replace(found, low=low, high=high)
     elif is_same_data and np.array_equal(first.ids_N, second.ids_N):
         differences_N = first.shares_N - second.shares_N
-        found = contrast([figures[0]], [figures[1]], seeds, differences_N)
+        found = contrast([figures[0]], [figures[1]], seeds(), differences_N)
     else:  # images that are in both make the difference surer than this says
         own = first.shares_N, second.shares_N
-        found = contrast([figures[0]], [figures[1]], seeds, image_shares=own)
+        found = contrast([figures[0]], [figures[1]], seeds(), image_shares=own)
     return Pair(rows[0].label, same, found)
 
 

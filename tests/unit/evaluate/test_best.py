@@ -179,6 +179,22 @@ def test_what_is_said_to_be_needed_is_more_than_what_could_not_tell_them_apart(
     assert found.both is None or (found.both[0] > num_seeds and found.both[1] > 12_000)
 
 
+def test_images_that_are_added_leave_less_of_what_differs_by_image_and_seed() -> None:
+    """Where no seed is better than another, all doubt is over the number of images."""
+    num_images, scatter = 12_000, 0.03
+    one, two = np.zeros((2, 1, num_images), bool)
+    one[:, :11_000], two[:, 450:11_400] = True, True  # 0.42 points apart; 850 images differ
+    seeds = Pooled(scatter / num_images, 100_000, scatter)
+    found = needed(one, two, seeds)
+    between = (850 - 50**2 / num_images + 1) / num_images - 2 * scatter
+    wide = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
+    wanted = (between + 2 * scatter) * (wide / (50 / num_images)) ** 2
+    assert found.images == pytest.approx(wanted, rel=1e-3)
+    # Counted twice, and taken for what no image makes less, it asked for more than twice as many.
+    twice = needed(one, two, Pooled(scatter / num_images, 100_000)).images
+    assert twice is None or twice > 2 * wanted
+
+
 def test_of_two_models_with_unequal_seeds_neither_is_to_give_any_up() -> None:
     one, two = np.zeros((3, 12_000), bool), np.zeros((1, 12_000), bool)
     one[:, :11_000], two[:, :10_960] = True, True
@@ -248,6 +264,16 @@ def test_several_seeds_that_are_always_right_have_no_narrower_interval_than_one(
     assert high == 1.0
     assert low == pytest.approx(wilson(50, 50).low, abs=0.005)  # Student's, not normal
     assert low < wilson(50, 50).low
+
+
+def test_no_end_lies_nearer_than_that_of_images_alone() -> None:
+    right_SN = np.random.default_rng(12).random((2, 300)) < 0.98
+    alone = accuracy_interval(right_SN)
+    lucky = accuracy_interval(right_SN, Pooled(1e-9, 4, scatter=0.02))
+    wide = accuracy_interval(right_SN, Pooled(1e-3, 4, scatter=0.02))
+    assert lucky == alone
+    assert wide.low < alone.low
+    assert wide.high > alone.high
 
 
 def test_seeds_that_answer_alike_say_no_more_of_images_than_one() -> None:

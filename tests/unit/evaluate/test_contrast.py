@@ -16,6 +16,7 @@ from modiste.evaluate.contrast import (
     Pooled,
     alike,
     contrast,
+    image_scatter,
     judge,
     pooled,
     together,
@@ -95,6 +96,59 @@ def test_the_spread_of_seeds_is_pooled_over_points_that_have_some() -> None:
     assert pooled([[1.0, 3.0], [5.0], [], [2.0, 2.0]]) == Pooled(1.0, 2)
     assert pooled([[1.0], [2.0]]) is None
     assert pooled([]) is None
+
+
+def test_what_an_image_says_on_one_seed_alone_is_counted_among_the_seeds() -> None:
+    right_SN = np.array([[True, True, False, True], [True, False, False, True]])
+    same_SN = np.array([[True, False, False, True]] * 4)
+    scatters = [image_scatter(right_SN), image_scatter(same_SN)]
+    assert scatters == [0.5 / 4, 0.0]
+    accuracies = [right_SN.mean(axis=1).tolist(), same_SN.mean(axis=1).tolist()]
+    seeds = pooled(accuracies, scatters=scatters)
+    assert seeds == Pooled(0.25**2 / 2 / 4, 4, 0.5 / 4 / 4)  # weights 1 and 3, as the variances
+    with pytest.raises(SpecError, match="2 points and 1 scatters"):
+        pooled(accuracies, scatters=scatters[:1])
+
+
+def test_of_each_point_what_its_seeds_say_leaves_the_doubt_of_images() -> None:
+    chance = np.random.default_rng(4)
+    differences_N = chance.choice([-1.0, 0.0, 1.0], p=[0.2, 0.5, 0.3], size=1_000)
+    seeds, others = Pooled(1e-3, 9, 0.02), Pooled(1e-3, 9, 0.01)
+    points = [[0.9, 0.8], [0.9]], [[0.8]]
+    plain, less = (
+        contrast(*points, each, differences_N, weights=[0.75, 0.25, 1.0])
+        for each in ([seeds._replace(scatter=0.0)] * 3, [seeds, seeds, others])
+    )
+    assert plain.image_error is not None
+    assert less.image_error is not None
+    wanted = 0.75**2 * 0.02 / 2 + 0.25**2 * 0.02 + 0.01
+    assert plain.image_error**2 - less.image_error**2 == pytest.approx(wanted * 999 / 1_000**2)
+    assert plain.seed_error == less.seed_error
+    # Where nobody knows the seeds of a point, images are the only doubt, and nothing leaves it.
+    alone = contrast(*points, [seeds, seeds, None], differences_N, weights=[0.75, 0.25, 1.0])
+    assert alone.image_error == plain.image_error
+
+
+def test_two_sets_of_images_each_lose_what_their_own_seeds_say() -> None:
+    chance = np.random.default_rng(5)
+    shares = [(chance.random(count) < 0.7).astype(float) for count in (1_000, 100)]
+    plain, less = (
+        contrast([[0.7]], [[0.7, 0.7]], Pooled(1e-3, 9, scatter), image_shares=shares)
+        for scatter in (0.0, 0.1)
+    )
+    assert plain.image_error is not None
+    assert less.image_error is not None
+    wanted = 0.1 * 999 / 1_000**2 + 0.1 / 2 * 99 / 100**2
+    assert plain.image_error**2 - less.image_error**2 == pytest.approx(wanted)
+
+
+def test_seeds_that_lie_close_by_luck_leave_no_less_doubt_than_images_alone() -> None:
+    differences_N = np.random.default_rng(6).choice([-1.0, 0.0, 1.0], size=1_000)
+    alone, lucky = (
+        contrast([[0.9]], [[0.9]], seeds, differences_N)
+        for seeds in (None, Pooled(1e-9, 9, scatter=0.5))
+    )
+    assert (lucky.low, lucky.high) == (alone.low, alone.high)
 
 
 def test_without_any_doubt_known_there_is_no_interval() -> None:

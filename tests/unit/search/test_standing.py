@@ -179,6 +179,61 @@ def test_rows_are_compared_on_seeds_and_images_as_far_as_both_are_known() -> Non
     assert p_values[0] < p_values[1]
 
 
+class Kept:
+    """A study that tells what its runs said, and of which it was asked."""
+
+    def __init__(self, *, without: str | None = None, shift: int = 0) -> None:
+        self.without, self.shift = without, shift
+        self.asked: list[str] = []
+
+    def has_answers(self, run: Run | Any) -> bool:
+        return run.fingerprint != self.without
+
+    def answers(self, run: Run | Any, epoch: str) -> Answers:
+        self.asked.append(run.fingerprint)
+        found = answers(run, epoch)
+        is_first = run.spec.seed == 0
+        return found._replace(image_ids_N=found.image_ids_N + self.shift * is_first)
+
+
+def test_what_differs_by_image_and_seed_is_read_of_the_runs_behind_a_spread() -> None:
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    own = stage("own", *rows, row([0.9], "once"))
+    other = stage("other", row([0.8, 0.9], "b", model={"family": "cnn"}))
+    kept: Any = Kept()
+    spreads = seed_spreads([own, other], "last", studies=[kept])
+    assert kept.asked == []
+    found = spread_for(own, spreads)
+    assert sorted(kept.asked) == sorted(name for each in rows for name in each.fingerprints)
+    # So many images of 200 that one or two of three seeds get right: a third each.
+    scatters = [2 / 200 / 3, 1 / 200 / 3, 2 / 200 / 3]
+    for each in own.rows:
+        spread = found[id(each)]
+        assert spread is not None
+        assert spread.pooled == _pooled(rows)._replace(scatter=pytest.approx(np.mean(scatters)))
+
+
+@pytest.mark.parametrize("lacks", ["answers", "the same images"])
+def test_where_answers_of_any_run_behind_it_say_nothing_none_is_taken_out(lacks: str) -> None:
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    own = stage("own", *rows)
+    without = rows[1].fingerprints[1] if lacks == "answers" else None
+    kept: Any = Kept(without=without, shift=int(lacks == "the same images"))
+    found = seed_spreads([own], "last", studies=[kept]).of("own", rows[0])
+    assert found == SeedSpread(_pooled(rows), "stage", 3)
+
+
+def test_of_two_studies_each_tells_what_its_own_runs_said() -> None:
+    rows = [row(values, str(n)) for n, values in enumerate(NARROW)]
+    mine, theirs = stage("grid", rows[0]), stage("grid", rows[1])
+    studies: Any = Kept(without=rows[1].fingerprints[0]), Kept()
+    spreads = seed_spreads([mine], "last", [theirs], studies=studies)
+    found = spreads.of("grid", rows[0])
+    assert found is not None
+    assert found.pooled.scatter == pytest.approx(1.5 / 200 / 3)
+    assert studies[1].asked == [rows[1].fingerprints[0]]
+
+
 def test_equal_spreads_of_two_families_count_as_any_other() -> None:
     """Accuracies are counts, so equal spreads are nothing rare; an image more changes little."""
     first = row([0.875, 0.9375], "first")

@@ -61,6 +61,7 @@ def study(*rows: Row, digest: str = "d", rank_epoch: str = "last") -> Any:
 
     return SimpleNamespace(
         name="s", profile="full", seed=0, data_digest=digest, versions={}, answers=answers,
+        has_answers=lambda _: True,
         spec=SimpleNamespace(rank_epoch=rank_epoch), stages=lambda: stages,
     )  # fmt: skip
 
