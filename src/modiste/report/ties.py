@@ -224,4 +224,11 @@ def decision(context: Context, stage: StageFacts) -> list[Inline]:
             f", with {plural(cheaper.parameters or 0, 'parameter')}{fewer(cheaper, other)}.",
         ]
     better = taken[0] if found.difference > 0 else over[0]
-    return [*words, "which is no tie: ", Strong(better.label), " is the better one."]
+    words += ["which is no tie: ", Strong(better.label), " is the better one."]
+    if len(stage.ranked) > 2 and all(row.rank == 1 or row.is_tied for row in (taken[0], over[0])):
+        words.append(
+            " That is one comparison, which the publication named; asked about all "
+            f"{plural(len(stage.ranked), 'point')} at once, the table tells neither of the two "
+            "from the best."
+        )
+    return words

@@ -199,7 +199,17 @@ def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
     text = decided(context)
     assert f"The publication took hidden\u00a0[{taken}] over hidden\u00a0[{over}]." in text
     assert f"against that it has {'+' if gap > 0 else '−'}{abs(100 * gap):.2f} points" in text
-    assert "which is no tie: hidden\u00a0[512] is the better one." in text
+    assert text.endswith("which is no tie: hidden\u00a0[512] is the better one.")
+    # Where the table tells none of them apart, the reader learns why that is no contradiction.
+    stage = context.stage("grid")
+    rows = [
+        replace(row, standing=row.standing and replace(row.standing, may_be_best=True))
+        for row in stage.rows
+    ]
+    words = ties.decision(context, replace(stage, rows=rows))
+    assert str(words[-1]).endswith(
+        "asked about all 4 points at once, the table tells neither of the two from the best."
+    )
 
 
 def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> None:
