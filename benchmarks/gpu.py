@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     data = load("fashion-mnist")
-    prepare(threads=1)
+    prepare(threads=1, device="cuda")
     rates = {str(dtype): gemm_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}
     print("GEMM, TFLOP/s:", {name: round(rate / 1e12, 1) for name, rate in rates.items()})
     rows = []

@@ -60,8 +60,7 @@ class BlocksOnGPU:
         self._size = self._size or len(values)
         which = _block_of if len(values) != self._size else _compiled_block_of
         chance = () if kept is None else (kept.draws, *_constants(kept, scale.dtype))
-        given = torch.zeros_like(shift) if bias is None else bias
-        out: tuple[Tensor, Tensor, Tensor] = which(shape)(values, given, scale, shift, *chance)
+        out: tuple[Tensor, Tensor, Tensor] = which(shape)(values, bias, scale, shift, *chance)
         return out
 
     def infer(
@@ -75,8 +74,7 @@ class BlocksOnGPU:
         variance: Tensor,
     ) -> Tensor:
         """The same with given statistics and no dropout."""
-        if shape.is_act_first:
-            values = F.relu(values if bias is None else values + bias[:, None, None])
+        values = _before(values, bias, shape)
         values = F.batch_norm(values, mean, variance, scale, shift, False, 0.0, shape.epsilon)
         return _after(values, shape)
 
@@ -109,14 +107,12 @@ def _compiled_block_of(shape: BlockShape) -> Callable[..., Any]:
 def _block_of(shape: BlockShape) -> Callable[..., Any]:
     def block(
         values: Tensor,
-        bias: Tensor,
+        bias: Tensor | None,
         scale: Tensor,
         shift: Tensor,
         *chance: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        wide = values.to(scale.dtype)
-        if shape.is_act_first:
-            wide = F.relu(wide + bias[:, None, None])
+        wide = _before(values.to(scale.dtype), bias, shape)
         variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
         factor = scale * torch.rsqrt(variance + shape.epsilon)
         normed = (wide - mean[:, None, None]) * factor[:, None, None] + shift[:, None, None]
@@ -127,6 +123,12 @@ def _block_of(shape: BlockShape) -> Callable[..., Any]:
         return out.to(values.dtype), mean.detach(), variance.detach()
 
     return block
+
+
+def _before(values: Tensor, bias: Tensor | None, shape: BlockShape) -> Tensor:
+    if not shape.is_act_first:
+        return values
+    return F.relu(values if bias is None else values + bias[:, None, None])
 
 
 def _after(values: Tensor, shape: BlockShape) -> Tensor:

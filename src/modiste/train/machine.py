@@ -15,37 +15,32 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 # From <omp.h>, version 5.0.
 _OMP_PAUSE_SOFT = 1
-# What is set for runs on a GPU. cuDNN looks for its fastest way, which pays where batches are of
-# two sizes; factors of products are rounded to TF32, as torch rounds those of convolutions anyway.
-_ON_GPU = (
-    (torch.backends.cudnn, "benchmark", True),
-    (torch.backends.cudnn, "allow_tf32", True),
-    (torch.backends.cuda.matmul, "allow_tf32", True),
-)
 
 
-def prepare(threads: int) -> None:
+def prepare(threads: int, device: str = "cpu") -> None:
     """Set this process up for one run; no number depends on what was set before."""
     torch.set_num_threads(threads)
     # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
     _flush_denormal(True)
     _keep_memory()
-    for place, name, value in _ON_GPU:
-        setattr(place, name, value)
+    # On a GPU factors are rounded to TF32, as torch rounds those of convolutions anyway.
+    torch.set_float32_matmul_precision("high" if device == "cuda" else "highest")
+    # Batches of a run are of two sizes, so that cuDNN's search for its fastest way pays.
+    torch.backends.cudnn.benchmark = device == "cuda"
 
 
 @contextlib.contextmanager
 def put_back() -> Iterator[None]:
     """What `prepare` changes is afterwards as it was: this process belongs to somebody else."""
     threads, is_flushing = torch.get_num_threads(), _is_flushing()
-    before = [getattr(place, name) for place, name, _ in _ON_GPU]
+    precision, is_searching = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         _flush_denormal(is_flushing)
-        for (place, name, _), value in zip(_ON_GPU, before, strict=True):
-            setattr(place, name, value)
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = is_searching
 
 
 def _flush_denormal(is_flushing: bool) -> None:

@@ -35,10 +35,10 @@ class ByteNoise:
 
     def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
         """Zeros, and one over the share that is kept, laid out in memory like `values`."""
-        scale = 1.0 / kept_share(rate)
         if values.is_cuda:
             return multiplier_of(self.chance(layer, values, rate), values.dtype)
-        multiplier = self.kept(layer, values.numel(), rate).mask.to(values.dtype).mul_(scale)
+        kept = self.kept(layer, values.numel(), rate)
+        multiplier = kept.mask.to(values.dtype).mul_(kept.scale)
         if values.dim() == 4:
             batch, channels, height, width = values.shape
             return multiplier.view(batch, height, width, channels).permute(0, 3, 1, 2)

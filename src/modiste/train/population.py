@@ -144,8 +144,10 @@ class _Group:
         self._hand_back()
         figures = torch.cat((sums_P2, scores_P2), 1).tolist()
         seconds = (time.perf_counter() - began) / len(members)
-        for member, (loss_sum, correct, *scores) in zip(members, figures, strict=True):
-            self._end(member, loss_sum, correct, scores, seconds)
+        for member, (loss_sum, correct, val_loss, val_accuracy) in zip(
+            members, figures, strict=True
+        ):
+            self._end(member, loss_sum, correct, (val_loss, val_accuracy), seconds)
 
     def _take(
         self, orders: Sequence[Tensor], step: int, update: int, epoch: int

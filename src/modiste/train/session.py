@@ -56,7 +56,7 @@ class Session:
         checkpoint: bytes | None = None,
         batches: tuple[Batches, Batches] | None = None,
     ) -> None:
-        prepare(spec.threads)
+        prepare(spec.threads, spec.device)
         self.spec = spec
         self.fingerprint = spec.whole.fingerprint(data.digest)
         self.net = network(spec, data.train)

@@ -41,3 +41,18 @@ def test_every_thread_takes_denormal_numbers_for_zero_until_all_is_put_back(thre
         assert num_flushed() == COUNT
     assert torch.get_num_threads() == 3
     assert num_flushed() == 0
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "highest"), ("cuda", "high")])
+def test_products_are_rounded_on_a_gpu_alone_whatever_was_set_before(
+    device: str, expected: str
+) -> None:
+    """torch has one switch for both, and some CPUs heed it."""
+    torch.set_float32_matmul_precision("medium")
+    with put_back():
+        prepare(1, "cuda")
+        prepare(1, device)
+        assert torch.get_float32_matmul_precision() == expected
+        assert torch.backends.cudnn.benchmark is (device == "cuda")
+    assert torch.get_float32_matmul_precision() == "medium"
+    assert not torch.backends.cudnn.benchmark
