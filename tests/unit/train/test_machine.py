@@ -47,7 +47,7 @@ def test_every_thread_takes_denormal_numbers_for_zero_until_all_is_put_back(thre
 def test_products_are_rounded_on_a_gpu_alone_whatever_was_set_before(
     device: str, expected: str
 ) -> None:
-    """torch has one switch for both, and some CPUs heed it."""
+    """Torch has one switch for both, and some CPUs heed it."""
     torch.set_float32_matmul_precision("medium")
     with put_back():
         prepare(1, "cuda")
