@@ -72,7 +72,7 @@ def test_a_plan_is_made_of_nothing_and_leaves_nothing(place: Place) -> None:
 def test_what_is_finished_counts_and_what_was_foretold_comes_about(place: Place) -> None:
     before = place.ask(*words(place), "--json").json
     assert before["pace_from"] == {"measured": 3}
-    assert place.run(*words(place, "study")).status == 0
+    assert place.ask(*words(place, "study")).status == 0
     found = state(place.root / "out")
     after = place.ask(*words(place), "--json")
     assert after.status == 0, after.err
@@ -127,7 +127,7 @@ def test_ctrl_c_ends_it_at_once(
         assert process.stderr.readline().startswith("Measuring 98 kinds of work")
         while not list(folder.glob("modiste-plan-*/about.json")):
             assert process.poll() is None, process.stderr.read()
-            os.sched_yield()
+            time.sleep(0.005)
         began = time.monotonic()
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=60)
@@ -139,6 +139,14 @@ def test_ctrl_c_ends_it_at_once(
     # Children are killed, not asked: what is left is Python's own end, on a busy machine seconds.
     assert seconds < 10
     assert list(folder.iterdir()) == []
+
+
+def test_one_run_after_another_in_this_process_is_planned_for(place: Place, cli: Cli) -> None:
+    value = cli(*words(place), "--workers", "here", "--json").json
+    assert value["workers"] == 1
+    assert value["pace_from"] == {"measured": 3}
+    grid, _, final = value["stages"]
+    assert value["seconds"] == pytest.approx(grid["seconds"] + final["seconds"], abs=0.2)
 
 
 def test_a_cluster_is_not_planned_for(place: Place, cli: Cli) -> None:

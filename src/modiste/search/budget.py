@@ -102,15 +102,18 @@ class Clock:
     def due(self, stages: Sequence[Stage]) -> frozenset[str]:
         """The stages that have to close now; none as long as there is time.
 
-        In the end it is all that are open. Before that it is the first one that searches, if what
-        comes after it could not be done otherwise; one in which nothing has ended is not closed.
+        In the end it is all that are open, those first that wait for no other: what begins with the
+        winner of one that was closed may be there already. Before that it is the first one that
+        searches, if what comes after it could not be done otherwise; one in which nothing has ended
+        is not closed.
 
         Args:
             stages: As they stand.
         """
         open_ = [stage for stage in stages if self._is_open(stage)]
         if self._now() >= self._ends_at - self._report_seconds:
-            return frozenset(stage.spec.name for stage in open_)
+            ready = [stage for stage in open_ if not stage.waits_for]
+            return frozenset(stage.spec.name for stage in ready or open_)
         searching = [stage for stage in open_ if is_elastic(stage)]
         current = next((stage for stage in searching if not stage.waits_for), None)
         if current is None:

@@ -54,7 +54,7 @@ class StageForecast:
         shared: Runs that are counted in an earlier stage, by its name.
         seconds, most_seconds: Of its runs to do, one after another, where that can be told.
         num_unknown: Runs to do of which nobody can tell how long they take.
-        is_guessed: It waits for a winner, in whose place stands the first point.
+        is_guessed: It waits for a winner, in whose place stands the best point so far.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from modiste.data.types import ImageSet
 from modiste.errors import SpecError
 from modiste.models.layers import misfit
 from modiste.runs.environment import environment
-from modiste.runs.run import Run
+from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search import trial_log
 from modiste.search.asked import Asked
@@ -86,7 +87,8 @@ class Part:
     Attributes:
         rows: Fingerprints of these points, one for each seed.
         needs: Stages whose results it begins with.
-        is_guessed: It waits for a winner, in whose place stands the first point; or it searches,
+        is_guessed: It waits for a winner, in whose place stands the best point so far, or the
+            first one; or it searches,
             and its points, or how far each will go, are not all known.
         keep_weights: Points that keep their weights.
         is_final: Its winner is saved as a model.
@@ -181,10 +183,11 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
 
 
 def with_guesses(study: Study) -> list[Stage]:
-    """Every stage with its rows; for a winner that is not known yet stands the first point.
+    """Every stage with its rows; for a winner that is not known yet stands the best so far.
 
     A search has all the trials that it will have, each as far up as it may come: the first ones
-    stand for those that will be let up, and evenly spread points for what will be learnt.
+    stand for those that will be let up, and evenly spread points for what will be learnt. Where
+    nothing has ended well, the first points stand for the best ones.
     """
     answer: list[Stage] = []
     found: dict[str, Found] = {}
@@ -193,11 +196,19 @@ def with_guesses(study: Study) -> list[Stage]:
             answer.append(_foreseen(study, stage, found))
         else:
             answer.append(_guessed(study, stage, found) if stage.waits_for else stage)
-        rows = answer[-1].chosen or answer[-1].rows
+        rows = _best_first(answer[-1], study.spec.rank_epoch)
         base = answer[-1].inherited
         first = tuple((row.label, layered(base, row.settings)) for row in rows)
         found[stage.spec.name] = study.hands_on(stage) or Found(first)
     return answer
+
+
+def _best_first(stage: Stage, epoch: Epoch) -> list[Row]:
+    """Rows that ended well, as they rank, before the others in their order."""
+    ranked = stage.ranked(epoch)
+    good = [row for row in ranked if not math.isnan(row.mean(epoch, "val", "correct"))]
+    rest = [row for row in stage.chosen or stage.rows if all(row is not other for other in good)]
+    return [*good, *rest]
 
 
 def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:

@@ -21,6 +21,7 @@ from modiste.search.closing import budget_of, closed_stages, reopen
 from modiste.search.driver import Driver
 from modiste.search.plan import Time
 from modiste.search.study import Stage, Study
+from modiste.search.survey import with_guesses
 from modiste.spec.duration import seconds_in
 from tests import small
 from tests.driving import Script, Watched, drive, make, results
@@ -103,12 +104,28 @@ def test_a_search_is_closed_in_time_for_what_comes_after_it(tmp_path: Path, scri
     assert any("closed by the budget of time; it leaves out" in note for note in watched.notes)
 
 
-def test_when_the_time_is_over_everything_is_closed(tmp_path: Path, script: Script) -> None:
+def test_time_is_kept_for_the_best_points_so_far_and_not_for_the_first_ones(
+    tmp_path: Path, script: Script
+) -> None:
     study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
-    assert within(study, script, 2)
+    assert not drive(study, slice_seconds=math.inf, should_stop=lambda: len(script.tasks) == 8)
+    rows = stages(study)["s"].rows
+    best = [row.label for row in stages(study)["s"].ranked("last")[:2]]
+    assert best != [row.label for row in rows[:2]]
+    guessed = {stage.spec.name: stage for stage in with_guesses(Study.open(study.folder))}
+    assert [row.label for row in guessed["c"].rows] == best
+    # Of which the first stands for the one that will be final.
+    (final,) = guessed["f"].rows
+    assert final.specs[0].train.optimizer == guessed["c"].rows[0].specs[0].train.optimizer
+
+
+def test_when_the_time_is_over_everything_is_closed(tmp_path: Path, script: Script) -> None:
+    study, watched = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL)), Watched()
+    assert within(study, script, 2, watched)
     found = stages(study)
     assert len(script.tasks) == 2
-    assert closed_stages(study.folder) >= {"s", "c"}
+    assert closed_stages(study.folder) == {"s", "c"}
+    assert [note.partition(":")[0] for note in watched.notes] == ["s", "c"]
     # Without a confirmed winner, that of the search goes on: it was trained already.
     assert found["f"].is_done
     assert study.winner(found["f"]) is not None

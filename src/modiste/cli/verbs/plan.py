@@ -70,10 +70,10 @@ def command(
     from modiste.search.probe import PROBE_SECONDS
 
     num_workers = workers_in(workers)
-    if isinstance(num_workers, str):
+    if num_workers == "ray":
         raise SpecError(
-            f"--workers {num_workers}: a plan measures what this machine takes. Give a number of "
-            "workers."
+            "--workers ray: a plan measures what this machine takes. Give a number of workers, or "
+            "here."
         )
     with stop_on_interrupt():  # nobody asks whether to stop, so the first word ends it
         plan = plan_study(
@@ -128,7 +128,8 @@ def lines(plan: Plan) -> Iterator[str]:
     yield "Times are those of a stage's runs one after another."
     if any(stage.is_guessed for stage in stages):
         yield (
-            "* waits for another stage, or searches: the first points stand for the best ones, "
+            "* waits for another stage, or searches: the best points so far, or the first ones, "
+            "stand for those that will be, "
             "evenly spread ones for what will be learnt."
         )
     shared = [
