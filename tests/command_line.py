@@ -83,7 +83,7 @@ class Place:
         return Answer(process.returncode, out, err)
 
     def ask(self, *words: str | Path) -> Answer:
-        """The same in this process, for what reads and asks: here torch is loaded already."""
+        """The same in this process, where torch is loaded already: for all but what is killed."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
         with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.root):
             patch.delenv("MODISTE_DATA", raising=False)

@@ -37,52 +37,49 @@ def python(code: str) -> str:
 HELP = "import sys; sys.argv = ['modiste', '--help']; from modiste.cli.main import run\n"
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import modiste; modiste.__all__; dir(modiste)",
-        HELP + "try: run()\nexcept SystemExit: pass",
-        "import modiste.spec.files, modiste.spec.published",
-        "from modiste.evaluate.finding import FINDINGS; FINDINGS.names()",
-        "from modiste.evaluate.study_finding import STUDY_FINDINGS; STUDY_FINDINGS.names()",
-        "from modiste.search.reader import READERS; READERS.names(); import modiste.api.imported",
-        "import modiste; modiste.Predictions, modiste.Evaluation",
-        "import modiste.report.write, modiste.report.data_figures",
-        "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
-        "import modiste.search.leaderboard, modiste; modiste.compare, modiste.show",
-        "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()",
-        "from modiste.spec.parts import AUGMENTATIONS; AUGMENTATIONS.names()",
-        "from modiste.spec.search import METHODS; METHODS.names()",
-        "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
-        "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
-        "import modiste.serve.server",
-        "import modiste.cli.progress, modiste.api.study, modiste.api.plan, modiste.api.init",
-        "import modiste.search.driver, modiste.search.probe, modiste.search.pool",
-    ],
-    ids=[
-        "modiste",
-        "help",
-        "spec",
-        "evaluate",
-        "study",
-        "import",
-        "results",
-        "report",
-        "runs",
-        "reading",
-        "registries",
-        "augmentations",
-        "methods",
-        "data",
-        "artifact",
-        "serve",
-        "running",
-        "driving",
-    ],
-)
-def test_torch_is_not_loaded_by(code: str) -> None:
-    loaded = python(f"{code}\nimport sys; print(); print('torch' in sys.modules)")
-    assert loaded.splitlines()[-1] == "False"
+LIGHT = {
+    "modiste": "import modiste; modiste.__all__; dir(modiste)",
+    "help": HELP + "try: run()\nexcept SystemExit: pass",
+    "spec": "import modiste.spec.files, modiste.spec.published",
+    "evaluate": "from modiste.evaluate.finding import FINDINGS; FINDINGS.names()",
+    "study": "from modiste.evaluate.study_finding import STUDY_FINDINGS; STUDY_FINDINGS.names()",
+    "import": (
+        "from modiste.search.reader import READERS; READERS.names(); import modiste.api.imported"
+    ),
+    "results": "import modiste; modiste.Predictions, modiste.Evaluation",
+    "report": "import modiste.report.write, modiste.report.data_figures",
+    "runs": "import modiste.runs.run, modiste.runs.ledger, modiste.search.study",
+    "reading": "import modiste.search.leaderboard, modiste; modiste.compare, modiste.show",
+    "registries": (
+        "from modiste.spec.parts import *; OPTIMIZERS.names(); SCHEDULES.names(); MODELS.names()"
+    ),
+    "augmentations": "from modiste.spec.parts import AUGMENTATIONS; AUGMENTATIONS.names()",
+    "methods": "from modiste.spec.search import METHODS; METHODS.names()",
+    "data": "from modiste.data.source import SOURCES; SOURCES.get('fashion-mnist')(None)",
+    "artifact": "import modiste.artifact.verify, modiste.artifact.classify, modiste.api.receiving",
+    "serve": "import modiste.serve.server",
+    "running": "import modiste.cli.progress, modiste.api.study, modiste.api.plan, modiste.api.init",
+    "driving": "import modiste.search.driver, modiste.search.probe, modiste.search.pool",
+}
+
+
+@pytest.fixture(scope="module")
+def has_torch() -> dict[str, bool]:
+    """Whether torch is loaded after each of them, one after the other in one fresh Python.
+
+    What one has loaded stays, so each that is after the first to load it is taken to load it, too.
+    """
+    code = "import sys\n" + "".join(
+        f"{snippet}\nprint('\\n>', {name!r}, 'torch' in sys.modules)\n"
+        for name, snippet in LIGHT.items()
+    )
+    lines = [line.split() for line in python(code).splitlines() if line.startswith("> ")]
+    return {name: answer == "True" for _, name, answer in lines}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_torch_is_not_loaded_by(name: str, has_torch: dict[str, bool]) -> None:
+    assert has_torch[name] is False
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_ctrl_c_ends_it_in_the_middle_of_an_answer_too(tmp_path: Path) -> None:
     write_idx(place.root / "data")
     one = [{"name": "one", "train": {"epochs": 1}}]
     file = small.write_study(place.root / "study.yaml", small.study(stages=one))
-    assert place.run("study", str(file), "--data", "data", "--out", "out").status == 0
+    assert place.ask("study", str(file), "--data", "data", "--out", "out").status == 0
     for delay in (0.3, 0.31, 0.32):
         port, ended = free_port(), threading.Event()
         with page(place, port) as process:
@@ -104,13 +104,14 @@ def test_a_reader_at_twenty_polls_a_second_changes_nothing(tmp_path: Path) -> No
         file = small.write_study(place.root / "study.yaml", VALUES)
         words.append(["study", str(file), "--data", "data", "--out", "out", "--workers", "2"])
     alone, watched = places
-    assert alone.run(*words[0]).status == 0
+    assert alone.ask(*words[0]).status == 0
 
     port, ended, num_answers = free_port(), threading.Event(), 0
     url = f"sqlite:///{watched.root / 'optuna.db'}"
     with watched.start(*words[1], "--storage", url, stderr=subprocess.DEVNULL) as search:
         while not (watched.root / "out" / "study.json").exists():
             assert search.poll() is None
+            time.sleep(0.005)
         with page(watched, port) as process:
 
             def poll() -> None:

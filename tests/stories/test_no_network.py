@@ -65,26 +65,35 @@ def place(tmp_path: Path) -> Place:
     return new_place(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The study, run once for all that only read it."""
+    place = new_place(tmp_path_factory.mktemp("finished"))
+    write_idx(place.root / "data")
+    small.write_study(place.root / "published.yaml", PUBLISHED)
+    answer = place.run(*words_of(place, VALUES))
+    assert answer.status == 0, answer.err
+    assert re.search(
+        r"^no-network: linear: validation accuracy 1\.0000, ", answer.err, re.MULTILINE
+    )
+    return place
+
+
 def words_of(place: Place, values: dict[str, Any]) -> list[str]:
     file = small.write_study(place.root / "study.yaml", values)
     words = ["study", str(file), "--data", str(place.root / "data")]
     return [*words, "--out", str(place.root / "out"), "--workers", "2"]
 
 
-def test_it_is_run_ranked_reported_collected_and_measured_like_any_other(place: Place) -> None:
-    words = words_of(place, VALUES)
-    answer = place.run(*words)
-    assert answer.status == 0, answer.err
-    assert re.search(
-        r"^no-network: linear: validation accuracy 1\.0000, ", answer.err, re.MULTILINE
-    )
+def test_it_is_run_ranked_reported_collected_and_measured_like_any_other(finished: Place) -> None:
+    place = finished
     study = Study(place.root / "out")
     ranked = [row.label for row in study.stage("no-network").ranked("last")]
     assert ranked[-1] == "majority class"
     report = (place.root / "out" / "report.md").read_text("utf-8")
     assert "What needs no network" in report
     assert "Another table." in report
-    again = place.run(*words)
+    again = place.run(*words_of(place, VALUES))
     assert "5 of 5 runs are finished already." in again.err
 
     kept = place.root / "kept"
@@ -106,8 +115,8 @@ def test_it_is_run_ranked_reported_collected_and_measured_like_any_other(place: 
     assert "Openings of the test set" in report
 
 
-def test_what_it_cannot_do_is_said_in_words(place: Place) -> None:
-    assert place.run(*words_of(place, VALUES)).status == 0
+def test_what_it_cannot_do_is_said_in_words(finished: Place) -> None:
+    place = finished
     study = Study(place.root / "out")
     run = study.stage("no-network").chosen[1].runs[0]
     for verb in (["predict", run.folder, "image.png"], ["describe", "svm"]):

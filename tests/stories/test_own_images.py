@@ -56,7 +56,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     place = new_place(tmp_path_factory.mktemp("place"))
     folder = write_digits(place.root / "digits")
     # No time at all: the smallest plan, a third of the epochs that would do.
-    init = place.run("init", "digits", "--minutes", "0.01", "--json")
+    init = place.ask("init", "digits", "--minutes", "0.01", "--json")
     assert init.status == 0, init.err
     sealed = apart.load(folder)
     assert sealed is not None
@@ -68,7 +68,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
         shutil.move(folder / item.name, away)
     # So few epochs want larger steps.
     rate = ("--set", "train.optimizer={name: adam, learning_rate: 0.003}")
-    study = place.run("study", "digits.yaml", *rate, "--json")
+    study = place.ask("study", "digits.yaml", *rate, "--json")
     assert study.status == 0, study.err
     for item in tests:
         shutil.move(place.root / "away" / item.name, folder / item.name)

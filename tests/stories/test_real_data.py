@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, fashion_mnist_folder: Pat
     data.mkdir()
     for path in fashion_mnist_folder.glob("train-*"):
         (data / path.name).symlink_to(path)
-    answer = place.run(
+    answer = place.ask(
         *("study", ROOT / "studies" / "fashion-mnist.yaml", "--data", data),
         *("--set", "data.num_train=1000", "--set", "data.num_val=1000"),
         *("--set", "train.epochs=2", "--out", place.root / "out", "--json"),

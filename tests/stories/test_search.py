@@ -75,7 +75,7 @@ def test_a_question_is_asked_answered_and_read(place: Place) -> None:
     assert "model.params.hidden: [16]" in told.out
     assert "history.csv" in told.out
 
-    again = place.run("study", file, *more, "--workers", "1", "--out", place.root / "other")
+    again = place.ask("study", file, *more, "--workers", "1", "--out", place.root / "other")
     assert again.status == 0, again.err
     compared = place.ask("compare", out, place.root / "other", "--json").json
     assert compared["differs"] == {}

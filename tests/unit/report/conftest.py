@@ -1,7 +1,10 @@
-"""Reports of invented studies, written once for all tests that read them."""
+"""Reports of invented studies, written once for all tests; these only read them."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,48 +31,87 @@ class Written(NamedTuple):
 
     @classmethod
     def of(cls, study: Study, tally: Tally = NOT_ASKED) -> Written:
-        path = report.write(study, tally)
-        markdown = path.with_suffix(".md").read_text("utf-8")
-        return cls(study, Page(path.read_text("utf-8")), markdown, tally)
+        report.write(study, tally)
+        return cls.read(study, tally)
+
+    @classmethod
+    def read(cls, study: Study, tally: Tally = NOT_ASKED) -> Written:
+        page, markdown = (
+            (study.folder / f"report.{kind}").read_text("utf-8") for kind in ("html", "md")
+        )
+        return cls(study, Page(page), markdown, tally)
+
+
+# Makes the folder of a name hold a study and its report, if it does not yet.
+Reports = Callable[[str, Callable[[Path], Study], Tally], Written]
 
 
 @pytest.fixture(scope="session")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    """The first process that wants one writes it; those beside it read what it has written."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reports"
+    root.mkdir(exist_ok=True)
+
+    def written(name: str, make: Callable[[Path], Study], tally: Tally) -> Written:
+        folder = root / name
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / "report.html").exists():
+                return Written.read(Study(folder), tally)
+            folder.mkdir()
+            return Written.of(make(folder), tally)
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def quick(reports: Reports) -> Written:
     """The reference study in its quick profile, finished; the test set was never opened."""
-    return Written.of(make_study(tmp_path_factory.mktemp("quick"), profile="quick", num_val=200))
+
+    def make(folder: Path) -> Study:
+        return make_study(folder, profile="quick", num_val=200)
+
+    return reports("quick", make, NOT_ASKED)
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def full(reports: Reports) -> Written:
     """All but its grids in the full profile; the test set was opened once."""
-    folder = tmp_path_factory.mktemp("full")
     stages = ["mlp-baseline", "mlp-capacity", "mlp-rates", "mlp-final", "cnn-depth", "cnn-final"]
-    study = make_study(folder, profile="full", num_val=200, stages=stages)
-    make_look(study, ["mlp-final", "cnn-final"], looks=3)
-    return Written.of(study, Tally(looks=4, comparisons=1, head="b" * 64, num_entries=9))
+
+    def make(folder: Path) -> Study:
+        study = make_study(folder, profile="full", num_val=200, stages=stages)
+        make_look(study, ["mlp-final", "cnn-final"], looks=3)
+        return study
+
+    return reports("full", make, Tally(looks=4, comparisons=1, head="b" * 64, num_entries=9))
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def empty(reports: Reports) -> Written:
     """Nothing was run yet."""
-    return Written.of(make_study(tmp_path_factory.mktemp("empty"), stages=[]))
+    return reports("empty", lambda folder: make_study(folder, stages=[]), NOT_ASKED)
 
 
 @pytest.fixture(scope="session")
-def cut_in_part(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def cut_in_part(reports: Reports) -> Written:
     """The full profile, one stage of which was shortened from the command line."""
-    study = make_study(
-        tmp_path_factory.mktemp("part"),
-        num_val=200,
-        stages=["mlp-baseline", "mlp-capacity"],
-        overrides=[Override("mlp-capacity", "train.epochs", 4)],
-        diverging=["model_1_128"],
-    )
-    return Written.of(study, NO_LOOKS)
+
+    def make(folder: Path) -> Study:
+        return make_study(
+            folder,
+            num_val=200,
+            stages=["mlp-baseline", "mlp-capacity"],
+            overrides=[Override("mlp-capacity", "train.epochs", 4)],
+            diverging=["model_1_128"],
+        )
+
+    return reports("part", make, NO_LOOKS)
 
 
 @pytest.fixture(scope="session")
-def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def confirmed(reports: Reports) -> Written:
     """A grid, and the three best of it again."""
     spec = StudySpec.parse(
         {
@@ -86,11 +128,15 @@ def confirmed(tmp_path_factory: pytest.TempPathFactory) -> Written:
             ],
         }
     )
-    return Written.of(make_study(tmp_path_factory.mktemp("confirmed"), spec=spec, num_val=2000))
+
+    def make(folder: Path) -> Study:
+        return make_study(folder, spec=spec, num_val=2000)
+
+    return reports("confirmed", make, NOT_ASKED)
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def hostile(reports: Reports) -> Written:
     """Names that would be code if nobody escaped them, and no published figures."""
     spec = StudySpec.parse(
         {
@@ -113,8 +159,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Written:
         }
     )
     names = [HOSTILE, "a | b", "&amp;", "`tick`", "x" * 60, "\" onload='x'", "6", "7", "8", "9"]
-    folder = tmp_path_factory.mktemp("hostile")
-    return Written.of(make_study(folder, spec=spec, num_val=200, class_names=names))
+
+    def make(folder: Path) -> Study:
+        return make_study(folder, spec=spec, num_val=200, class_names=names)
+
+    return reports("hostile", make, NOT_ASKED)
 
 
 @pytest.fixture(scope="session")

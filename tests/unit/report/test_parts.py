@@ -13,7 +13,7 @@ from modiste.errors import SpecError, StoreError
 from modiste.evaluate.best import Standing
 from modiste.evaluate.contrast import Contrast, Pooled
 from modiste.report import looks, svg, ties
-from modiste.report.context import gather
+from modiste.report.context import Context, gather
 from modiste.report.effects import Effect, Effects
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.section import SECTIONS
@@ -341,10 +341,16 @@ def test_of_a_run_in_several_looks_the_first_counts(full: Written) -> None:
 # --- Sections ---------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def contexts(every: dict[str, Written]) -> list[Context]:
+    """What the sections of each study are written from."""
+    return [gather(written.study) for written in every.values()]
+
+
 @pytest.mark.parametrize("name", SECTIONS.names())
-def test_every_section_can_be_written_from_any_study(name: str, every: dict[str, Written]) -> None:
-    for written in every.values():
-        blocks = SECTIONS.get(name).build(gather(written.study))
+def test_every_section_can_be_written_from_any_study(name: str, contexts: list[Context]) -> None:
+    for context in contexts:
+        blocks = SECTIONS.get(name).build(context)
         assert isinstance(blocks, list)
 
 
