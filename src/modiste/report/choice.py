@@ -12,7 +12,7 @@ from modiste.evaluate.study_finding import Entry, Opened, Space, StudyFacts, stu
 from modiste.report.blocks import Remark
 from modiste.report.confirmed import overtuning
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts
+from modiste.report.facts import RowFacts, StageFacts, longest
 from modiste.report.folds import scored
 from modiste.report.numbers import listing
 from modiste.runs.run import Run
@@ -52,8 +52,7 @@ def _competing(context: Context, stage: StageFacts) -> list[RowFacts]:
     """Rows that were chosen between, best first; what halving cut was not, nor what broke."""
     if stage.is_folded:
         return [each.row for each in scored(context, stage)]
-    ranked = stage.ranked
-    return [row for row in ranked if not row.broken and row.row.until == ranked[0].row.until]
+    return longest(stage.ranked)
 
 
 def _entries(context: Context, competing: Sequence[RowFacts]) -> list[Entry]:

@@ -270,6 +270,18 @@ def stage_facts(
     return StageFacts(stage, rows, cut)
 
 
+def longest(ranked: Sequence[RowFacts]) -> list[RowFacts]:
+    """Those that ended well and were trained as far as the first of them.
+
+    What halving cut before stands below these for its length alone, and is compared with none.
+
+    Args:
+        ranked: Best first, as `StageFacts.ranked` has them.
+    """
+    good = [row for row in ranked if row.runs and not row.broken]
+    return [row for row in good if row.row.until == good[0].row.until]
+
+
 def mean(values: Sequence[float]) -> float | None:
     """None of nothing."""
     return fmean(values) if values else None

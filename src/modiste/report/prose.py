@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from modiste.evaluate.intervals import Difference
 from modiste.report.blocks import Code, Inline, Ref, Strong, Words
 from modiste.report.context import Context
-from modiste.report.facts import RowFacts, StageFacts, deviation
+from modiste.report.facts import RowFacts, StageFacts, deviation, longest
 from modiste.report.numbers import count, duration, listing, plural, proportion, size
 from modiste.report.numbers import points as signed
 from modiste.report.ties import tie
@@ -94,8 +94,12 @@ def seen(context: Context, stage: StageFacts) -> list[Inline]:
     ranked = [row for row in stage.ranked if row.runs and not row.broken]
     if not ranked:
         return [_unfinished(stage)] if any(row.row.is_chosen for row in stage.rows) else []
-    epoch = context.epoch
-    words = _single(ranked[0], epoch) if len(ranked) == 1 else _many(context, stage, ranked)
+    compared = longest(ranked)
+    words = _cut_before(ranked, compared)
+    if len(compared) == 1:
+        words += _single(compared[0], context.epoch)
+    else:
+        words += _many(context, stage, compared)
     broken = [row.label for row in stage.rows if row.broken]
     if broken:
         words += [f" {listing(broken)} did not end well; see the remarks."]
@@ -213,6 +217,21 @@ def _unfinished(stage: StageFacts) -> str:
     return f"No point has all its seeds yet; {done} of {plural(wanted, 'run')} are there."
 
 
+def _cut_before(ranked: Sequence[RowFacts], compared: Sequence[RowFacts]) -> list[Inline]:
+    """What halving cut before those that are compared; empty if it cut none."""
+    num_cut = len(ranked) - len(compared)
+    if not num_cut:
+        return []
+    were, any_of_them = ("was", "it") if num_cut == 1 else ("were", "any of them")
+    rest = (
+        f"{count(num_cut)} {were} cut before, and whether {any_of_them} would come out better is "
+        "not known. "
+    )
+    if len(compared) == 1:
+        return [Strong(compared[0].label), f" alone was trained the longest; {rest}"]
+    return [f"The {count(len(compared))} points trained the longest are compared here; {rest}"]
+
+
 def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
     accuracies = {name: row.values(name, "val", "accuracy") for name in ("last", "best")}
     lasts, bests = row.epochs("last"), row.epochs("best")
@@ -239,6 +258,7 @@ def _single(row: RowFacts, epoch: Epoch) -> list[Inline]:
 
 
 def _many(context: Context, stage: StageFacts, ranked: Sequence[RowFacts]) -> list[Inline]:
+    """Of points that were trained equally far."""
     epoch = context.epoch
     first, last = ranked[0], ranked[-1]
     when = f" {by_best_epoch(epoch)}" if stage.has_nets else ""

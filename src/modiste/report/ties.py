@@ -225,10 +225,11 @@ def decision(context: Context, stage: StageFacts) -> list[Inline]:
         ]
     better = taken[0] if found.difference > 0 else over[0]
     words += ["which is no tie: ", Strong(better.label), " is the better one."]
-    if len(stage.ranked) > 2 and all(row.rank == 1 or row.is_tied for row in (taken[0], over[0])):
+    compared = [row for row in stage.ranked if row.standing is not None]
+    if len(compared) > 2 and all(row.rank == 1 or row.is_tied for row in (taken[0], over[0])):
         words.append(
             " That is one comparison, which the publication named; asked about all "
-            f"{plural(len(stage.ranked), 'point')} at once, the table tells neither of the two "
+            f"{plural(len(compared), 'point')} at once, the table tells neither of the two "
             "from the best."
         )
     return words

@@ -42,7 +42,8 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
 
     Returns:
         A line for each row with ``stage``, ``rank``, ``may_be_best`` (with 95 % confidence the
-        truly best row is among those marked), ``point``, ``status``, ``seeds``, ``trainings`` (of
+        truly best row is among those marked; what halving cut before the first ranks below it for
+        its length, and is compared with none), ``point``, ``status``, ``seeds``, ``trainings`` (of
         cross-validation, in place of seeds), ``val_accuracy`` (mean over these, at the epoch that
         ranks), ``deviation`` (between seeds), ``low`` and ``high`` (95 % interval, see decision
         0012), ``held_accuracy`` (mean over the folds that were held out) with ``held_low`` and

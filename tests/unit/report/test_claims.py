@@ -210,6 +210,10 @@ def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
     assert str(words[-1]).endswith(
         "asked about all 4 points at once, the table tells neither of the two from the best."
     )
+    # A row that was compared with none, as where halving cut it, is not among those asked about.
+    fewer = [replace(row, standing=None) if "64" in row.label else row for row in rows]
+    words = ties.decision(context, replace(stage, rows=fewer))
+    assert "asked about all 3 points at once" in str(words[-1])
 
 
 def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> None:

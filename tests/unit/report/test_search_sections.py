@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modiste.report import prose
+from modiste.report.blocks import Strong
 from modiste.report.context import gather
 from modiste.report.searching import Axis, searches, spent
 from modiste.search.goals import front
@@ -89,6 +92,28 @@ def test_rows_that_were_cut_say_so_and_are_tested_against_none_of_the_others(
     assert [row.status for row in facts.ranked].count("cut after epoch 1") == 12
     assert all(row.standing is None for row in facts.ranked[2:])
     assert all(row.standing is not None for row in facts.ranked[:2])
+
+
+def test_what_is_said_of_a_search_is_said_of_the_points_that_were_trained_equally_long(
+    written: Written, quick: Written
+) -> None:
+    context = gather(written.study)
+    stage = context.stage("compared")
+    words = "".join(getattr(part, "text", str(part)) for part in prose.seen(context, stage))
+    assert words.startswith(
+        "The 2 points trained the longest are compared here; 16 were cut before, and whether any "
+        "of them would come out better is not known. "
+    )
+    assert "has the lowest" not in words
+    for row in stage.ranked[2:]:
+        assert f"{row.label} would stand first" not in words
+    limit = "Points that halving cut stand below those that it let go on, whatever their accuracy"
+    assert limit in written.page.by_id("stages").text
+    assert limit not in quick.page.by_id("stages").text
+    rows = [row for row in stage.rows if row.row.until is not None or row is stage.ranked[0]]
+    alone = prose.seen(context, replace(stage, rows=rows))
+    assert alone[0] == Strong(stage.ranked[0].label)
+    assert str(alone[1]).startswith(" alone was trained the longest; 16 were cut before, and")
 
 
 def test_what_is_compared_stands_beside_the_best_of_each(written: Written) -> None:

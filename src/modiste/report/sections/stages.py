@@ -96,6 +96,12 @@ def _reading(context: Context) -> Words:
             "first or one of these). Time is that of one training, validation included."
         )
     ]
+    if any(len({row.row.until for row in stage.ranked}) > 1 for stage in context.stages):
+        first.append(
+            " Points that halving cut stand below those that it let go on, whatever their "
+            "accuracy, and take no part in that comparison, which is of points trained as long "
+            "as the first."
+        )
     rows = [row for stage in context.stages for row in stage.rows]
     is_seeded = any(len(row.row.specs) > 1 and not row.is_folded for row in rows)
     kinds = ["seeds"] * is_seeded + ["folds"] * any(row.is_folded for row in rows)
