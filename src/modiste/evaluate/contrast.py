@@ -195,8 +195,8 @@ def contrast(
         seeds: Variance between seeds, from `pooled`: one for all points, or one for each, those
             of `one` first. None where it is not known: if of any point, the interval covers images
             alone.
-        image_differences_N: For an accuracy: for each image, the first group's share of right
-            answers less the second's, averaged as the figures are.
+        image_differences_N: For an accuracy, or what one is in: for each image, the first group's
+            share of right answers less the second's, averaged as the figures are.
         level: Confidence, as a proportion.
         weights: Of each point within its group, those of `one` first; equal if not given. Those
             of a group add up to 1.

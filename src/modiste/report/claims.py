@@ -18,6 +18,9 @@ from modiste.search.standing import SeedSpreads, is_right, of_an_image, said_in,
 from modiste.spec.match import holds
 from modiste.spec.published import Claim, ClaimTest, Group
 
+# Figures that the accuracy on validation images is in.
+_OF_IMAGES = ("val_accuracy", "gap")
+
 
 @dataclass(frozen=True)
 class Side:
@@ -94,8 +97,8 @@ class TestAnswer:
 
     @property
     def covers_images(self) -> bool:
-        """Whether other images are allowed for, which only an accuracy on them asks for."""
-        asks = self.test.figure == "val_accuracy"
+        """Whether other images are allowed for, where the figure asks for that."""
+        asks = self.test.figure in _OF_IMAGES
         return self.found is not None and (not asks or self.found.image_error is not None)
 
     @property
@@ -132,12 +135,12 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     if not all(group and all(group) for group in (first, second)):
         return TestAnswer(test, one, two, None, published)
     stages = [stage.stage for stage in context.stages]
-    is_accuracy = test.figure == "val_accuracy"
+    asks_images = test.figure in _OF_IMAGES
     spreads = SeedSpreads(
         stages,
         value,
         step=lambda run: _step(test.figure, run),
-        said=said_in([context.study], context.published.epoch) if is_accuracy else None,
+        said=said_in([context.study], context.published.epoch) if asks_images else None,
     )
     seeds = [
         seeds_of(row.row, spreads.of(side.stage.name, row.row))
@@ -145,7 +148,8 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
         if side.stage is not None
         for row in side.done
     ]
-    images = _images(context, one, two) if is_accuracy else _Images()
+    # Of a gap, those of the accuracy that is taken off: it moves the gap by as much.
+    images = _images(context, one, two) if asks_images else _Images()
     found = contrast(first, second, seeds, images.differences_N, image_shares=images.shares)
     num_without = one.num_runs + two.num_runs - sum(map(len, (*first, *second)))
     return TestAnswer(test, one, two, found, published, num_without)
@@ -211,7 +215,9 @@ def _step(name: str, run: Run) -> float:
     """What lies between two neighbouring values of a figure; 0 if that is next to nothing."""
     if name in ("epochs", "best_epoch"):
         return 1.0
-    return of_an_image(run) if name == "val_accuracy" else 0.0
+    if name == "train_accuracy":
+        return float(1 / run.metrics["num_train"])
+    return of_an_image(run) if name in _OF_IMAGES else 0.0
 
 
 def _values(runs: Iterable[Run], value: Callable[[Run], float | None]) -> list[float]:

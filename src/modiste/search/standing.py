@@ -80,7 +80,7 @@ class SeedSpreads:
         others: Stages of another study on the same data. Their points are as comparable as those
             of this one; none of them is a stage of this one, whatever its name.
         step: What lies between two neighbouring figures of a run, as `contrast.pooled` takes it.
-        said: Where the figure is the accuracy of those answers: what a run said. It is read of
+        said: Where the accuracy of those answers is in the figure: what a run said. It is read of
             each repeated run once, when a row is first asked for that these runs speak for. What
             differs by image and seed is counted twice without it, and where of any of these runs
             it was not kept: intervals are wider than need be, then.

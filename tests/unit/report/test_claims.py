@@ -16,7 +16,7 @@ from modiste.report.claims import TestAnswer as Answer
 from modiste.report.context import Context, gather
 from modiste.report.html import Head
 from modiste.report.sections.claims import build
-from modiste.runs.run import Epoch, Run
+from modiste.runs.run import Epoch, Run, RunRecord
 from modiste.search.answers import Answers
 from modiste.search.standing import is_right
 from modiste.search.study import Study
@@ -53,15 +53,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answered(
-    folder: Path, published: dict[str, Any], stages: list[dict[str, Any]] | None = None
+    folder: Path,
+    published: dict[str, Any],
+    stages: list[dict[str, Any]] | None = None,
+    num_val: int = 2000,
 ) -> tuple[Context, Answer]:
     values = {
         "name": "s",
-        "data": {"num_val": 2000},
+        "data": {"num_val": num_val},
         "model": {"family": "mlp"},
         "stages": stages or STAGES,
     }
-    study = make_study(folder, spec=StudySpec.parse(values), published=published, num_val=2000)
+    study = make_study(folder, spec=StudySpec.parse(values), published=published, num_val=num_val)
     context = gather(study)
     ((found,),) = [each.tests for each in claims.answer(context)]
     return context, found
@@ -327,3 +330,76 @@ def test_the_runs_that_got_as_far_as_an_epoch_do_not_speak_for_those_that_ended_
     text = printed(context)
     assert "| 3 v 3‡ |" in text
     assert "‡ Some runs have no such figure, as where they ended before that epoch; those" in text
+
+
+def with_equal_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training image right; of 100 validation images 90 by the wide nets, 89 by others."""
+
+    def invent(spec: RunSpec, *, is_diverging: bool = False) -> Invented:
+        is_wide = spec.to_dict()["model"]["params"]["hidden"] == [512]
+        return Invented(0.9 if is_wide else 0.89, epochs=40)
+
+    plain = report_fixture.invented_record
+
+    def record(*given: Any) -> RunRecord:
+        found = plain(*given)
+        for epoch in ("best", "last"):
+            found.metrics[epoch]["train"]["accuracy"] = 1.0
+        return found
+
+    monkeypatch.setattr(report_fixture, "invent", invent)
+    monkeypatch.setattr(report_fixture, "invented_record", record)
+
+
+EQUAL: list[dict[str, Any]] = [
+    {"name": "grid", "grid": {"model.params.hidden": [[16], [512]]}, "repeats": 2}
+]
+
+
+def test_a_gap_has_the_doubt_of_the_images_that_its_accuracy_was_measured_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_equal_counts(monkeypatch)
+    groups = group("wide", ["grid"], 512), group("narrow", ["grid"], 16)
+    gaps = asked(*groups, figure="gap", expect="less")
+    context, found = answered(tmp_path / "gap", gaps, EQUAL, num_val=100)
+    counts = [
+        [run.metrics["last"]["val"]["correct"] for run in row.runs]
+        for row in context.stage("grid").rows
+    ]
+    assert counts == [[89, 89], [90, 90]]  # one image apart, on each seed
+    assert found.found is not None
+    assert found.found.difference == pytest.approx(-0.01)
+    assert found.verdict == "undecided"
+    assert "† |" not in printed(context)
+    _, accuracy = answered(tmp_path / "accuracy", asked(*groups), EQUAL, num_val=100)
+    # All training images are right, so the gap is in as much doubt as the accuracy.
+    assert accuracy.found is not None
+    assert found.found.image_error == pytest.approx(accuracy.found.image_error)
+    assert found.found.seed_error == pytest.approx(accuracy.found.seed_error)
+    assert found.found.high == pytest.approx(-(accuracy.found.low or 0.0))
+
+
+def test_a_gap_decides_nothing_where_the_points_of_a_group_answered_different_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = group("wide", ["grid"], 128, 512), group("narrow", ["grid"], 16, 64)
+    stages = [{**STAGES[0], "repeats": 2}]
+    some_kept_fewer(monkeypatch, 16)
+    gaps = asked(*groups, figure="gap", expect="less")
+    context, found = answered(tmp_path / "s", gaps, stages)
+    assert (found.covers_seeds, found.covers_images, found.verdict) == (True, False, "undecided")
+    assert "† Seeds only" in printed(context)
+
+
+def test_equal_training_accuracies_on_every_seed_are_no_certainty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_equal_counts(monkeypatch)
+    published = asked(
+        group("wide", ["grid"], 512), group("narrow", ["grid"], 16), figure="train_accuracy"
+    )
+    _, found = answered(tmp_path / "s", published, EQUAL, num_val=100)
+    # One of the 400 training images is a step, which hides a twelfth of its square on each seed.
+    assert found.found is not None
+    assert found.found.seed_error == pytest.approx((2 / 2 / 400**2 / 12) ** 0.5)
