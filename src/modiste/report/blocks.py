@@ -134,7 +134,7 @@ class Table:
         ident: For `Ref`; begins with ``table-``.
         caption: Stands above it.
         notes: Stand below it: what its signs mean, what was cut.
-        command: Makes its numbers again.
+        command: Makes its numbers again; where it takes several, each is a line.
         is_sortable: By any column, in HTML.
         is_matrix: Square cells, column headings turned.
         gives_way: It is named by whoever wrote the study; another block of that name keeps it.

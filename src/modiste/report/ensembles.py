@@ -233,7 +233,7 @@ def _table(context: Context, groups: Sequence[Group]) -> Table:
         ],
         rows,
         notes=notes,
-        command=_command(groups[-1]),
+        command="\n".join(map(_command, groups)),
     )
 
 

@@ -204,8 +204,14 @@ def test_the_seeds_of_each_model_and_all_models_are_evaluated_together(finals: W
     labels = logits_of(finals, "deep", "validation")[1]
     shares = np.mean([softmax(each.astype(float), axis=1) for each in five], axis=0)
     assert everything[3].startswith(f"{(shares.argmax(axis=1) == labels).mean():.4f} ")
-    (command,) = finals.page.by_id("table-together").all("p", class_="command")
-    assert command.text == "modiste evaluate . --together --stages wide,deep"
+    commands = [
+        line.text for line in finals.page.by_id("table-together").all("p", class_="command")
+    ]
+    assert commands == [
+        f"modiste evaluate . --together --stages {stages}"
+        for stages in ("wide", "deep", "wide,deep")
+    ]
+    assert "```sh\n" + "\n".join(commands) + "\n```" in finals.markdown
 
 
 def test_who_has_no_part_in_the_ensembles_is_named_with_the_reason(tmp_path: Path) -> None:
