@@ -28,7 +28,7 @@ from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import NONE, between, count, listing, plural, points, proportion
 from modiste.report.quality import FEW_WRONG
-from modiste.report.saved import Part, Said, said
+from modiste.report.saved import IntsN, Part, Said, said
 from modiste.runs.run import Epoch, Run
 
 _FIGURES = ("accuracy", "loss", "brier", "calibration_error")
@@ -105,7 +105,7 @@ def best_single(runs: Sequence[Run], epoch: Epoch) -> int:
     """
     scores = [run.metrics[epoch]["val"] for run in runs]
     return min(
-        range(len(runs)), key=lambda index: (-scores[index]["correct"], scores[index]["loss"])
+        range(len(runs)), key=lambda index: (-scores[index]["accuracy"], scores[index]["loss"])
     )
 
 
@@ -127,27 +127,38 @@ def _complete(context: Context, row: RowFacts, part: Part) -> Said | None:
 
 
 def _group(context: Context, label: str, members: Sequence[_Member]) -> Group | None:
-    """Evaluated on test images if all of them were shown those; none if no images are common."""
+    """Evaluated on test images if all of them were shown those; none if no images are common.
+
+    Those that the best single one is picked by have to be common as well.
+    """
     part: Part = "test"
     answers = [_complete(context, row, part) for _, row in members]
     if None in answers:
         part = "validation"
         answers = [_complete(context, row, part) for _, row in members]
     found = [each for each in answers if each is not None]
-    if len(found) < len(members) or any(
-        not np.array_equal(found[0].image_ids_N, other.image_ids_N) for other in found[1:]
-    ):
-        return None
     runs = [
         (f"{full_name(stage, row)}, seed {run.spec.seed}", run)
         for stage, row in members
         for run in row.runs
     ]
+    chosen_by = [
+        context.study.answers(run, context.epoch).image_ids_N
+        for _, run in runs
+        if context.study.has_answers(run)
+    ]
+    are_common = _are_equal([each.image_ids_N for each in found]) and _are_equal(chosen_by)
+    if len(found) < len(members) or not are_common:
+        return None
     logits = [each for one in found for each in one.logits.values()]
     best = best_single([run for _, run in runs], context.epoch)
     stages = tuple(stage.name for stage, _ in members)
     ensemble = evaluate_together(logits, found[0].labels_N, best)
     return Group(label, part, stages, runs, ensemble)
+
+
+def _are_equal(ids: Sequence[IntsN]) -> bool:
+    return all(np.array_equal(ids[0], other) for other in ids[1:])
 
 
 def _words(groups: Sequence[Group]) -> list[Inline]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from modiste.report import confusions, ensembles, stress
 from modiste.report.blocks import Paragraph, Table
 from modiste.report.context import gather
 from modiste.report.quality import Answered, quality
+from modiste.runs.run import Epoch, Run
+from modiste.search.answers import Answers
 from modiste.search.study import Study
 from modiste.spec.study import StudySpec
 from tests.report_fixture import errors_arrays, make_look, make_study
@@ -235,6 +239,41 @@ def test_who_has_no_part_in_the_ensembles_is_named_with_the_reason(tmp_path: Pat
     groups, left_out = ensembles.grouped(gather(Study(tmp_path)))
     assert [group.label for group in groups] == [f"{DEEP}, 2 seeds"]
     assert left_out == [f"{WIDE} (its logits were not kept)"]
+
+
+def test_models_with_other_images_to_choose_by_have_no_best_single_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path, spec=spec(), num_val=400)
+    make_look(study, ["wide", "deep"])
+    answers = Study.answers
+    groups, left_out = ensembles.grouped(gather(Study(tmp_path)))
+    assert [(group.part, len(group.runs)) for group in groups] == [("test", n) for n in (3, 2, 5)]
+    assert not left_out
+    shallow = {run.fingerprint for run in study.stage("wide").rows[0].runs}
+
+    def of_others(self: Study, run: Run, epoch: Epoch) -> Answers:
+        """As where one stage has a number of validation images of its own."""
+        given = answers(self, run, epoch)
+        is_wide = run.fingerprint in shallow
+        return given if is_wide else given._replace(image_ids_N=given.image_ids_N + 1)
+
+    monkeypatch.setattr(Study, "answers", of_others)
+    groups, left_out = ensembles.grouped(gather(Study(tmp_path)))
+    # All five answered the same test images; but `modiste evaluate --together` refuses them.
+    assert [(group.part, len(group.runs)) for group in groups] == [("test", 3), ("test", 2)]
+    assert left_out == ["all 2 final models, 5 runs (they did not answer the same images)"]
+
+
+def test_the_best_single_one_is_that_of_the_highest_accuracy() -> None:
+    few, many = (
+        SimpleNamespace(
+            metrics={"last": {"val": {"correct": right, "accuracy": right / total, "loss": 0.3}}}
+        )
+        for right, total in ((95, 100), (180, 200))
+    )
+    runs: list[Any] = [many, few]
+    assert ensembles.best_single(runs, "last") == 1
 
 
 def test_images_made_worse_stand_side_by_side_for_all_final_models(finals: Written) -> None:
