@@ -15,7 +15,7 @@ from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search.row import Row
-from modiste.search.standing import seed_spreads, spread_for
+from modiste.search.standing import SeedSpreads, seed_spreads, spread_for
 from modiste.search.study import Stage, Study
 from modiste.spec.published import PublishedRow, PublishedSpec
 
@@ -63,6 +63,12 @@ class Context:
             for run in row.row.runs
         }
         return list(found.values())
+
+    @cached_property
+    def published_spreads(self) -> SeedSpreads:
+        """How much a seed moves an accuracy at the epoch that published figures stand beside."""
+        stages = [facts.stage for facts in self.stages]
+        return seed_spreads(stages, self.published.epoch, studies=[self.study])
 
     @property
     def class_names(self) -> list[str]:

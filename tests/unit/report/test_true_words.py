@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from modiste.evaluate.best import accuracy_interval
+from modiste.evaluate.intervals import wilson
 from modiste.report import answer, looks
 from modiste.report.context import gather
+from modiste.search.standing import is_right, seed_spreads
+from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
 from tests import report_fixture
 from tests.report_fixture import make_look, make_study
@@ -49,6 +53,47 @@ def test_the_first_table_is_of_the_epoch_that_ranks_where_nothing_was_published(
     assert row.interval is not None
     assert line[5] == f"{row.interval.low:.4f}–{row.interval.high:.4f}"
     assert f"with an accuracy of **{best:.4f}**" in lead_of(written)
+
+
+def test_an_interval_beside_published_figures_has_the_spread_of_their_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = report_fixture._history
+
+    def apart(spec: RunSpec, *given: Any) -> list[dict[str, Any]]:
+        """Seeds lie far apart at the last epoch alone."""
+        rows = plain(spec, *given)
+        if rows:
+            rows[-1]["val_accuracy"] -= 0.02 * spec.seed
+        return rows
+
+    monkeypatch.setattr(report_fixture, "_history", apart)
+    net = {"name": "net", "final": True, "train": {"epochs": 40}, "repeats": 5}
+    spec = parsed(net, {"name": "none", "model": {"family": "svm"}}, rank_epoch="best")
+    row = {"settings": {"model.family": "mlp"}, "val_accuracy": 0.9}
+    tested = {"settings": {"model.family": "svm"}, "test_accuracy": 0.9}
+    stages = {"net": {"rows": [row]}, "none": {"rows": [tested]}}
+    published = {"schema": 1, "epoch": "last", "stages": stages}
+    study = make_study(tmp_path, spec=spec, published=published, num_val=500)
+    written = Written.of(study)
+    trained, fitted = (stage.rows[0] for stage in study.stages())
+    right_SN = is_right([study.answers(run, "last") for run in trained.runs])
+    of_last, of_best = (
+        accuracy_interval(right_SN, spread.pooled)
+        for epoch in ("last", "best")
+        if (spread := seed_spreads(study.stages(), epoch, studies=[study]).of("net", trained))
+    )
+    assert f"{of_last.low:.4f}" != f"{of_best.low:.4f}"  # or this says nothing
+    score = fitted.runs[0].metrics["last"]["val"]
+    alone = wilson(score["correct"], score["total"])  # as in the table of its stage
+    lines = written.page.table("table-summary")
+    heads = [th.text for th in written.page.by_id("table-summary").all("th")]
+    assert "validation accuracy, last epoch" in heads
+    ends = [f"{low:.4f}–{high:.4f}" for low, high in (of_last, alone)]
+    assert [cell for line in lines for cell in line if "–" in cell[1:-1]] == ends
+    assert "belong to the last epoch, and are worked out as those of section" in (
+        written.page.by_id("summary").text
+    )
 
 
 RATES = [1.0e20, 1.0e25]

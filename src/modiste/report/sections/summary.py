@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modiste.evaluate.best import accuracy_interval
 from modiste.report import answer, cells, looks, prose
 from modiste.report.blocks import (
     Block,
@@ -25,7 +24,7 @@ from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.numbers import NONE, count, duration, listing, plural, proportion
 from modiste.report.section import SECTIONS, Section
 from modiste.runs.run import Epoch
-from modiste.search.standing import is_right
+from modiste.search.standing import own_interval
 from modiste.search.weights import no_model
 from modiste.spec.published import PublishedRow
 
@@ -115,15 +114,15 @@ class _Model:
         return cells.over_seeds(self._val, mark=self.mark)
 
     def val_interval(self) -> Cell:
-        """That of the stage's table, so that one number has one interval."""
-        row, epoch = self.row, _epoch(self.context)
-        if row is None or row.interval is None:
+        """That of the stage's table, so that one number has one interval; or of another epoch."""
+        context, row = self.context, self.row
+        found = row.interval if row else None
+        if row is not None and _is_of_another_epoch(context):
+            spread = context.published_spreads.of(self.stage.name, row.row)
+            found = own_interval(row.row, _epoch(context), context.study.answers, spread)
+        if found is None:
             return Cell(NONE)
-        low, high = row.interval
-        if epoch != self.context.epoch:
-            answers = [self.context.study.answers(run, epoch) for run in row.runs]
-            low, high = accuracy_interval(is_right(answers), row.seeds)
-        return Cell(f"{proportion(low)}–{proportion(high)}", low)
+        return Cell(f"{proportion(found.low)}–{proportion(found.high)}", found.low)
 
     def seeds(self) -> Cell:
         if self.row is None or not self.row.runs:
@@ -171,6 +170,11 @@ def _why_none(stage: StageFacts) -> str:
 def _epoch(context: Context) -> Epoch:
     """Whose accuracies the table shows: of the published epoch, else of the one that ranks."""
     return context.published.epoch if context.published.stages else context.epoch
+
+
+def _is_of_another_epoch(context: Context) -> bool:
+    """Whether the table shows another epoch than the tables of the stages have intervals of."""
+    return _epoch(context) != context.epoch
 
 
 def _table(context: Context) -> Table:
@@ -250,8 +254,11 @@ def _notes(context: Context) -> list[Words]:
 
 
 def _intervals(context: Context) -> Words:
+    are = "are the ones of "
+    if _is_of_another_epoch(context):
+        are = f"belong to the {_epoch(context)} epoch, and are worked out as those of "
     words: list[Inline] = [
-        "Intervals are at 95 %. Those of validation accuracies are the ones of ",
+        f"Intervals are at 95 %. Those of validation accuracies {are}",
         Ref("stages"),
         (
             ": they cover the choice of images and, where the spread between seeds is known, that "
