@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.distributions import t_quantile
+from modiste.evaluate.intervals import standard_error
 
 # Below this no tail is worked out: nothing is known of a distribution so far out.
 LEAST_TAIL = 1e-30
@@ -104,3 +105,23 @@ def of_images(shares_N: npt.NDArray[np.float64], reach: float, scatter: float = 
     count = len(shares_N)
     squares = float(((shares_N - shares_N.mean()) ** 2).sum()) - (count - 1) * scatter
     return Doubt((max(0.0, squares) + reach**2) / count / count, max(1, count - 1))
+
+
+def of_accuracy(accuracy: float, total: int) -> Doubt:
+    """What the choice of images adds to an accuracy whose single answers are not at hand.
+
+    As `of_images` of as many answers, so that one without any error is no certainty.
+
+    Args:
+        accuracy: A proportion.
+        total: Images behind it.
+
+    Raises:
+        SpecError: If there is no such accuracy, or no image.
+
+    Example:
+        >>> of_accuracy(1.0, 4) == of_images(np.ones(4), 0.5)
+        True
+    """
+    variance = standard_error(accuracy, total) ** 2
+    return Doubt(variance + 0.25 / total / total, max(1, total - 1))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 from modiste.errors import SpecError
-from modiste.evaluate.intervals import standard_error
+from modiste.evaluate.doubt import half_width, of_accuracy
 
 LEVEL = 0.95
 
@@ -16,10 +14,10 @@ def may_be_best(accuracies: Sequence[float], total: int, level: float = LEVEL) -
     """Whether each model cannot be told from the best, from its accuracy alone.
 
     The set of those that cannot holds the truly best one with a probability of at least `level`,
-    however many there are: one is left out only if the first beats it by a normal test at
-    (1 - level) / (k - 1). Accuracies are taken as of independent samples of images. Models that
-    answered the same images are compared too cautiously by that: see `evaluate.best.standings`.
-    Covers the images only, not the seeds.
+    however many there are: one is left out only if the first beats it by a test at
+    (1 - level) / (k - 1), by Student's quantile and `doubt.of_accuracy` of both. Accuracies are
+    taken as of independent samples of images. Models that answered the same images are compared
+    too cautiously by that: see `evaluate.best.standings`. Covers the images only, not the seeds.
 
     Args:
         accuracies: Proportions.
@@ -42,13 +40,9 @@ def may_be_best(accuracies: Sequence[float], total: int, level: float = LEVEL) -
     if not accuracies:
         return []
     best = max(accuracies)
-    others = max(1, len(accuracies) - 1)
-    answer = []
-    for accuracy in accuracies:
-        error = math.hypot(standard_error(best, total), standard_error(accuracy, total))
-        if accuracy == best or error == 0:
-            answer.append(accuracy == best)
-            continue
-        p_value = others * NormalDist().cdf((accuracy - best) / error)
-        answer.append(p_value > 1 - level)
-    return answer
+    doubts = [of_accuracy(accuracy, total) for accuracy in (best, *accuracies)]
+    tail = min(0.5, (1 - level) / max(1, len(accuracies) - 1))
+    return [
+        best - accuracy <= half_width([doubts[0], own], tail)
+        for accuracy, own in zip(accuracies, doubts[1:], strict=True)
+    ]

@@ -10,7 +10,8 @@ from typing import Any
 
 from modiste.evaluate.best import Standing
 from modiste.evaluate.contrast import Seeds
-from modiste.evaluate.intervals import Interval, standard_error
+from modiste.evaluate.doubt import error_of, of_accuracy
+from modiste.evaluate.intervals import Interval
 from modiste.report.cuts import Cut
 from modiste.report.labels import short_labels
 from modiste.report.numbers import plural, spread
@@ -111,12 +112,12 @@ class RowFacts:
     def standard_error(self, epoch: Epoch, part: str = "val") -> float | None:
         """Of the mean accuracy; it covers the images, which are the same for all seeds.
 
-        None for folds, which answered different ones.
+        Not 0 where all answers are right. None for folds, which answered different ones.
         """
         accuracy = self.mean(epoch, part, "accuracy")
         if accuracy is None or self.is_folded:
             return None
-        return standard_error(accuracy, self.runs[0].metrics[epoch][part]["total"])
+        return error_of([of_accuracy(accuracy, self.runs[0].metrics[epoch][part]["total"])])
 
     @property
     def seeds(self) -> Seeds:

@@ -15,6 +15,18 @@ def test_the_first_is_always_among_them() -> None:
     assert may_be_best([1.0, 1.0, 0.5], 10_000) == [True, True, False]
 
 
+@pytest.mark.parametrize("total", [1, 2])
+def test_a_row_that_is_always_right_on_a_handful_of_images_proves_nothing(total: int) -> None:
+    # By Fisher's exact test all right and all wrong of two differ with a p value of 1/6.
+    assert may_be_best([1.0, 0.0], total) == [True, True]
+    assert may_be_best([1.0, 0.0, 0.0], total) == [True, True, True]
+
+
+def test_all_right_and_all_wrong_of_ten_images_are_told_apart() -> None:
+    assert may_be_best([1.0, 0.0], 10) == [True, False]
+    assert may_be_best([1.0, 1.0, 0.0], 10) == [True, True, False]
+
+
 def test_more_images_tell_more_rows_apart() -> None:
     assert may_be_best([0.92, 0.90], 1_000) == [True, True]
     assert may_be_best([0.92, 0.90], 10_000) == [True, False]

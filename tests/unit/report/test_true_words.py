@@ -189,3 +189,20 @@ def test_few_confusions_of_many_classes_are_counted_as_one_says_it(
     written = made(tmp_path, {"name": "only"}, class_names=[f"class {k}" for k in range(40)])
     assert words in written.markdown
     assert "commonest confusions" not in written.markdown
+
+
+def test_a_row_without_an_error_is_in_some_doubt_beside_published_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = report_fixture.Invented(1.0, epochs=40)
+    monkeypatch.setattr(report_fixture, "invent", lambda *_, **__: how)
+    rows = [{"settings": {"model.family": "mlp"}, "val_accuracy": 0.995}]
+    published = {"schema": 1, "stages": {"only": {"rows": rows}}}
+    study = make_study(tmp_path, spec=parsed({"name": "only"}), published=published, num_val=100)
+    text = Written.of(study).markdown
+    assert "**1.0000** (standard error 0.50 points, images only" in text
+    assert (
+        "The difference to the published validation accuracy is +0.50 points, within two standard "
+        "errors of such a difference (1.41 points; two sets of validation images"
+    ) in text
+    assert "Of 1 published row run so far, 1 came out within two standard errors" in text
