@@ -65,6 +65,11 @@ class Effect:
     is_clear: bool
 
     @property
+    def covers_seeds(self) -> bool:
+        """Whether it is known of all its points how much a seed moves them."""
+        return self.contrast.seed_error is not None
+
+    @property
     def leaves_out_0(self) -> bool:
         """Whether its own interval covers seeds and images, and lies on one side of 0."""
         return _leaves_out_0(self.contrast)
@@ -79,14 +84,12 @@ class Effects:
         num_done, num_points: Points that are finished, and points there are.
         part: Which points each factor was compared over, where that is not all of them; by its
             name.
-        num_seeds_unknown: Points of which nobody knows how much a seed moves them.
     """
 
     effects: Sequence[Effect]
     num_done: int
     num_points: int
     part: Mapping[str, str]
-    num_seeds_unknown: int
 
     @property
     def is_whole(self) -> bool:
@@ -125,8 +128,7 @@ def effects(context: Context, stage: StageFacts) -> Effects | None:
             part[factor.name] = words
     if not answer:
         return None
-    unknown = sum(row.seeds is None for row in rows)
-    return Effects(answer, len(rows), len(chosen), part, unknown)
+    return Effects(answer, len(rows), len(chosen), part)
 
 
 def factors(

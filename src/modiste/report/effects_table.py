@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modiste.report.blocks import Cell, Column, Table, TableRow, Words
 from modiste.report.context import Context
-from modiste.report.effects import Effects
+from modiste.report.effects import Effect, Effects
 from modiste.report.facts import StageFacts
 from modiste.report.numbers import NONE, bound, count, points, proportion
 
@@ -12,6 +12,7 @@ from modiste.report.numbers import NONE, bound, count, points, proportion
 def effects_table(context: Context, stage: StageFacts, choices: Effects) -> Table:
     """A row for each value of each choice, the difference in bold where it is clear."""
     rows = []
+    without_seeds = _without_seeds(choices)
     for choice in choices.effects:
         found = choice.contrast
         interval = NONE
@@ -26,7 +27,7 @@ def effects_table(context: Context, stage: StageFacts, choices: Effects) -> Tabl
                     Cell(count(choice.num_settings), choice.num_settings),
                     Cell(proportion(found.one), found.one),
                     Cell(points(found.difference), found.difference, is_strong=choice.is_clear),
-                    Cell(interval),
+                    Cell(interval, mark="‖" if choice in without_seeds else ""),
                 ]
             )
         )
@@ -65,15 +66,31 @@ def _notes(choices: Effects) -> list[Words]:
             )
         ]
     ]
+    if _without_seeds(choices):
+        notes.append(
+            [
+                (
+                    f"‖ {'Images only' if choices.covers_images else 'No interval'}; of some of "
+                    "its points the spread over seeds is not known, so it is not bold."
+                )
+            ]
+        )
     if choices.part:
         parts = "; ".join(f"{name}: {words}" for name, words in choices.part.items())
         notes.append([f"¶ Over a balanced part of the points: {parts}."])
     return notes
 
 
+def _without_seeds(choices: Effects) -> list[Effect]:
+    """Choices whose intervals do not cover seeds, where those of others do."""
+    found = [choice for choice in choices.effects if not choice.covers_seeds]
+    return found if len(found) < len(choices.effects) else []
+
+
 def _covered(choices: Effects) -> str:
     """What the intervals cover, and why no difference is bold where that is not all."""
-    no_seeds, no_images = choices.num_seeds_unknown, not choices.covers_images
+    no_seeds = not any(choice.covers_seeds for choice in choices.effects)
+    no_images = not choices.covers_images
     if no_seeds and no_images:
         return (
             "No intervals, and none is bold: the spread over seeds is not known, and the points "

@@ -107,7 +107,7 @@ def test_what_is_bold_survives_the_number_of_intervals(tmp_path: Path) -> None:
 def test_without_repeats_nothing_is_bold(tmp_path: Path) -> None:
     once = {**GRID, "repeats": 1}
     given = found(gathered(tmp_path, once))
-    assert given.num_seeds_unknown == 12
+    assert not any(effect.covers_seeds for effect in given.effects)
     assert not any(effect.is_clear or effect.leaves_out_0 for effect in given.effects)
     assert all(effect.contrast.low is not None for effect in given.effects)  # of images
 
@@ -143,6 +143,34 @@ def test_on_seeds_alone_nothing_is_bold(tmp_path: Path, monkeypatch: pytest.Monk
     assert max(ends) > 0  # the seeds alone would have it of some
     assert "Intervals cover seeds only; the points answered different images" in noted(whole)
     assert "No intervals, and none is bold: the spread over seeds is not known" in noted(once)
+
+
+def test_a_point_whose_seeds_are_not_known_takes_no_bold_from_what_it_has_no_part_in(
+    tmp_path: Path,
+) -> None:
+    rate, batch, epochs = "model.params.dropout", "train.batch_size", "train.epochs"
+    points = [
+        {rate: 0.1, batch: 64, epochs: 20},
+        {rate: 0.3, batch: 64, epochs: 20},
+        {rate: 0.1, batch: 64, epochs: 30},
+    ]
+    again = {"name": "again", "train": {"epochs": 20}, "repeats": 3}  # of 30 epochs there is none
+    context = gathered(tmp_path / "some", {"name": "grid", "points": points}, again)
+    given = found(context)
+    known = {effect.key: effect.covers_seeds for effect in given.effects}
+    assert known == {"dropout": True, "epochs": False}
+    assert "Intervals cover seeds and images, each for itself." in noted(context)
+    table = effects_table(context, context.stage("grid"), given)
+    marks = {row.cells[0].text: row.cells[-1].mark for row in table.rows}
+    assert marks == {"dropout": "", "epochs": "‖"}
+    assert any(str(note[0]).startswith("‖ Images only; of some of its") for note in table.notes)
+    # One that agrees with no other point in all but one key has no part in any effect.
+    points[2] = {rate: 0.5, batch: 128, epochs: 30}
+    apart = gathered(tmp_path / "apart", {"name": "grid", "points": points}, again)
+    assert [effect.key for effect in found(apart).effects] == ["dropout", "dropout"]
+    assert "Intervals cover seeds and images, each for itself." in noted(apart)
+    table = effects_table(apart, apart.stage("grid"), found(apart))
+    assert not any("‖" in str(note) for note in table.notes)
 
 
 def test_a_stage_that_varies_one_key_has_none_but_what_is_read_from_it(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_groups_that_differ_where_no_two_points_do_are_explained() -> None:
     def words(low: float, seed_error: float | None, is_clear: bool = True) -> str:
         found = Contrast(0.92, 0.91, seed_error, 0.0004, low, 0.02)
         effect = Effect("optimizer", "adam", 2, 2, 2, found, is_clear)
-        given = Effects([effect], 4, 4, {}, 0)
+        given = Effects([effect], 4, 4, {})
         return "".join(
             getattr(part, "ident", str(part)) for part in ties.why_groups_differ(given, stage)
         )
