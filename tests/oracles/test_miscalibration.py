@@ -128,6 +128,18 @@ def test_spiegelhalters_test_is_one_where_models_are_calibrated() -> None:
     assert proud.pride > 0
 
 
+def test_the_estimate_lies_in_the_interval_where_it_is_smaller_than_chance_makes_it() -> None:
+    sure, right = [], []
+    for number in range(8, 15):  # of each bin nearly as many are right as the model is sure of
+        middle = (number + 0.5) / 15
+        sure += [middle] * 200
+        right += [place < round(200 * middle) for place in range(200)]
+    found = calibration(np.array(sure), np.array(right))
+    assert 0 < found.error < 0.1 * found.calibrated
+    assert found.interval.low == 0.0
+    assert found.interval.high >= found.error
+
+
 def test_a_model_that_is_sure_and_right_has_no_error() -> None:
     found = calibration(np.ones(50), np.ones(50, bool))
     assert (found.error, found.interval.low, found.z) == (0.0, 0.0, 0.0)

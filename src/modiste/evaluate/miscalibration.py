@@ -173,12 +173,12 @@ def _interval(
         return float(np.quantile(np.abs(scale + draws) @ noise_B, (1 - level) / 2))
 
     bottom, top = 0.0, error / float(noise_B.sum()) + 10
-    if least(bottom) > error:
-        return Interval(0.0, max(0.0, low))
-    for _ in range(_HALVINGS):
-        middle = (bottom + top) / 2
-        bottom, top = (middle, top) if least(middle) <= error else (bottom, middle)
-    return Interval(max(0.0, low), min(1.0, bottom * float(noise_B.sum())))
+    if least(bottom) <= error:
+        for _ in range(_HALVINGS):
+            middle = (bottom + top) / 2
+            bottom, top = (middle, top) if least(middle) <= error else (bottom, middle)
+    # An estimate may be too small for any error to be likely; it is never outside all the same.
+    return Interval(max(0.0, low), min(1.0, max(error, bottom * float(noise_B.sum()))))
 
 
 @functools.cache
