@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modiste.errors import DataError, SpecError
-from modiste.evaluate.contrast import Pooled, Seeds
+from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds
 from modiste.evaluate.distributions import coin_tail, normal_quantile
 from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images, tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
@@ -174,14 +174,16 @@ def needed(
 ) -> Needed:
     """How many seeds, or images, would tell two models apart, if what was seen is the truth.
 
-    By the test of `standings`, at the same level and among as many models, with a chance of 80 %.
-    One of the two is varied, the other kept. Seeds that are added also tell more of how far
-    seeds lie apart; images that are added also leave less of what differs by image and seed.
+    By the test of `standings`, at the same level and among as many models, with a chance of 80 %:
+    on images and seeds together, and on images alone, which seeds that are added make surer as
+    well. One of the two is varied, the other kept. Seeds that are added also tell more of how far
+    seeds lie apart; images that are added also leave less of what differs by image and seed. A
+    model that no seed moves needs none: numbers of seeds are those of the other.
 
     Args:
         one_SN: Right or wrong, for each seed and image.
         two_SN: The same of the other model.
-        seeds: Variance of an accuracy between seeds.
+        seeds: Variance of an accuracy between seeds; `contrast.UNMOVED` as in `standings`.
         two_seeds: That of the second model; the same, if not given.
         others: Models that the first was compared with, this one among them.
         level: As a proportion, of all those comparisons together.
@@ -197,26 +199,36 @@ def needed(
     difference, num_images = abs(float(by_image_N.mean())), len(by_image_N)
     sides = (seeds, len(one_SN)), (two_seeds or seeds, len(two_SN))
     scatter = sum(own.scatter / num_seeds for own, num_seeds in sides)
-    per_image = of_images(by_image_N, 1.0, scatter).variance * num_images
+    per_image, unreduced = (
+        of_images(by_image_N, 1.0, less).variance * num_images for less in (scatter, 0.0)
+    )
     by_seed = sum(own.variance for own, _ in sides)
 
     def shows(num_seeds: int | None, images: int) -> bool:
-        numbers = [num_seeds or had for _, had in sides]
-        doubts = [
+        counted = [(own, had, num_seeds or had) for own, had in sides]
+        gone = sum(own.scatter * (1 / had - 1 / number) for own, had, number in counted)
+        alone = [Doubt(max(per_image, unreduced - gone) / images, images - 1)]
+        together = [
             Doubt(per_image / images, images - 1),
             *(
-                _on(own, num_images, images).of_mean(1 / n, n - had)
-                for n, (own, had) in zip(numbers, sides, strict=True)
+                _on(own, num_images, images).of_mean(1 / number, number - had)
+                for own, had, number in counted
             ),
         ]
-        allowed = half_width(doubts, (1 - level) / others)
-        return difference > 0 and difference >= allowed + half_width(doubts, 1 - _POWER)
+        tails = ((1 - level) / others, 1 - _POWER)
+        return difference > 0 and all(
+            difference >= sum(half_width(doubts, tail) for tail in tails)
+            for doubts in (alone, together)
+        )
 
     def images_beside(num_seeds: int) -> int:
         return max(num_images + 1, math.ceil(num_seeds * per_image / by_seed))
 
+    moved = [had for own, had in sides if own != UNMOVED]
+    if not moved:
+        return Needed(None, _least(num_images + 1, lambda number: shows(None, number)), None)
     # With more of one model than of the other there is more even if that one gets none.
-    fewest = max(len(one_SN), len(two_SN), min(len(one_SN), len(two_SN)) + 1)
+    fewest = max(*moved, min(moved) + 1)
     half = None
     if by_seed:
         half = _least(fewest, lambda number: shows(number, images_beside(number)))

@@ -135,8 +135,10 @@ def _to_separate(context: Context, group: Sequence[RowFacts], others: int) -> li
         return [*words]
     second = behind[0]
     assert second.standing is not None
-    if first.seeds is None or second.seeds is None or not first.is_net:
+    if first.seeds is None or second.seeds is None:
         return [*words]
+    moved = [row.label for row in (first, second) if row.is_net]
+    whose = moved[0] if len(moved) == 1 else "each"
     one, two = (
         is_right([context.study.answers(run, context.epoch) for run in row.runs])
         for row in (first, second)
@@ -144,14 +146,14 @@ def _to_separate(context: Context, group: Sequence[RowFacts], others: int) -> li
     wanted = needed(one, two, first.seeds, second.seeds, others=others)
     ways = []
     if wanted.seeds is not None:
-        ways.append(f"{rough(wanted.seeds)} seeds of each")
+        ways.append(f"{rough(wanted.seeds)} seeds of {whose}")
     if wanted.images is not None:
         ways.append(f"{rough(wanted.images)} validation images")
     allowed = ", all points allowed for" if others > 1 else ""
     gap = f" {second.label} follows {size(second.standing.difference)} points behind"
     if not ways and wanted.both is not None:
         num_seeds, num_images = wanted.both
-        ways.append(f"{rough(num_seeds)} seeds of each on {rough(num_images)} images")
+        ways.append(f"{rough(num_seeds)} seeds of {whose} on {rough(num_images)} images")
     if not ways:
         return [*words, f"{gap}, too little for any study of this kind to confirm."]
     return [

@@ -8,7 +8,7 @@ from scipy import stats
 
 from modiste.errors import DataError, SpecError
 from modiste.evaluate.best import Needed, accuracy_interval, mcnemar, needed, standings
-from modiste.evaluate.contrast import Pooled, pooled
+from modiste.evaluate.contrast import UNMOVED, Pooled, pooled
 from modiste.evaluate.intervals import wilson
 
 NUM_IMAGES = 3_000
@@ -193,6 +193,35 @@ def test_images_that_are_added_leave_less_of_what_differs_by_image_and_seed() ->
     # Counted twice, and taken for what no image makes less, it asked for more than twice as many.
     twice = needed(one, two, Pooled(scatter / num_images, 100_000)).images
     assert twice is None or twice > 2 * wanted
+
+
+def test_as_many_seeds_are_needed_as_let_images_alone_decide() -> None:
+    """Where a few seeds lie close together by luck, it is the images that blur the difference."""
+    num_images, scatter = 12_000, 0.03
+    one, two = np.zeros((2, 1, num_images), bool)
+    one[:, :11_000], two[:, 450:11_405] = True, True  # 0.375 points apart; 855 images differ
+    seeds = Pooled(1e-9, 100_000, scatter)
+    assert standings([one, two], seeds)[1].may_be_best
+    unreduced = (855 - 45**2 / num_images + 1) / num_images
+    wide = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
+    # The mean of more seeds differs less by image and seed; on one it is in `unreduced` whole.
+    enough = [
+        number
+        for number in range(2, 20)
+        if wide * ((unreduced - 2 * scatter * (1 - 1 / number)) / num_images) ** 0.5
+        <= 45 / num_images
+    ]
+    assert needed(one, two, seeds).seeds == enough[0] > 2
+
+
+def test_a_model_that_no_seed_moves_needs_no_seeds() -> None:
+    one, two = np.zeros((3, 12_000), bool), np.zeros((1, 12_000), bool)
+    one[:, :11_000], two[:, :10_960] = True, True
+    # Three are there already of the other; one more of them is the least that can be added.
+    assert needed(one, two, Pooled(1e-8, 20), UNMOVED).seeds == 4
+    assert needed(two, one, UNMOVED, Pooled(1e-8, 20)).seeds == 4
+    found = needed(one[:1], two, UNMOVED, UNMOVED)
+    assert (found.seeds, found.both) == (None, None)
 
 
 def test_of_two_models_with_unequal_seeds_neither_is_to_give_any_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,6 +205,33 @@ def test_what_is_said_to_be_needed_is_more_than_what_has_just_failed() -> None:
     assert "any of 2 of 100 points may be the best" in text
     (number,) = re.findall(r"it would take about (\d+) validation images to show it", text)
     assert int(number) > NUM_IMAGES
+
+
+def test_more_seeds_are_advised_of_nets_alone() -> None:
+    def fitted(row: RowFacts) -> RowFacts:
+        """As of a model that is fitted in one go."""
+        spec = small.run_spec({"model": {"family": "knn"}})
+        return replace(row, row=replace(row.row, specs=(spec,)), spread=None)
+
+    seeds = Pooled(0.05**2, 9)
+    first, second = (
+        facts("one", 1, 0.0, 1.0, seeds=seeds),
+        facts("two", 31, 0.075, 0.2, seeds=seeds),
+    )
+    numbers = []
+    for rows, whose in (
+        ([first, second], "each"),
+        ([fitted(first), second], "two"),
+        ([first, fitted(second)], "one"),
+    ):
+        found = re.findall(r"it would take about (\d+) seeds of (\w+) to show it", said(rows))
+        assert [name for _, name in found] == [whose]
+        numbers.append(int(found[0][0]))
+    assert numbers[0] > numbers[1] == numbers[2]  # the other has no doubt of seeds
+    third = facts("three", 4, 0.0075, 0.2)
+    text = said([fitted(first), fitted(third)])
+    assert re.search(r"it would take about [\d,]+ validation images to show it", text)
+    assert "seeds of" not in text
 
 
 def test_a_single_row_is_compared_with_nothing() -> None:
