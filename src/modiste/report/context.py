@@ -167,6 +167,15 @@ class Context:
             words += ["--out", study.out]
         return shlex.join(words)
 
+    def whole_command(self, *stages: str) -> str:
+        """The command that makes figures of these stages again, with their intervals.
+
+        It adds the stages by whose repeats it is known how much a seed moves these figures.
+        """
+        spreads = (row.spread for name in stages for row in self.stage(name).rows if row.runs)
+        behind = (name for spread in spreads if spread is not None for name in spread.stages)
+        return self.command(*dict.fromkeys([*stages, *behind]))
+
     def stored_command(self, look: Look) -> str:
         """Shows what a look has stored, and opens nothing: for the folder of the report."""
         stages = ",".join(sorted({run.stage for run in look.runs} - {""}))

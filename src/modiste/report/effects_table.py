@@ -53,7 +53,7 @@ def effects_table(context: Context, stage: StageFacts, choices: Effects) -> Tabl
         ],
         rows,
         notes=_notes(choices),
-        command=context.command(stage.name),
+        command=context.whole_command(stage.name),
     )
 
 

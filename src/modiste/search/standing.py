@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -48,11 +48,13 @@ class SeedSpread:
         basis: The repeated points of the row's stage, those of its family in the whole study, or
             the row's own seeds alone, because they scatter more than those of others.
         num_points: Repeated points behind it.
+        stages: Of the study, whose repeated points it was found among.
     """
 
     pooled: Pooled
     basis: Literal["stage", "family", "row"]
     num_points: int
+    stages: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def num_runs(self) -> int:
@@ -130,16 +132,17 @@ class SeedSpreads:
     def _pool(
         self, repeated: Sequence[_Repeated], basis: Literal["stage", "family"], row: Row
     ) -> SeedSpread | None:
+        stages = tuple(dict.fromkeys(each.stage for each in repeated if each.stage is not None))
         points, step = _each_run_once(repeated), max((each.step for each in repeated), default=0.0)
         stays = alike([[*point.values()] for point in points])
         for point, is_alike in zip(points, stays, strict=True):
             if not is_alike and not point.keys().isdisjoint(row.fingerprints):
                 own = self._pooled([point], step)
                 assert own is not None
-                return SeedSpread(own, "row", 1)
+                return SeedSpread(own, "row", 1, stages)
         kept = [point for point, is_alike in zip(points, stays, strict=True) if is_alike]
         together = self._pooled(kept, step)
-        return None if together is None else SeedSpread(together, basis, len(kept))
+        return None if together is None else SeedSpread(together, basis, len(kept), stages)
 
     def _pooled(self, points: Sequence[dict[str, float]], step: float) -> Pooled | None:
         known = [own for point in points if (own := self._scatter(point)) is not None]

@@ -329,6 +329,27 @@ def test_every_table_of_numbers_carries_its_command(quick: Written) -> None:
     )
 
 
+def commands_of(written: Written, table: str) -> list[str]:
+    return [line.text for line in written.page.by_id(table).all("p", class_="command")]
+
+
+def test_the_command_of_a_table_trains_the_repeats_that_its_intervals_rest_on(
+    confirmed: Written,
+) -> None:
+    # No point of the grid is repeated: the spread over seeds is that of the other stage.
+    for table in ("table-grid", "table-effects-grid"):
+        (command,) = commands_of(confirmed, table)
+        assert " --stages grid,again --profile full " in command
+    (command,) = commands_of(confirmed, "table-again")
+    assert " --stages again --profile full " in command
+
+
+def test_the_first_table_carries_the_command_that_shows_its_test_figures(full: Written) -> None:
+    trained, shown = commands_of(full, "table-summary")
+    assert trained.startswith("modiste study studies/fashion-mnist.yaml --stages ")
+    assert shown == "modiste evaluate . --stages cnn-final,mlp-final"
+
+
 def test_figures_of_the_test_set_carry_the_command_of_the_look(full: Written) -> None:
     (command,) = full.page.by_id("table-confusion-mlp-final").all("p", class_="command")
     assert command.text == "modiste evaluate . --stages cnn-final,mlp-final"

@@ -167,7 +167,7 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
         columns,
         rows,
         notes=notes,
-        command=context.command(*dict.fromkeys(stages)),
+        command=context.whole_command(*dict.fromkeys(stages)),
     )
 
 

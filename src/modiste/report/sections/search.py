@@ -207,7 +207,7 @@ def _compared(context: Context, searched: Searched) -> Table:
                 )
             ]
         ],
-        command=context.command(searched.stage.name),
+        command=context.whole_command(searched.stage.name),
     )
 
 

@@ -194,7 +194,7 @@ def _table(context: Context, stage: StageFacts) -> Table:
         columns,
         rows,
         notes=_notes(context, stage, bool(published), folded),
-        command=context.command(stage.name),
+        command=context.whole_command(stage.name),
         is_sortable=len(rows) > 1,
         gives_way=True,
     )

@@ -9,6 +9,7 @@ from modiste.report import answer, cells, looks, prose
 from modiste.report.blocks import (
     Block,
     Cell,
+    Code,
     Column,
     Facts,
     Inline,
@@ -193,8 +194,23 @@ def _table(context: Context) -> Table:
         [column for column, _ in columns],
         rows,
         notes=_notes(context),
-        command=context.command(*[stage.name for stage, _ in context.finals]),
+        command=_commands(context),
     )
+
+
+def _commands(context: Context) -> str:
+    """One that trains what is shown, and those that show what looks have stored of it."""
+    trained = context.whole_command(*[stage.name for stage, _ in context.finals])
+    return "\n".join([trained, *_stored(context)])
+
+
+def _stored(context: Context) -> list[str]:
+    """Commands that show the test figures of the table."""
+    shown = {name for _, row in context.finals if row for name in row.row.fingerprints}
+    looks_at_them = [
+        look for look in context.looks if any(run.fingerprint in shown for run in look.runs)
+    ]
+    return list(dict.fromkeys(map(context.stored_command, looks_at_them)))
 
 
 def _columns(
@@ -267,6 +283,12 @@ def _intervals(context: Context) -> Words:
     ]
     if context.looks:
         words.append(" Those of test accuracies are Wilson’s and cover the choice of images alone.")
+    if _stored(context):
+        words += [
+            " Below, ",
+            Code("modiste evaluate"),
+            " is meant for the folder of this report: it shows what is stored, and opens nothing.",
+        ]
     return words
 
 
