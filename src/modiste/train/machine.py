@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 # From <omp.h>, version 5.0.
 _OMP_PAUSE_SOFT = 1
+# Where torch keeps how it rounds factors of products. Its older switch for both says more roughly
+# what they say, and refuses to be read where it cannot.
+_BACKENDS: Any = torch.backends  # torch gives these no types
+_PRODUCTS = _BACKENDS.cuda.matmul, _BACKENDS.mkldnn.matmul
 
 
 def prepare(threads: int, device: str = "cpu") -> None:
@@ -33,14 +38,28 @@ def prepare(threads: int, device: str = "cpu") -> None:
 def put_back() -> Iterator[None]:
     """What `prepare` changes is afterwards as it was: this process belongs to somebody else."""
     threads, is_flushing = torch.get_num_threads(), _is_flushing()
-    precision, is_searching = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    roughly, is_searching = _rough_precision(), torch.backends.cudnn.benchmark
+    precisions = [place.fp32_precision for place in _PRODUCTS]
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         _flush_denormal(is_flushing)
-        torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = is_searching
+        torch.set_float32_matmul_precision(roughly)
+        for place, precision in zip(_PRODUCTS, precisions, strict=True):
+            # Of its own it then says nothing, and does what is set for all; that may be enough.
+            place.fp32_precision = "none"
+            if place.fp32_precision != precision:
+                place.fp32_precision = precision
+
+
+def _rough_precision() -> str:
+    """What torch's older switch says."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return "highest"  # with which it refuses again where it did so now
 
 
 def _flush_denormal(is_flushing: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from modiste.train import machine
 from modiste.train.machine import prepare, put_back
 
 COUNT = 1 << 20  # far more than torch leaves to one thread
+BACKENDS: Any = torch.backends  # torch gives these no types
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +21,7 @@ def _as_it_was() -> Iterator[None]:
     with put_back():
         machine._flush_denormal(False)  # whatever came before
         yield
+        BACKENDS.fp32_precision = "none"
 
 
 def num_flushed() -> int:
@@ -56,3 +59,36 @@ def test_products_are_rounded_on_a_gpu_alone_whatever_was_set_before(
         assert torch.backends.cudnn.benchmark is (device == "cuda")
     assert torch.get_float32_matmul_precision() == "medium"
     assert not torch.backends.cudnn.benchmark
+
+
+every_device = pytest.mark.parametrize("device", ["cpu", "cuda"])
+
+
+@every_device
+@pytest.mark.parametrize("backend", ["cuda", "mkldnn"])
+@pytest.mark.parametrize("precision", ["tf32", "ieee"])
+def test_the_precision_of_one_backend_is_put_back(
+    backend: str, precision: str, device: str
+) -> None:
+    """Set as torch recommends; its older switch, which says one thing of both, may not be read."""
+    place = getattr(BACKENDS, backend).matmul
+    place.fp32_precision = precision
+    with put_back():
+        prepare(1, device)
+        assert torch.get_float32_matmul_precision() == {"cpu": "highest", "cuda": "high"}[device]
+    assert place.fp32_precision == precision
+    if precision == "tf32":
+        with pytest.raises(RuntimeError, match="mix of the legacy and new API"):
+            torch.get_float32_matmul_precision()
+
+
+@every_device
+@pytest.mark.parametrize("before", ["none", "tf32"])
+def test_what_is_set_for_all_backends_reaches_products_afterwards(before: str, device: str) -> None:
+    BACKENDS.fp32_precision = before
+    with put_back():
+        prepare(1, device)
+    for precision in (before, "tf32", "ieee"):
+        BACKENDS.fp32_precision = precision
+        for backend in (BACKENDS.cuda, BACKENDS.mkldnn):
+            assert backend.matmul.fp32_precision == precision
