@@ -44,6 +44,7 @@ from modiste.search.work_folder import Lock, WorkFolder
 from modiste.spec.parts import ModelFamily
 from modiste.spec.run import RunSpec
 from modiste.train.checkpoint import history_of
+from modiste.train.machine import put_back
 from modiste.train.record import record as blank_record
 from modiste.train.task import Progress, Task
 from modiste.train.work import Worker
@@ -185,7 +186,7 @@ def _train(
     def is_enough() -> bool:
         return should_stop() or (limit is not None and epoch >= limit)
 
-    with Lock(out / "work" / "lock"):
+    with Lock(out / "work" / "lock"), put_back():
         checkpoint = work.load(fingerprint)
         while True:
             outcome = worker.work(

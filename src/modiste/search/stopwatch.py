@@ -40,16 +40,16 @@ def seconds_for_one(spec: RunSpec, layers: Mapping[str, Any]) -> float:
     import torch
 
     from modiste.models.build import Network
-    from modiste.train.machine import prepare
+    from modiste.train.machine import prepare, put_back
 
     height, width, channels = layers["input_shape"]
     params, shape_CHW = spec.model.net, (channels, height, width)
-    prepare(threads=1)
     described = params.layers(shape_CHW, len(layers["class_names"]))
     net = Network(described, shape_CHW, params.initialisation, views=params.views)
     image_NCHW = torch.zeros(1, *shape_CHW)
     seconds = []
-    with torch.inference_mode():
+    with put_back(), torch.inference_mode():
+        prepare(threads=1)
         for _ in range(WARM_UP + TIMED):
             clock = time.perf_counter()
             net(image_NCHW)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import modiste
 from modiste.data.load import TrainingData
@@ -22,6 +23,7 @@ from modiste.search.collect import collect, lighter
 from modiste.search.study import Study
 from modiste.spec.run import RunSpec
 from modiste.train import work
+from modiste.train.machine import put_back
 from modiste.train.task import Progress, Task
 from modiste.train.work import Worker
 from tests import small
@@ -96,6 +98,17 @@ def test_the_same_machine_gives_the_same_bits(
     assert parts["logits"]["num_values"] == 2 * 100 * 10
     assert parts["weights"]["num_values"] > 0
     assert [row["difference"] for row in answer["accuracies"]] == [0, 0]
+
+
+def test_the_process_that_asks_computes_afterwards_as_before(
+    data: TrainingData, tmp_path: Path, again: Callable[..., dict[str, Any]]
+) -> None:
+    run = modiste.fit(data, MLP, TRAIN, folder=tmp_path / "runs")
+    assert run.spec.threads == 1
+    with put_back():
+        torch.set_num_threads(3)
+        again(run.folder, epochs=1)
+        assert torch.get_num_threads() == 3
 
 
 def test_logits_that_were_collected_in_16_bits_are_compared_as_such(

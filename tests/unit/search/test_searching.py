@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from modiste.api.study import write_report
 from modiste.errors import ResumeError, SpecError, StoreError
@@ -19,9 +20,11 @@ from modiste.search import latency, trial_log
 from modiste.search.asked import asked_for
 from modiste.search.choosing import told_of
 from modiste.search.plan import disk_of, forecast
+from modiste.search.stopwatch import seconds_for_one
 from modiste.search.study import Stage, Study
 from modiste.search.survey import survey
 from modiste.spec.search import SearchSpec
+from modiste.train.machine import put_back
 from modiste.train.task import Task
 from modiste.train.work import Worker
 from tests import small
@@ -456,6 +459,14 @@ def test_a_latency_is_measured_once_and_kept(tmp_path: Path, script: Script) -> 
     before = (study.folder / latency.FILE).read_bytes()
     assert drive(make(study.folder, given), slice_seconds=math.inf)
     assert (study.folder / latency.FILE).read_bytes() == before
+
+
+def test_who_measures_a_latency_computes_afterwards_as_before() -> None:
+    layers = {"input_shape": [28, 28, 1], "class_names": list("0123456789")}
+    with put_back():
+        torch.set_num_threads(3)
+        assert 0 < seconds_for_one(small.run_spec(), layers) < 1
+        assert torch.get_num_threads() == 3
 
 
 # --- what a plan says -----------------------------------------------------------------------------
