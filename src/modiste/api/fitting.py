@@ -163,7 +163,9 @@ def fit_many(
         folder: Holds one run folder for each fingerprint.
 
     Returns:
-        The runs, in the order of the points.
+        The runs, in the order of the points. Where memory does not last for so many at once,
+        ``metrics["status"]`` of all that are new says so; fewer take less, and each is tried again
+        the next time.
 
     Raises:
         SpecError: If a key or a value makes no sense, or they cannot be trained as one: nets of

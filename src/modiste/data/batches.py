@@ -18,8 +18,10 @@ from modiste.kernels.ops import Kernels
 from modiste.spec.parts import Augmentation, Seen
 
 # Images inferred at once: so few that the activations of a wide net stay in a CPU's cache, so many
-# that a GPU has enough to do between two calls.
+# that a GPU has enough to do between two calls. Nets that are computed as one share a GPU's, whose
+# memory would not last otherwise, down to the least for each.
 INFERRED_AT_ONCE = {"cpu": 256, "cuda": 2_000}
+LEAST_AT_ONCE = {"cpu": 256, "cuda": 64}
 
 
 class Batches:
@@ -50,7 +52,7 @@ class Batches:
         self._factor_C11 = torch.from_numpy(factor_C).to(device, dtype)[:, None, None]
         self._offset_C11 = torch.from_numpy(offset_C).to(device, dtype)[:, None, None]
         self._has_offset = bool(offset_C.any())
-        self.inferred_at_once = INFERRED_AT_ONCE[device]
+        self._device = device
         is_of_bytes = self.images.dtype == torch.uint8 and self.images.is_contiguous()
         is_for_them = is_of_bytes and dtype == torch.float32 and self.images.is_cpu
         self._take: Callable[[Tensor], Tensor] | None = None
@@ -102,10 +104,15 @@ class Batches:
             images = augmentation.apply(images, chance, seen)
         return self.scale(images), labels
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, scaled, in the order they lie in."""
-        for start in range(0, len(self), self.inferred_at_once):
-            stop = start + self.inferred_at_once
+    def inferred_at_once(self, num_nets: int = 1) -> int:
+        """Images that each of so many nets infers at once, which are computed as one."""
+        return max(INFERRED_AT_ONCE[self._device] // num_nets, LEAST_AT_ONCE[self._device])
+
+    def in_order(self, num_nets: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, scaled, in the order they lie in, as many at once as are inferred."""
+        at_once = self.inferred_at_once(num_nets)
+        for start in range(0, len(self), at_once):
+            stop = start + at_once
             yield self.scale(self.images[start:stop]), self.labels[start:stop]
 
     def scale(self, images: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def fit(
 def infer(net: Network, batches: Batches) -> Generator[Tick, None, LogitsNK]:
     """Logits of all images in inference mode; a generator that returns N x K float32."""
     logits = []
-    total = batches.num_batches(batches.inferred_at_once)
+    total = batches.num_batches(batches.inferred_at_once())
     for done, (images, _) in enumerate(batches.in_order(), start=1):
         with torch.inference_mode():
             logits.append(net(images))

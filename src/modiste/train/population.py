@@ -29,6 +29,8 @@ from modiste.train.checkpoint import EpochRow
 from modiste.train.loop import Tick, diverge, end_epoch, rate_of
 from modiste.train.loss import class_weights, image_losses
 from modiste.train.noise import ByteNoise, ByteNoises
+from modiste.train.record import is_out_of_memory
+from modiste.train.record import record as blank_record
 from modiste.train.session import Session, batches_of
 from modiste.train.state import TrainState
 
@@ -77,7 +79,8 @@ def run_population(
 ) -> Generator[Tick, None, list[RunRecord]]:
     """Train runs of one data set as one, and say what came out; a generator that returns records.
 
-    Their environments say how many there were, because the last bits depend on it.
+    Their environments say how many there were, because the last bits depend on it. Where memory
+    does not last for so many, all of them are "out_of_memory".
 
     Args:
         specs: The runs, on one device.
@@ -93,15 +96,31 @@ def run_population(
             "runs that are trained as one are of the data that is given, on one device, with equal "
             "`threads` and `kernels: torch`."
         )
-    train, val = batches_of(first, data)
+    try:
+        records = yield from _trained(specs, data)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        words = str(error) or "MemoryError"
+        reason = f"{len(specs)} runs at once want for memory, and fewer take less: {words}"
+        records = [blank_record(spec, data, "out_of_memory", reason) for spec in specs]
+    return [
+        replace(record, environment={**record.environment, "population": len(specs)})
+        for record in records
+    ]
+
+
+def _trained(
+    specs: Sequence[RunSpec], data: TrainingData
+) -> Generator[Tick, None, list[RunRecord]]:
+    train, val = batches_of(specs[0], data)
     sessions = [Session(spec, data, batches=(train, val)) for spec in specs]
     members = [Member(s.spec.train, s.spec.seed, s.net, s.state) for s in sessions]
     yield from fit_population(members, train, val)
     records = []
     for session in sessions:
         record = yield from session.finish()
-        environment = {**record.environment, "population": len(specs)}
-        records.append(replace(record, environment=environment))
+        records.append(record)
     return records
 
 
@@ -179,10 +198,11 @@ class _Group:
 
     def _infer(self) -> Generator[Tick, None, Tensor]:
         """Logits of all validation images, P x M x K, in inference mode."""
-        total, parts = self._val.num_batches(self._val.inferred_at_once), []
-        for done, (images, _) in enumerate(self._val.in_order(), start=1):
+        num_nets, parts = len(self._members), []
+        total = self._val.num_batches(self._val.inferred_at_once(num_nets))
+        for done, (images, _) in enumerate(self._val.in_order(num_nets), start=1):
             with torch.inference_mode():
-                parts.append(self._nets(images.expand(len(self._members), *images.shape)))
+                parts.append(self._nets(images.expand(num_nets, *images.shape)))
             yield Tick("infer", done, total)
         return torch.cat(parts, 1).float()
 

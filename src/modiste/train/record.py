@@ -67,6 +67,12 @@ def record(spec: RunSpec, data: TrainingData, status: str, reason: str) -> RunRe
     )
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory did not last, as Python, torch and CUDA each say it."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text
+
+
 def _restored(spec: RunSpec) -> str:
     """Whose weights are the model's where nobody says otherwise."""
     stopping = spec.train.early_stopping

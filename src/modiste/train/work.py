@@ -19,7 +19,7 @@ from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
 from modiste.train import one_go
 from modiste.train.loop import Tick
-from modiste.train.record import record
+from modiste.train.record import is_out_of_memory, record
 from modiste.train.session import Session
 from modiste.train.task import Outcome, Progress, Task
 
@@ -85,7 +85,7 @@ class Worker:
                         self._last = saved, session
                         return Outcome(task.fingerprint, checkpoint=saved)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self._last = None
             return Outcome(
@@ -138,8 +138,3 @@ def _progress(task: Task, session: Session, tick: Tick) -> Progress:
         tick.total,
         history[-1].val_accuracy if history else None,
     )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import modiste
@@ -156,6 +157,40 @@ def test_many_runs_at_once_are_those_that_one_by_one_would_be(
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
     again = modiste.fit_many(data, MLP, points, train, folder=tmp_path / "many")
     assert [run.folder for run in again] == [run.folder for run in many]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 38 GiB")],
+    ids=str,
+)
+def test_many_runs_that_want_for_memory_say_so_and_are_tried_again_the_next_time(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def scarce(*_: object) -> None:
+        raise error
+
+    points = [{"seed": seed} for seed in range(3)]
+    modiste.fit_many(data, MLP, points[:1], {"epochs": 1}, folder=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("modiste.train.population.Population", scarce)
+        runs = modiste.fit_many(data, MLP, points, {"epochs": 1}, folder=tmp_path)
+    assert [run.metrics["status"] for run in runs] == ["finished", *["out_of_memory"] * 2]
+    said = "2 runs at once want for memory, and fewer take less: "
+    assert runs[1].metrics["reason"] == said + (str(error) or "MemoryError")
+    again = modiste.fit_many(data, MLP, points, {"epochs": 1}, folder=tmp_path)
+    assert [run.metrics["status"] for run in again] == ["finished"] * 3
+
+
+def test_any_other_error_of_many_runs_is_raised(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr("modiste.train.population.Population", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        modiste.fit_many(data, MLP, [{"seed": 1}], {"epochs": 1}, folder=tmp_path)
 
 
 def test_many_runs_end_where_they_are_cut(data: TrainingData, tmp_path: Path) -> None:

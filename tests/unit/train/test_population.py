@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from modiste.data import batches as cutting
 from modiste.data.batches import Batches
 from modiste.errors import SpecError
 from modiste.models.build import Network
@@ -140,6 +141,27 @@ def test_one_that_diverges_leaves_the_others_as_they_are() -> None:
     for member in (alone[1], together[1]):
         assert member.state.reason.startswith("training loss no longer finite at epoch 1,")
     assert not together[1].state.history
+
+
+def test_on_a_gpu_they_share_how_many_images_are_inferred_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them 24, and at least 5 for each; here as if on one. A CPU's number is each net's."""
+    changes = [{"seed": seed, "train.epochs": 1} for seed in range(3)]
+    spec = small.run_spec(changes[0])
+    val = batches(spec, torch.float64)[1]
+    assert [val.inferred_at_once(num_nets) for num_nets in (1, 3, 1_000)] == [256] * 3
+    monkeypatch.setitem(cutting.INFERRED_AT_ONCE, "cpu", 24)
+    monkeypatch.setitem(cutting.LEAST_AT_ONCE, "cpu", 5)
+    assert [val.inferred_at_once(num_nets) for num_nets in (1, 3, 1_000)] == [24, 8, 5]
+
+    for alone, together in zip(*both(changes, torch.float64), strict=True):
+        same(alone, together, **CLOSE)
+    members = [prepared(small.run_spec(change), torch.float64)[0] for change in changes]
+    ticks = fit_population(members, *batches(spec, torch.float64))
+    inferred = [(tick.done, tick.total) for tick in ticks if tick.phase == "infer"]
+    assert len(val) == 30
+    assert inferred == [(1, 4), (2, 4), (3, 4), (4, 4)]  # 8, 8, 8 and 6
 
 
 @pytest.mark.parametrize(
