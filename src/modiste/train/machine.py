@@ -16,10 +16,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 # From <omp.h>, version 5.0.
 _OMP_PAUSE_SOFT = 1
-# Where torch keeps how it rounds factors of products. Its older switch for both says more roughly
-# what they say, and refuses to be read where it cannot.
+# Where torch keeps how it rounds factors, of products and of convolutions. Its older switch for
+# products says more roughly what two of them say, and refuses to be read where it cannot.
 _BACKENDS: Any = torch.backends  # torch gives these no types
 _PRODUCTS = _BACKENDS.cuda.matmul, _BACKENDS.mkldnn.matmul
+_CONV_ON_GPU, _CONV_ON_CPU = _BACKENDS.cudnn.conv, _BACKENDS.mkldnn.conv
 
 
 def prepare(threads: int, device: str = "cpu") -> None:
@@ -28,8 +29,11 @@ def prepare(threads: int, device: str = "cpu") -> None:
     # Denormal numbers make CPUs 5 to 55 times slower; every run treats them as zero.
     _flush_denormal(True)
     _keep_memory()
-    # On a GPU factors are rounded to TF32, as torch rounds those of convolutions anyway.
+    # On a GPU factors are rounded to TF32, as torch rounds those of convolutions by itself.
     torch.set_float32_matmul_precision("high" if device == "cuda" else "highest")
+    _CONV_ON_CPU.fp32_precision = "ieee"
+    if device == "cuda":
+        _CONV_ON_GPU.fp32_precision = "tf32"
     # Batches of a run are of two sizes, so that cuDNN's search for its fastest way pays.
     torch.backends.cudnn.benchmark = device == "cuda"
 
@@ -39,7 +43,8 @@ def put_back() -> Iterator[None]:
     """What `prepare` changes is afterwards as it was: this process belongs to somebody else."""
     threads, is_flushing = torch.get_num_threads(), _is_flushing()
     roughly, is_searching = _rough_precision(), torch.backends.cudnn.benchmark
-    precisions = [place.fp32_precision for place in _PRODUCTS]
+    places = *_PRODUCTS, _CONV_ON_CPU, _CONV_ON_GPU
+    precisions = [place.fp32_precision for place in places]
     try:
         yield
     finally:
@@ -47,9 +52,10 @@ def put_back() -> Iterator[None]:
         _flush_denormal(is_flushing)
         torch.backends.cudnn.benchmark = is_searching
         torch.set_float32_matmul_precision(roughly)
-        for place, precision in zip(_PRODUCTS, precisions, strict=True):
-            # Of its own it then says nothing, and does what is set for all; that may be enough.
+        for place in (*_PRODUCTS, _CONV_ON_CPU):
+            # As torch begins: of its own it says nothing, and does what is set for more than it.
             place.fp32_precision = "none"
+        for place, precision in zip(places, precisions, strict=True):
             if place.fp32_precision != precision:
                 place.fp32_precision = precision
 

@@ -14,12 +14,18 @@ from modiste.train.machine import prepare, put_back
 
 COUNT = 1 << 20  # far more than torch leaves to one thread
 BACKENDS: Any = torch.backends  # torch gives these no types
+# What says nothing of its own to begin with.
+OPEN = BACKENDS.cuda.matmul, BACKENDS.mkldnn.matmul, BACKENDS.mkldnn.conv
 
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     with put_back():
-        machine._flush_denormal(False)  # whatever came before
+        # Whatever came before, as torch begins.
+        machine._flush_denormal(False)
+        torch.set_float32_matmul_precision("highest")
+        for place in OPEN:
+            place.fp32_precision = "none"
         yield
         BACKENDS.fp32_precision = "none"
 
@@ -84,11 +90,28 @@ def test_the_precision_of_one_backend_is_put_back(
 
 @every_device
 @pytest.mark.parametrize("before", ["none", "tf32"])
-def test_what_is_set_for_all_backends_reaches_products_afterwards(before: str, device: str) -> None:
+def test_what_is_set_for_all_backends_still_holds_afterwards(before: str, device: str) -> None:
     BACKENDS.fp32_precision = before
     with put_back():
         prepare(1, device)
     for precision in (before, "tf32", "ieee"):
         BACKENDS.fp32_precision = precision
-        for backend in (BACKENDS.cuda, BACKENDS.mkldnn):
-            assert backend.matmul.fp32_precision == precision
+        for place in OPEN:
+            assert place.fp32_precision == precision
+
+
+@every_device
+def test_convolutions_are_rounded_on_a_gpu_alone_whatever_was_set_before(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu, on_cpu = BACKENDS.cudnn.conv, BACKENDS.mkldnn.conv
+    assert on_gpu.fp32_precision == "tf32"  # as torch begins
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    on_cpu.fp32_precision = "bf16"
+    with put_back():
+        prepare(1, device)
+        if device == "cuda":
+            assert on_gpu.fp32_precision == "tf32"
+        assert on_cpu.fp32_precision == "ieee"
+    assert not torch.backends.cudnn.allow_tf32
+    assert (on_gpu.fp32_precision, on_cpu.fp32_precision) == ("none", "bf16")
