@@ -96,11 +96,18 @@ def _compiled_block_of(shape: BlockShape) -> Callable[..., Any]:
     from torch._dynamo import config as tracing
     from torch._inductor import config as compiling
 
-    # Each shape of values is compiled once, and so are all that a search may try.
-    tracing.recompile_limit = 1 << 10
-    tracing.accumulated_recompile_limit = 1 << 12
-    compiling.compile_threads = 1  # runs side by side compile side by side
-    return torch.compile(_block_of(shape), dynamic=False, fullgraph=True)
+    compiled = torch.compile(_block_of(shape), dynamic=False, fullgraph=True)
+
+    def block(*tensors: Tensor | None) -> Any:
+        # The rest of this process keeps its own settings. Each shape of values is compiled once,
+        # and so are all that a search may try; runs side by side compile side by side.
+        with (
+            tracing.patch(recompile_limit=1 << 10, accumulated_recompile_limit=1 << 12),
+            compiling.patch(compile_threads=1),
+        ):
+            return compiled(*tensors)
+
+    return block
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from modiste.data import places
 from modiste.errors import SpecError
 from modiste.kernels import on_gpu
+from modiste.kernels.blocks import BlockShape
 from modiste.kernels.ops import Kernels
 from modiste.models.build import Network
 from modiste.models.fused import Block, leading_block, suits_conv3
@@ -241,3 +243,39 @@ def test_what_is_compiled_for_a_gpu_computes_what_the_layers_do(
             torch.testing.assert_close(answer, expected, rtol=1e-10, atol=1e-12)
     with torch.inference_mode():
         torch.testing.assert_close(blocks(images), layers(images), rtol=1e-10, atol=1e-12)
+
+
+def compile_by(call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be compiled for a GPU is called so: with the function, and with its tensors."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: functools.partial(call, function))
+    uncached = on_gpu._compiled_block_of.__wrapped__
+    monkeypatch.setattr(on_gpu, "_compiled_block_of", uncached)
+
+
+def norm(blocks: on_gpu.BlocksOnGPU, size: int) -> None:
+    shape = BlockShape(is_act_first=False, is_pooled=False, epsilon=1e-3)
+    blocks.block(torch.rand(size, 3, 4, 4), None, torch.ones(3), torch.zeros(3), shape)
+
+
+def test_torchs_compiler_is_told_how_to_compile_blocks_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from torch._dynamo import config as tracing  # a second, and only here
+    from torch._inductor import config as compiling
+
+    def settings() -> tuple[Any, ...]:
+        limits = tracing.recompile_limit, tracing.accumulated_recompile_limit
+        return (*limits, compiling.compile_threads)
+
+    told: list[tuple[Any, ...]] = []
+
+    def call(function: Callable[..., Any], *tensors: Tensor | None) -> Any:
+        told.append(settings())
+        return function(*tensors)
+
+    compile_by(call, monkeypatch)
+    with compiling.patch(compile_threads=7):
+        before = settings()
+        norm(on_gpu.BlocksOnGPU(), 5)
+        assert settings() == before
+    assert told == [(1024, 4096, 1)]
