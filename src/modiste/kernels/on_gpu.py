@@ -34,15 +34,18 @@ class Chance:
 
 
 class BlocksOnGPU:
-    """The blocks of one net; others than the first size of batch are computed by torch as they are.
+    """The blocks of one net; batches of another size are computed by torch as they are.
 
-    The last batch of an epoch is the other size, and compiling for it would take seconds.
+    The last one of an epoch is of another, and compiling for it would take seconds.
+
+    Args:
+        batch_size: For which blocks are compiled.
     """
 
     conv1 = None  # convolutions are cuDNN's
 
-    def __init__(self) -> None:
-        self._size: int | None = None
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
 
     def block(
         self,
@@ -57,8 +60,7 @@ class BlocksOnGPU:
 
         Args and what comes back are those of `modiste.kernels.ops.Kernels.block`, but for `kept`.
         """
-        self._size = self._size or len(values)
-        which = _block_of if len(values) != self._size else _compiled_block_of
+        which = _compiled_block_of if len(values) == self._batch_size else _block_of
         chance = () if kept is None else (kept.draws, *_constants(kept, scale.dtype))
         out: tuple[Tensor, Tensor, Tensor] = which(shape)(values, bias, scale, shift, *chance)
         return out

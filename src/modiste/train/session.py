@@ -187,7 +187,7 @@ def _not_finite(vectors: Sequence[Tensor], parts: Mapping[str, Mapping[str, floa
 
 def batches_of(spec: RunSpec, data: TrainingData) -> tuple[Batches, Batches]:
     """Training and validation images on the device that a run computes on."""
-    kernels = _kernels(spec)
+    kernels = _kernels(spec, data.train)
     cutter = kernels if isinstance(kernels, Kernels) else None
     train = Batches(data.train, data.preprocess, spec.device, kernels=cutter)
     return train, Batches(data.val, data.preprocess, spec.device)
@@ -210,16 +210,16 @@ def network(spec: RunSpec, images: ImageSet) -> Network:
         spec.seed,
         device=spec.device,
         precision=torch.bfloat16 if spec.train.precision == "bfloat16" else None,
-        kernels=_kernels(spec),
+        kernels=_kernels(spec, images),
         views=params.views,
     )
 
 
-def _kernels(spec: RunSpec) -> Kernels | BlocksOnGPU | None:
+def _kernels(spec: RunSpec, images: ImageSet) -> Kernels | BlocksOnGPU | None:
     if spec.kernels == "torch":
         return None
     if spec.device == "cuda":
-        return BlocksOnGPU()
+        return BlocksOnGPU(min(spec.train.batch_size, len(images)))
     return Kernels(places.cache_folder() / "kernels", has_conv3=spec.kernels == "winograd")
 
 

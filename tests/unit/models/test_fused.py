@@ -22,6 +22,7 @@ from modiste.models.layers import Activate, BatchNorm, Conv, Dropout, Flatten, L
 from modiste.models.places import places_of
 from modiste.runs.run import RunRecord
 from modiste.spec.run import RunSpec
+from modiste.train import session
 from modiste.train.loss import cross_entropy
 from modiste.train.noise import ByteNoise, multiplier_of
 from modiste.train.session import Session
@@ -225,7 +226,7 @@ def test_what_is_compiled_for_a_gpu_computes_what_the_layers_do(
         Network(
             params.layers((1, 8, 8), 4), (1, 8, 8), seed=1, dtype=torch.float64, kernels=kernels
         )
-        for kernels in (None, on_gpu.BlocksOnGPU())
+        for kernels in (None, on_gpu.BlocksOnGPU(9))
     )
 
     class Bytes(ByteNoise):
@@ -276,6 +277,26 @@ def test_torchs_compiler_is_told_how_to_compile_blocks_and_nothing_else(
     compile_by(call, monkeypatch)
     with compiling.patch(compile_threads=7):
         before = settings()
-        norm(on_gpu.BlocksOnGPU(), 5)
+        norm(on_gpu.BlocksOnGPU(5), 5)
         assert settings() == before
     assert told == [(1024, 4096, 1)]
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(25, [25, 25]), (500, [90])])
+def test_blocks_are_compiled_for_a_runs_full_batches_wherever_it_was_cut(
+    batch_size: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first batch of a run that goes on may be an epoch's last one, which is smaller."""
+    compiled: list[int] = []
+
+    def call(function: Callable[..., Any], values: Tensor, *others: Tensor | None) -> Any:
+        compiled.append(len(values))
+        return function(values, *others)
+
+    compile_by(call, monkeypatch)
+    run = small.run_spec({"train.batch_size": batch_size}, device="cuda", kernels="fused")
+    blocks = session._kernels(run, small.data().train)
+    assert isinstance(blocks, on_gpu.BlocksOnGPU)
+    for size in (15, 25, 90, 25):
+        norm(blocks, size)
+    assert compiled == expected
