@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from modiste.cores import memory_bytes
-from modiste.data.batches import Batches
+from modiste.data.batches import INFERRED_AT_ONCE, Batches
 from modiste.data.load import TrainingData
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick, infer
@@ -23,8 +23,10 @@ from modiste.train.task import Sample, Task
 # Steps are timed after a first one that is not: two of them or more, or one that takes so many
 # times longer than all of them should.
 LEAST_STEPS, LONG = 2, 3
-# Inference is a tenth of a run or less, so it gets less of the time, and fewer images.
-INFERENCE_SHARE, NUM_INFERRED = 0.25, 128
+# Inference is a tenth of a run or less, so it gets less of the time, and fewer images; on a GPU as
+# many as runs infer at once, because fewer take as long.
+INFERENCE_SHARE = 0.25
+NUM_INFERRED = {"cpu": 128, "cuda": INFERRED_AT_ONCE["cuda"]}
 
 
 class Prober:
@@ -51,7 +53,7 @@ class Prober:
         data = self._load(task.spec)
         session = Session(task.spec, data)
         device = task.spec.device
-        some = data.val.take(np.arange(min(len(data.val), NUM_INFERRED)), "val")
+        some = data.val.take(np.arange(min(len(data.val), NUM_INFERRED[device])), "val")
         images = Batches(some, data.preprocess, device)
         rounds = _again(lambda: infer(session.net, images))
         per_round = _timed(rounds, "infer", task.seconds * INFERENCE_SHARE, device, should_stop)
@@ -83,8 +85,9 @@ def _timed(
     spent, count, first = 0.0, 0, 0.0
     clock = time.perf_counter()
     for number, tick in enumerate(steps):
-        if number == 0:
+        if number == 0 or tick.done == tick.total:  # what a phase leaves to do is its own
             _catch_up(device)
+        if number == 0:
             first = time.perf_counter() - clock
         elif tick.phase == phase:
             spent, count = spent + time.perf_counter() - clock, count + 1

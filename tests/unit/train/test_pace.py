@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from modiste.cores import memory_bytes
+from modiste.data.batches import INFERRED_AT_ONCE
 from modiste.errors import SpecError
 from modiste.train import pace
 from modiste.train.loop import Tick
@@ -35,6 +37,27 @@ class Clock:
         for phase, seconds in ticks:
             self.now += seconds
             yield Tick(phase, 0, 0)
+
+
+class GPU:
+    """Does later what it is asked for at once: whoever waits for it moves the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._queued = clock, 0.0
+
+    def wait(self, device: str = "cuda") -> None:
+        self._clock.now += self._queued
+        self._queued = 0.0
+
+    def epochs(self, num_steps: int, step: float, inference: float) -> Iterator[Tick]:
+        while True:
+            for done in range(1, num_steps + 1):
+                self._queued += step
+                yield Tick("train", done, num_steps)
+            self.wait()  # the sums of the epoch are asked for
+            self._queued += inference
+            yield Tick("infer", 1, 1)
+            self.wait()
 
 
 @pytest.fixture
@@ -100,6 +123,19 @@ def test_of_a_slow_net_one_step_is_enough(clock: Clock) -> None:
     steps = clock.steps(*[("train", 4.0)] * 100)
     assert timed(steps, 1.0) == pytest.approx(4.0)
     assert clock.now == pytest.approx(8.0)
+
+
+def test_what_a_gpu_still_has_to_do_at_the_end_of_a_phase_counts_there(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = GPU(clock)
+    monkeypatch.setattr(pace, "_catch_up", gpu.wait)
+    ticks = itertools.islice(gpu.epochs(num_steps=4, step=0.5, inference=7.0), 50)
+    assert timed(ticks, 1e9) == pytest.approx(0.5)
+
+
+def test_on_a_gpu_as_many_images_are_inferred_as_in_a_run() -> None:
+    assert pace.NUM_INFERRED["cuda"] == INFERRED_AT_ONCE["cuda"]
 
 
 def test_a_word_to_stop_is_heard_at_the_next_step() -> None:
