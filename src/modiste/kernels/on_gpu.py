@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from modiste.errors import SpecError, first_sentence
 from modiste.kernels.blocks import BlockShape
 
 
@@ -96,7 +97,9 @@ def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
 def _compiled_block_of(shape: BlockShape) -> Callable[..., Any]:
     # Seconds, and only needed here.
     from torch._dynamo import config as tracing
+    from torch._dynamo.exc import BackendCompilerFailed
     from torch._inductor import config as compiling
+    from torch._inductor.exc import GPUTooOldForTriton, TritonMissing
 
     compiled = torch.compile(_block_of(shape), dynamic=False, fullgraph=True)
 
@@ -107,9 +110,23 @@ def _compiled_block_of(shape: BlockShape) -> Callable[..., Any]:
             tracing.patch(recompile_limit=1 << 10, accumulated_recompile_limit=1 << 12),
             compiling.patch(compile_threads=1),
         ):
-            return compiled(*tensors)
+            try:
+                return compiled(*tensors)
+            except (BackendCompilerFailed, GPUTooOldForTriton, TritonMissing) as error:
+                if "out of memory" in str(error).lower():
+                    raise  # it is said to be that by whoever trains
+                raise SpecError(_cannot_compile(error)) from error
 
     return block
+
+
+def _cannot_compile(error: Exception) -> str:
+    why = first_sentence(getattr(error, "inner_exception", error))
+    return (
+        "kernels: 'fused' on a GPU needs Triton and a C compiler, and torch could not compile with "
+        f"what is here: {why}. Install what is missing, such as Debian's package gcc, or say "
+        "`kernels: torch`."
+    )
 
 
 @functools.cache

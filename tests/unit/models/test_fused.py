@@ -25,6 +25,7 @@ from modiste.spec.run import RunSpec
 from modiste.train import session
 from modiste.train.loss import cross_entropy
 from modiste.train.noise import ByteNoise, multiplier_of
+from modiste.train.record import is_out_of_memory
 from modiste.train.session import Session
 from tests import small
 
@@ -300,3 +301,48 @@ def test_blocks_are_compiled_for_a_runs_full_batches_wherever_it_was_cut(
     for size in (15, 25, 90, 25):
         norm(blocks, size)
     assert compiled == expected
+
+
+def missing(kind: str) -> Exception:
+    """What torch raises where something to compile with is not there."""
+    from torch._inductor import exc  # a second, and only here
+
+    no_compiler = RuntimeError("Failed to find C compiler. Please specify via CC.\nmore")
+    kinds: dict[str, Callable[[], Exception]] = {
+        "Triton": lambda: exc.TritonMissing(None),
+        "C compiler": lambda: exc.InductorError(no_compiler, None),
+        "C++ compiler": lambda: exc.InductorError(exc.InvalidCxxCompiler("g++"), None),
+        "memory": lambda: exc.InductorError(torch.OutOfMemoryError("CUDA out of memory."), None),
+    }
+    return kinds[kind]()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Triton", "Cannot find a working triton installation"),
+        ("C compiler", "Failed to find C compiler"),
+        ("C++ compiler", r"Compiler: g\+\+ is not found"),
+    ],
+)
+def test_a_gpu_without_what_compiles_for_it_is_told_the_remedy(
+    kind: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*_: object) -> Any:
+        raise missing(kind)
+
+    compile_by(call, monkeypatch)
+    with pytest.raises(SpecError, match=rf"here: {said}\. Install .* or say `kernels: torch`"):
+        norm(on_gpu.BlocksOnGPU(5), 5)
+
+
+def test_memory_that_does_not_last_to_compile_is_said_to_be_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def call(*_: object) -> Any:
+        raise missing("memory")
+
+    compile_by(call, monkeypatch)
+    with pytest.raises(RuntimeError) as caught:
+        norm(on_gpu.BlocksOnGPU(5), 5)
+    assert is_out_of_memory(caught.value)
