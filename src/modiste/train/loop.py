@@ -84,7 +84,8 @@ def fit(
 
         loss_sum, num_correct = state.counted()
         if not math.isfinite(loss_sum):
-            diverge(state, rate_of(spec, state, num_steps), "training loss")
+            rate = rate_of(spec, state, num_steps, state.lost_at)
+            diverge(state, rate, "training loss", state.lost_at)
             return
         judge.load(*state.judged)
         logits_NK = yield from infer(judge, val)
@@ -167,17 +168,18 @@ def end_epoch(spec: TrainSpec, state: TrainState, row: EpochRow) -> None:
         state.status, state.reason = "finished", f"time limit of {spec.max_seconds:g} s"
 
 
-def rate_of(spec: TrainSpec, state: TrainState, num_steps: int) -> float:
-    """The learning rate of the epoch's last update."""
-    moment = Moment(state.update - 1, num_steps, spec.epochs)
+def rate_of(spec: TrainSpec, state: TrainState, num_steps: int, update: int = 0) -> float:
+    """The learning rate of an update, counted from 1; of the last one if not given."""
+    moment = Moment((update or state.update) - 1, num_steps, spec.epochs)
     return spec.schedule.rate(spec.optimizer.learning_rate, state.schedule, moment)
 
 
-def diverge(state: TrainState, rate: float, what: str) -> None:
-    """End a run whose numbers are none any more, and say where."""
+def diverge(state: TrainState, rate: float, what: str, update: int = 0) -> None:
+    """End a run whose numbers are none any more, and say where: at the last update if not given."""
     last = state.history[-1].train_loss if state.history else None
     state.status = "diverged"
     state.reason = (
-        f"{what} no longer finite at epoch {state.epoch + 1}, update {state.update}, learning "
-        f"rate {rate:g}; last finite training loss: {'none' if last is None else f'{last:.4f}'}"
+        f"{what} no longer finite at epoch {state.epoch + 1}, update {update or state.update}, "
+        f"learning rate {rate:g}; last finite training loss: "
+        f"{'none' if last is None else f'{last:.4f}'}"
     )

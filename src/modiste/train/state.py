@@ -36,6 +36,7 @@ class TrainState:
         update: Updates done in all.
         sums: Loss and right answers summed over the images of the epoch under way, float64, as
             far as they are counted: see `note`.
+        lost_at: The first update whose loss is no number, as far as they are counted; else 0.
         seconds: Time spent in the epoch under way.
         schedule, stopping: Counters of the schedule and of early stopping.
         best_epoch, best_val_loss: From 1; 0 before the first epoch has ended.
@@ -62,27 +63,42 @@ class TrainState:
     history: list[EpochRow] = field(default_factory=list)
     status: Status = "running"
     reason: str = ""
-    _noted: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    lost_at: int = 0
+    _losses: list[tuple[int, Tensor, int]] = field(default_factory=list)
+    _answers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def note(self, loss: Tensor, logits_NK: Tensor, labels_N: Tensor) -> None:
         """Take a batch's mean loss and its answers into the sums, now or before they are read."""
-        self._noted.append((loss.detach(), logits_NK.detach(), labels_N))
-        # A GPU would have to be waited for.
-        if len(self._noted) >= COUNTED_AT_ONCE and not loss.is_cuda:
-            self.counted()
+        self._losses.append((self.update + 1, loss.detach(), len(labels_N)))
+        self._answers.append((logits_NK.detach(), labels_N))
+        if len(self._answers) >= COUNTED_AT_ONCE:
+            self._count_answers()
+            if not loss.is_cuda:  # a GPU would have to be waited for
+                self._count_losses()
 
     def counted(self) -> tuple[float, int]:
         """Loss and right answers of the epoch under way, all batches counted."""
-        if self._noted:
-            losses, logits, labels = zip(*self._noted, strict=True)
-            self._noted.clear()
-            sizes = losses[0].new_tensor([len(some) for some in labels])
-            total = float(self.sums[0])
-            for product in (torch.stack(losses) * sizes).tolist():
-                total += product
-            self.sums[0] = total
-            self.sums[1] += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
+        self._count_answers()
+        self._count_losses()
         return float(self.sums[0]), int(self.sums[1])
+
+    def _count_answers(self) -> None:
+        if self._answers:
+            logits, labels = zip(*self._answers, strict=True)
+            self._answers.clear()
+            self.sums[1] += (torch.cat(logits).argmax(1) == torch.cat(labels)).count_nonzero()
+
+    def _count_losses(self) -> None:
+        if self._losses:
+            updates, losses, sizes = zip(*self._losses, strict=True)
+            self._losses.clear()
+            total = float(self.sums[0])
+            products = torch.stack(losses) * losses[0].new_tensor(sizes)
+            for update, product in zip(updates, products.tolist(), strict=True):
+                total += product
+                if not self.lost_at and not math.isfinite(total):
+                    self.lost_at = update
+            self.sums[0] = total
 
     @property
     def judged(self) -> tuple[Tensor, Tensor]:
@@ -148,7 +164,9 @@ class TrainState:
             counters["stopping"] = Stopping(**counters["stopping"])
         if counters["best_val_loss"] is None:
             counters["best_val_loss"] = math.inf
-        self._noted.clear()
+        self._losses.clear()
+        self._answers.clear()
+        self.lost_at = 0
         for name, value in counters.items():
             setattr(self, name, value)
         for name, tensor in tensors.items():

@@ -281,6 +281,45 @@ def test_a_run_that_diverges_is_a_result_and_says_where(rate: float, tmp_path: P
     assert "last" not in run.metrics
 
 
+def test_where_losses_are_counted_late_the_first_that_is_no_number_is_found() -> None:
+    state = Session(small.run_spec(), small.data()).state
+    logits, labels = torch.ones(5, 10), torch.zeros(5, dtype=torch.int64)
+    for loss in (1.0, 2.0, math.inf, 3.0, math.nan):
+        state.note(torch.tensor(loss), logits, labels)
+        state.update += 1
+    assert state.lost_at == 0
+    total, num_correct = state.counted()
+    assert (math.isfinite(total), num_correct) == (False, 25)
+    assert state.lost_at == 3
+
+
+class SaidToBeOnGPU(torch.Tensor):
+    """Lies on the CPU, and says otherwise."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize("rate", [1e10, 1e30])
+def test_a_run_on_a_gpu_names_the_update_at_which_it_diverged(
+    rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There nobody asks before the epoch ends; and the rate has moved on meanwhile."""
+    params = {"hidden": [12, 12, 12], "dropout": 0.0}
+    more = {"train.schedule": {"name": "one_cycle"}, "train.batch_size": 5}
+    spec = diverging(rate, **{"model.params": params}, **more)
+    here, _ = trained(spec)
+    take = Batches.take
+
+    def taken(self: Batches, *args: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = take(self, *args)
+        return images.as_subclass(SaidToBeOnGPU), labels
+
+    monkeypatch.setattr(Batches, "take", taken)
+    there, _ = trained(spec)
+    assert here.state.update < there.state.update == 18
+    assert here.state.reason == there.state.reason
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
 def test_the_largest_rate_that_is_allowed_crashes_no_optimizer(name: str) -> None:
     changes = {"train.optimizer": {"name": name, "learning_rate": 1e30}}

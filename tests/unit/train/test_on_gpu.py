@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from modiste.kernels.on_gpu import BlocksOnGPU
 from modiste.models.build import Network
 from modiste.models.noise import Noise
 from modiste.spec.run import RunSpec
+from modiste.train import state as states
 from modiste.train import step as steps
 from modiste.train.loop import Tick, fit
 from modiste.train.loss import cross_entropy
@@ -176,8 +178,9 @@ def test_recorded_steps_come_out_as_unrecorded_ones(
     ("precision", "kernels"), [("float32", "torch"), ("bfloat16", "torch"), ("bfloat16", "fused")]
 )
 def test_nothing_is_waited_for_inside_an_epoch(
-    changes: Mapping[str, Any], precision: str, kernels: str
+    changes: Mapping[str, Any], precision: str, kernels: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(states, "COUNTED_AT_ONCE", 2)  # an epoch has four batches
     changes = {**changes, "train.precision": precision}
     spec = small.run_spec(changes, device="cuda", kernels=kernels)
     session = Session(spec, small.data(spec))
@@ -245,6 +248,21 @@ def test_members_of_a_population_come_out_as_they_do_alone(
         for row, other in zip(one.state.history, two.state.history, strict=True):
             np.testing.assert_allclose(other.val_loss, row.val_loss, rtol=1e-6)
             assert other.val_accuracy == row.val_accuracy
+
+
+def test_a_run_that_diverges_names_the_update_at_which_it_did() -> None:
+    changes = {
+        "model.params": {"hidden": [12, 12, 12], "dropout": 0.0},
+        "train.optimizer": {"name": "sgd", "learning_rate": 1e30},
+        "train.batch_size": 5,
+    }
+    spec = small.run_spec(changes, device="cuda")
+    session = Session(spec, small.data(spec))
+    list(session.advance())
+    assert session.state.status == "diverged"
+    said = re.search(r"at epoch 1, update (\d+),", session.state.reason)
+    assert said is not None
+    assert int(said[1]) < session.state.update == 18
 
 
 def test_a_population_gives_records() -> None:
