@@ -65,8 +65,9 @@ class Network:
         seed: Of the run; each tensor draws from a stream of its own.
         dtype: float32, or float64 for comparisons.
         device: Where it computes.
-        precision: What images and kernels are rounded to in training; not at all if not given.
-            Weights, gradients as they are added up, norms and logits keep `dtype`.
+        precision: What images, kernels and all that layers give are rounded to in training, and
+            gradients likewise; nothing if not given. The vectors of weights and gradients and norms
+            keep `dtype`; logits are handed out in it, but were rounded.
         kernels: Compiled ones, which then do what they can; torch does all if not given.
         views: What an answer is the mean of, where the net only infers.
 
@@ -209,7 +210,8 @@ class Network:
         self.layout.append(Slot(name, tuple(shape), place.start, place.stop))
         self._full.append(full)
         self._grads.append(as_kernel(self.grads[place], shape))
-        # What belongs to a channel or a unit is small and delicate: it is never rounded.
+        # What belongs to a channel or a unit has no rounded copy: norms, which are delicate, take
+        # it as it is, and a bias is rounded where it is added to rounded values.
         if self._low is None or len(shape) == 1:
             weight = Weight(full.detach().requires_grad_())
         else:
