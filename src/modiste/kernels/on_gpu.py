@@ -24,7 +24,7 @@ class Chance:
     """What dropout keeps, still to be made of bytes.
 
     Attributes:
-        draws: A random byte for each value, N x C x H x W, as it lies in memory.
+        draws: A random byte for each value, N x C x H x W or N x F, as it lies in memory.
         threshold: Bytes below it drop their value.
         scale: What is kept is multiplied by it.
     """

@@ -157,7 +157,7 @@ def _conv(layer: Conv, shape: Shape, weight: Tensor, bias: Tensor | None) -> Ste
 def _batch_norm(
     layer: BatchNorm, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
 ) -> Step:
-    """As in `modiste.models.build`, where it is said why."""
+    """As in `modiste.models.steps`, where it is said why."""
     share, members = 1.0 - layer.momentum, len(scale)
 
     def normalise(values: Tensor, noises: Noises | None) -> Tensor:

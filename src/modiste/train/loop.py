@@ -50,7 +50,7 @@ def fit(
     A run that is cut (`until`) is left "running": whoever plans more goes on from there.
 
     Yields after every update and every inferred batch. Whoever iterates may stop at any of them
-    and save the state; going on from it gives the same bits as never having stopped.
+    and save the state; going on from it gives, on a CPU, the same bits as never having stopped.
     """
     num_steps = train.num_batches(spec.batch_size)
     step = step_of(net, spec, class_weights(spec, train.labels))

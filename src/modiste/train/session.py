@@ -75,7 +75,7 @@ class Session:
             self.state.load(checkpoint, self.fingerprint)
 
     def save(self) -> bytes:
-        """A checkpoint to go on from, bit for bit."""
+        """A checkpoint to go on from, on a CPU bit for bit."""
         return self.state.dump(self.fingerprint)
 
     def advance(self) -> Iterator[Tick]:

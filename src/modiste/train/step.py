@@ -26,21 +26,22 @@ NUM_REHEARSALS = 3
 
 @dataclass(frozen=True)
 class Passed:
-    """A batch that went forward and back.
+    """A batch that went forward and back; its gradients lie in the net.
 
     Attributes:
         loss: Mean over the batch.
         logits: N x K.
-        grads: Of all weights, one vector, the same one each time.
     """
 
     loss: Tensor
     logits: Tensor
-    grads: Tensor
 
 
 class Step(Protocol):
-    """Forward and back with a batch: scaled images, labels, and where dropout's chance is from."""
+    """Forward and back with a batch: scaled images, labels, and where dropout's chance is from.
+
+    What it finds for the weights lies in `Network.grads`, for the `Move` that follows.
+    """
 
     def __call__(self, images: Tensor, labels_N: Tensor, noise: ByteNoise) -> Passed: ...
 
@@ -57,7 +58,8 @@ def step_of(net: Network, spec: TrainSpec, weights_K: Tensor | None) -> Step:
     def pass_through(images: Tensor, labels_N: Tensor, noise: Noise) -> Passed:
         logits = net(images, noise)
         loss, slope = cross_entropy(logits, labels_N, spec.label_smoothing, weights_K)
-        return Passed(loss, logits.detach(), net.gradients(logits, slope))
+        net.gradients(logits, slope)
+        return Passed(loss, logits.detach())
 
     if net.weights.is_cuda:
         return Recorded(pass_through, net.statistics, OnGPU())
@@ -65,7 +67,7 @@ def step_of(net: Network, spec: TrainSpec, weights_K: Tensor | None) -> Step:
 
 
 class Move(Protocol):
-    """An update of all weights, given its number, from 1, and the learning rate now."""
+    """An update of a net's weights by the gradients in it: its number, from 1, and the rate now."""
 
     def __call__(self, update: int, rate: float) -> None: ...
 
@@ -124,7 +126,7 @@ class Recorded:
         tape.noise.draw_all(noise)
         tape.play()
         found = tape.found
-        return Passed(found.loss.clone(), found.logits.clone(), found.grads)
+        return Passed(found.loss.clone(), found.logits.clone())
 
     def _tape(self, images: Tensor, labels_N: Tensor) -> _Tape:
         images, labels_N, kept = images.clone(), labels_N.clone(), KeptNoise()
