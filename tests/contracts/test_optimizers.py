@@ -11,6 +11,10 @@ from torch import Tensor
 
 from modiste.errors import SpecError
 from modiste.spec.parts import OPTIMIZERS, Optimizer, State, with_preset
+from modiste.train.session import network
+from modiste.train.step import RecordedMove
+from tests import small
+from tests.recording import Again
 
 NAMES = OPTIMIZERS.names()
 PRESETS = ["keras", "torch"]
@@ -148,6 +152,26 @@ def test_vectors_are_moved_as_one_where_each_weight_goes_its_own_way(
             rule.update(each, grad, own, step, 0.01)
     # The last few numbers of a vector are computed apart from the others, with a rounding more.
     torch.testing.assert_close(both, torch.cat(weights), rtol=1e-12, atol=1e-12)
+
+
+def test_an_update_that_was_recorded_is_the_update(name: str, preset: str) -> None:
+    """A GPU plays updates back of what calls itself recordable, rate and number being tensors."""
+    rule = build(name, preset)
+    if not rule.is_recordable:
+        return
+    images = small.data().train
+    alone, played = (network(small.run_spec(small.CNN), images) for _ in range(2))
+    vectors = [rule.start(net.weights) for net in (alone, played)]
+    move = RecordedMove(rule, played, vectors[1], Again())
+    for step, grads in enumerate(some_grads(4, alone.weights), start=1):
+        alone.grads.copy_(grads)
+        played.grads.copy_(grads)
+        rule.update(alone.weights, alone.grads, vectors[0], step, 0.1 / step, alone.layout)
+        move(step, 0.1 / step)
+        # The rate is a number of float32 there.
+        torch.testing.assert_close(played.weights, alone.weights, rtol=1e-5, atol=1e-6)
+        for key, vector in vectors[0].items():
+            torch.testing.assert_close(vectors[1][key], vector, rtol=1e-5, atol=1e-7)
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, preset: str) -> None:

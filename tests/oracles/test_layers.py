@@ -17,7 +17,7 @@ from modiste.models.build import Network
 from modiste.models.layers import BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
 from modiste.models.steps import convolution
 from modiste.train.kept import kept_share
-from modiste.train.noise import ByteNoise
+from modiste.train.noise import ByteNoise, multiplier_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -252,13 +252,24 @@ def test_gradients_of_strided_1x1_convolutions_are_right_in_channels_last(
 # --- dropout from bytes ---------------------------------------------------------------------------
 
 
+class DrawnByTorch(ByteNoise):
+    """As on a GPU, whose generator draws the bytes where they are needed."""
+
+    def multiplier(self, layer: int, values: Tensor, rate: float) -> Tensor:
+        return multiplier_of(self.chance(layer, values, rate), values.dtype)
+
+
+every_noise = pytest.mark.parametrize("noise", [ByteNoise, DrawnByTorch])
 RATES = [0.001, 0.1, 0.2, 0.25, 0.3, 0.5, 0.9, 0.999]
 
 
+@every_noise
 @pytest.mark.parametrize("rate", RATES)
-def test_dropout_keeps_the_share_it_records_and_scales_by_it(rate: float) -> None:
+def test_dropout_keeps_the_share_it_records_and_scales_by_it(
+    rate: float, noise: type[ByteNoise]
+) -> None:
     values = torch.ones(1_000, 1_000)
-    multiplier = ByteNoise(1, 2).multiplier(3, values, rate)
+    multiplier = noise(1, 2).multiplier(3, values, rate)
     share = kept_share(rate)
     assert set(multiplier.unique().tolist()) == {0.0, float(torch.tensor(1 / share))}
     # A million draws: four standard errors of a binomial share; passed once in 16,000.
@@ -270,38 +281,44 @@ def test_dropout_keeps_the_share_it_records_and_scales_by_it(rate: float) -> Non
     assert abs(1 - share - rate) <= max(0.5 / 256, 1 / 256 - rate, rate - 255 / 256)
 
 
-def test_masks_of_other_layers_updates_and_seeds_are_independent() -> None:
+@every_noise
+def test_masks_of_other_layers_updates_and_seeds_are_independent(noise: type[ByteNoise]) -> None:
     values = torch.ones(1_000, 1_000)
     cases = [(1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3), (3, 2, 1)]  # seed, update, layer
-    kept = [ByteNoise(s, u).multiplier(layer, values, 0.5) > 0 for s, u, layer in cases]
+    kept = [noise(s, u).multiplier(layer, values, 0.5) > 0 for s, u, layer in cases]
     for index, one in enumerate(kept):
         for two in kept[:index]:
             # Of fair independent coins half agree: standard error 0.0005; ten pairs, five of them.
             assert float((one == two).double().mean()) == pytest.approx(0.5, abs=5 * 0.0005)
-    again = ByteNoise(1, 2).multiplier(3, values, 0.5) > 0
+    again = noise(1, 2).multiplier(3, values, 0.5) > 0
     assert torch.equal(again, kept[0])
 
 
-def test_bits_within_a_mask_do_not_depend_on_their_neighbours() -> None:
-    kept = (ByteNoise(1, 2).multiplier(0, torch.ones(1_000_000), 0.5) > 0).double()
+@every_noise
+def test_bits_within_a_mask_do_not_depend_on_their_neighbours(noise: type[ByteNoise]) -> None:
+    kept = (noise(1, 2).multiplier(0, torch.ones(1_000_000), 0.5) > 0).double()
     for distance in (1, 2, 3, 7, 8, 16, 64, 256, 784):
         share = float((kept[distance:] == kept[:-distance]).double().mean())
         # As above: half of them agree, standard error 0.0005, nine distances, five of them.
         assert share == pytest.approx(0.5, abs=5 * 0.0005)
 
 
+@every_noise
 @pytest.mark.parametrize("shape", [(5,), (3, 7), (3, 2, 5, 7)], ids=str)
-def test_a_mask_has_the_shape_dtype_and_layout_of_its_values(shape: tuple[int, ...]) -> None:
+def test_a_mask_has_the_shape_dtype_and_layout_of_its_values(
+    shape: tuple[int, ...], noise: type[ByteNoise]
+) -> None:
     values = torch.ones(shape, dtype=torch.float64)
     if len(shape) == 4:
         values = values.contiguous(memory_format=torch.channels_last)
-    multiplier = ByteNoise(0, 0).multiplier(0, values, 0.5)
+    multiplier = noise(0, 0).multiplier(0, values, 0.5)
     assert (multiplier.shape, multiplier.dtype) == (values.shape, values.dtype)
     assert multiplier.stride() == values.stride()
 
 
-def test_two_dropout_layers_of_one_net_drop_different_units() -> None:
+@every_noise
+def test_two_dropout_layers_of_one_net_drop_different_units(noise: type[ByteNoise]) -> None:
     net = net_of(Dropout(0.5), Dropout(0.5), shape=(4_000,))
-    kept = run(net, np.ones((1, 4_000)), ByteNoise(0, 0)) > 0
+    kept = run(net, np.ones((1, 4_000)), noise(0, 0)) > 0
     # Independent: a quarter is left. 4000 draws: standard error 0.0068, four of them.
     assert kept.mean() == pytest.approx(0.25, abs=4 * 0.0068)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,28 +10,12 @@ import torch
 from torch import Tensor
 
 from modiste.models.noise import Noise
-from modiste.train.loss import cross_entropy
+from modiste.train.loss import class_weights, cross_entropy
 from modiste.train.noise import ByteNoise
 from modiste.train.session import batches_of, network
-from modiste.train.step import NUM_REHEARSALS, Found, Passed, Recorded, RecordedMove
+from modiste.train.step import Passed, Recorded, RecordedMove
 from tests import small
-
-
-class Again:
-    """Records on the CPU: what is played is the work itself, into the memory of the first time."""
-
-    def record(self, work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
-        for _ in range(NUM_REHEARSALS):
-            work()
-        found = work()
-
-        def play() -> None:
-            again = work()
-            if isinstance(found, Passed) and isinstance(again, Passed):
-                found.loss.copy_(again.loss)
-                found.logits.copy_(again.logits)
-
-        return found, play
+from tests.recording import Again
 
 
 class DrawnAsOnGPU(ByteNoise):
@@ -43,16 +27,28 @@ class DrawnAsOnGPU(ByteNoise):
         return (draws >= round(rate * 256)).to(values.dtype) * (1 / (1 - round(rate * 256) / 256))
 
 
+LOSSES: dict[str, Mapping[str, Any]] = {
+    "plain": {},
+    "smoothed": {"train.label_smoothing": 0.1},
+    "weighted": {"train.class_weights": "balanced"},
+    "both": {"train.label_smoothing": 0.1, "train.class_weights": "balanced"},
+}
+
+
+@pytest.mark.parametrize("loss_changes", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("changes", [{}, small.CNN], ids=["mlp", "cnn"])
-def test_a_recorded_step_is_the_step(changes: Mapping[str, Any]) -> None:
+def test_a_recorded_step_is_the_step(
+    changes: Mapping[str, Any], loss_changes: Mapping[str, Any]
+) -> None:
     """Batches of two sizes, weights moved and statistics kept between them: the same bits."""
-    spec = small.run_spec(changes)
+    spec = small.run_spec({**changes, **loss_changes})
     batches, _ = batches_of(spec, small.data(spec))
+    given = spec.train.label_smoothing, class_weights(spec.train, batches.labels)
     alone, played = network(spec, small.data(spec).train), network(spec, small.data(spec).train)
 
     def work(images: Tensor, labels_N: Tensor, noise: Noise) -> Passed:
         logits = played(images, noise)
-        loss, slope = cross_entropy(logits, labels_N, 0.0, None)
+        loss, slope = cross_entropy(logits, labels_N, *given)
         played.gradients(logits, slope)
         return Passed(loss, logits.detach())
 
@@ -62,7 +58,7 @@ def test_a_recorded_step_is_the_step(changes: Mapping[str, Any]) -> None:
         images, labels = batches.take(torch.arange(size) + 10 * update)
         noise = DrawnAsOnGPU(3, update)
         logits = alone(images.clone(), noise)
-        loss, slope = cross_entropy(logits, labels, 0.0, None)
+        loss, slope = cross_entropy(logits, labels, *given)
         grads = alone.gradients(logits, slope)
 
         passed = step(images, labels, noise)
