@@ -17,10 +17,9 @@ from modiste.models.build import Network
 from modiste.spec.parts import Moment
 from modiste.spec.run import TrainSpec
 from modiste.train.checkpoint import EpochRow
-from modiste.train.loss import class_weights
 from modiste.train.noise import ByteNoise
 from modiste.train.state import TrainState
-from modiste.train.step import move_of, step_of
+from modiste.train.step import Move, Step
 
 LogitsNK = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -38,7 +37,8 @@ class Tick:
 def fit(
     spec: TrainSpec,
     seed: int,
-    net: Network,
+    step: Step,
+    move: Move,
     train: Batches,
     val: Batches,
     state: TrainState,
@@ -46,6 +46,7 @@ def fit(
 ) -> Iterator[Tick]:
     """Train until the limit, early stopping or divergence, moving `state` in place.
 
+    `step` and `move` belong to the net whose vectors it holds; a GPU records them when first asked.
     What is measured after an epoch is `judge`: the net itself, or one that is given the averages.
     A run that is cut (`until`) is left "running": whoever plans more goes on from there.
 
@@ -53,8 +54,6 @@ def fit(
     and save the state; going on from it gives, on a CPU, the same bits as never having stopped.
     """
     num_steps = train.num_batches(spec.batch_size)
-    step = step_of(net, spec, class_weights(spec, train.labels))
-    move = move_of(net, spec, state.optimizer)
     clock = time.perf_counter()
     while state.status == "running" and state.epoch < spec.last_epoch:
         order = train.order(seed, state.epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,9 +26,11 @@ from modiste.spec.parts import Estimator
 from modiste.spec.run import RunSpec
 from modiste.train.checkpoint import is_within
 from modiste.train.loop import Tick, fit, infer, score, to_end
+from modiste.train.loss import class_weights
 from modiste.train.machine import prepare
 from modiste.train.record import record
 from modiste.train.state import TrainState
+from modiste.train.step import Move, Step, move_of, step_of
 
 Logits = npt.NDArray[np.float32]
 
@@ -81,7 +84,17 @@ class Session:
     def advance(self) -> Iterator[Tick]:
         """Train on; stop iterating at any tick, and `save` or `advance` again."""
         spec = self.spec
-        return fit(spec.train, spec.seed, self.net, self._train, self._val, self.state, self._judge)
+        step, move = self._step_and_move
+        return fit(
+            spec.train, spec.seed, step, move, self._train, self._val, self.state, self._judge
+        )
+
+    @functools.cached_property
+    def _step_and_move(self) -> tuple[Step, Move]:
+        """Made once, because on a GPU they are recorded."""
+        train = self.spec.train
+        step = step_of(self.net, train, class_weights(train, self._train.labels))
+        return step, move_of(self.net, train, self.state.optimizer)
 
     def answer(self, images: ImageSet) -> Logits:
         """Logits of other images with the weights as they are now, averaged where the run averages.

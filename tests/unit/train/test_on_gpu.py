@@ -20,7 +20,7 @@ from modiste.spec.run import RunSpec
 from modiste.train import state as states
 from modiste.train import step as steps
 from modiste.train.loop import Tick, fit
-from modiste.train.loss import cross_entropy
+from modiste.train.loss import class_weights, cross_entropy
 from modiste.train.machine import put_back
 from modiste.train.noise import ByteNoise
 from modiste.train.population import Member, fit_population, run_population
@@ -97,7 +97,10 @@ def fitted(spec: RunSpec, device: str = "cuda") -> Member:
     net, judge = net_of(spec, device), net_of(spec, device)
     member = Member(spec.train, spec.seed, net, start(spec, net))
     judge = judge if spec.train.averaging else net
-    list(fit(spec.train, spec.seed, net, *batches_of(spec, device), member.state, judge))
+    train, val = batches_of(spec, device)
+    step = steps.step_of(net, spec.train, class_weights(spec.train, train.labels))
+    move = steps.move_of(net, spec.train, member.state.optimizer)
+    list(fit(spec.train, spec.seed, step, move, train, val, member.state, judge))
     return member
 
 

@@ -15,8 +15,10 @@ from modiste.errors import SpecError
 from modiste.models.build import Network
 from modiste.spec.run import RunSpec
 from modiste.train.loop import fit
+from modiste.train.loss import class_weights
 from modiste.train.population import Member, fit_population
 from modiste.train.session import start
+from modiste.train.step import move_of, step_of
 from tests import small
 
 # Sums are taken in another order, and each update builds on the last: float64 has 1.1e-16.
@@ -54,7 +56,10 @@ def both(
     alone = []
     for spec in specs:
         member, judge = prepared(spec, dtype)
-        list(fit(spec.train, spec.seed, member.net, *batches(spec, dtype), member.state, judge))
+        train, val = batches(spec, dtype)
+        step = step_of(member.net, spec.train, class_weights(spec.train, train.labels))
+        move = move_of(member.net, spec.train, member.state.optimizer)
+        list(fit(spec.train, spec.seed, step, move, train, val, member.state, judge))
         alone.append(member)
     together = [prepared(spec, dtype)[0] for spec in specs]
     list(fit_population(together, *batches(specs[0], dtype)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from modiste.models.build import Network
 from modiste.models.noise import Noise
+from modiste.spec.run import TrainSpec
 from modiste.train.loss import class_weights, cross_entropy
 from modiste.train.noise import ByteNoise
-from modiste.train.session import batches_of, network
-from modiste.train.step import Passed, Recorded, RecordedMove
+from modiste.train.session import Session, batches_of, network
+from modiste.train.step import Found, Passed, Recorded, RecordedMove, Step, step_of
 from tests import small
 from tests.recording import Again
 
@@ -91,3 +93,33 @@ def test_a_recorded_update_is_the_update() -> None:
         torch.testing.assert_close(played.weights, alone.weights, rtol=1e-5, atol=1e-6)
         for name, vector in vectors[0].items():
             torch.testing.assert_close(vectors[1][name], vector, rtol=1e-5, atol=1e-7)
+
+
+def test_a_run_that_is_stopped_again_and_again_records_its_step_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For each of its two sizes of batch, and with the bits of one that nobody stopped."""
+    num_recorded = 0
+
+    class Counting(Again):
+        def record(self, work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
+            nonlocal num_recorded
+            num_recorded += 1
+            return super().record(work)
+
+    def recorded(net: Network, spec: TrainSpec, weights_K: Tensor | None) -> Step:
+        return Recorded(step_of(net, spec, weights_K), net.statistics, Counting())
+
+    monkeypatch.setattr("modiste.train.session.step_of", recorded)
+    spec = small.run_spec(small.CNN)
+    whole, stopped = (Session(spec, small.data(spec)) for _ in range(2))
+    list(whole.advance())
+    assert num_recorded == 2
+    while stopped.state.status == "running":
+        for tick in stopped.advance():
+            if tick.phase == "train":
+                break
+    assert num_recorded == 4
+    assert stopped.state.update == whole.state.update
+    assert torch.equal(stopped.state.weights, whole.state.weights)
+    assert torch.equal(stopped.state.statistics, whole.state.statistics)
