@@ -19,6 +19,7 @@ from matplotlib.ticker import StrMethodFormatter
 from modiste.data.split import Split
 from modiste.data.types import ImageSet
 from modiste.errors import StoreError
+from modiste.report.arranged import arrange
 
 NUM_SHOWN = 50
 _COLUMNS = 10
@@ -75,11 +76,11 @@ def render(
         StoreError: If they cannot be written.
     """
     with matplotlib.rc_context(_STYLE):
+        bars = samples_per_class(images, split, name, test_counts_K)
+        arrange(bars)
         return [
             *_write(first_images(images, name), folder / "first-images"),
-            *_write(
-                samples_per_class(images, split, name, test_counts_K), folder / "samples-per-class"
-            ),
+            *_write(bars, folder / "samples-per-class"),
         ]
 
 
@@ -135,7 +136,6 @@ def samples_per_class(
     height = 0.84 / len(counts)
     figure = Figure(
         figsize=(8, 0.2 * len(counts) * images.num_classes + 1.4),
-        layout="constrained",
         facecolor=_FACE,
     )
     axes = figure.subplots()

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from modiste.report import svg
+from modiste.report.arranged import arrange
 from modiste.report.blocks import Figure, LegendItem, Panel, Words
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import plural, proportion
@@ -117,7 +118,7 @@ def drawn(
 ) -> str:
     """One panel in the report's style, as SVG: what `plot` puts into it."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"modiste {title}"}):
-        drawing = Drawing(figsize=inches, layout="constrained")
+        drawing = Drawing(figsize=inches)
         axes = drawing.subplots()
         drawing.patch.set_visible(False)
         axes.patch.set_visible(False)
@@ -127,6 +128,7 @@ def drawn(
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
+        arrange(drawing)
         text = io.StringIO()
         drawing.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
