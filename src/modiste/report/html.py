@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TypeGuard
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from modiste.report.blocks import (
@@ -106,18 +107,9 @@ def apart(sections: Sequence[SectionText]) -> list[SectionText]:
 
 def render(head: Head, sections: Sequence[SectionText]) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("modiste.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(svg=Markup, png=_data_uri, heat=_heat)
     script = _file("report.js")
     digest = hashlib.sha256(script.encode()).digest()
-    return environment.get_template("report.html").render(
+    return _template().render(
         head=head,
         sections=sections,
         numbers=Numbers.of(sections),
@@ -127,6 +119,20 @@ def render(head: Head, sections: Sequence[SectionText]) -> str:
         script=Markup(script),
         script_digest=base64.b64encode(digest).decode(),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("modiste.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(svg=Markup, png=_data_uri, heat=_heat)
+    return environment.get_template("report.html")
 
 
 def _tables(block: Block) -> Sequence[Table]:
