@@ -124,14 +124,18 @@ def _of_tree(tree: Any, num_keys: int) -> Floats | None:
 
 def _leaves(tree: Any, num_keys: int) -> Iterator[tuple[Floats, Floats, float]]:
     """The box and the value of each leaf."""
+    # Each reading of an attribute makes an array.
+    lefts, rights = tree.children_left.tolist(), tree.children_right.tolist()
+    keys, places = tree.feature.tolist(), tree.threshold.tolist()
+    values = tree.value[:, 0, 0].tolist()
     todo = [(0, np.zeros(num_keys), np.ones(num_keys))]
     while todo:
         node, low_D, high_D = todo.pop()
-        left, right = tree.children_left[node], tree.children_right[node]
+        left, right = lefts[node], rights[node]
         if left == right:  # both say that there is none
-            yield low_D, high_D, float(tree.value[node, 0, 0])
+            yield low_D, high_D, values[node]
             continue
-        key, at = tree.feature[node], tree.threshold[node]
+        key, at = keys[node], places[node]
         left_high_D, right_low_D = high_D.copy(), low_D.copy()
         left_high_D[key] = right_low_D[key] = at
         todo += [(left, low_D, left_high_D), (right, right_low_D, high_D)]

@@ -11,6 +11,7 @@ from modiste.report import looks as final
 from modiste.report.cuts import Cut, cut_of
 from modiste.report.facts import RowFacts, StageFacts, stage_facts
 from modiste.report.looks import Look
+from modiste.report.searching import Searched, searches
 from modiste.runs.ledger import NOT_ASKED, Tally
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
@@ -69,6 +70,11 @@ class Context:
         """How much a seed moves an accuracy at the epoch that published figures stand beside."""
         stages = [facts.stage for facts in self.stages]
         return seed_spreads(stages, self.published.epoch, studies=[self.study])
+
+    @cached_property
+    def searches(self) -> list[Searched]:
+        """Every stage that searches and has a trial with figures."""
+        return searches(self.stages, self.study.profile, self.epoch)
 
     @property
     def class_names(self) -> list[str]:

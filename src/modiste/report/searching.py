@@ -9,10 +9,13 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from modiste.report.context import Context
+import numpy as np
+
+from modiste.evaluate.importance import LEAST_TRIALS, Importance, importances
 from modiste.report.cuts import show
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import listing, plural, rate
+from modiste.runs.run import Epoch
 from modiste.search.climbing import Trial
 from modiste.spec.search import SearchSpec
 from modiste.spec.space import Choices, Domain, Range
@@ -65,6 +68,13 @@ class Axis:
         if listed is not None and len(listed) <= 2 * _TICKS:
             values = list(listed)
         return list({self._place_of(value): _short(value) for value in values}.items())
+
+    def place_among(self, settings: dict[str, Any]) -> float:
+        """A place above the room that is left for trials that do not set the key."""
+        place = self.place(settings)
+        if place is None:
+            return self.idle_share / 2
+        return self.idle_share + (1 - self.idle_share) * place
 
     def _place_of(self, value: Any) -> float:
         return self.place({self.key: value}) or 0.0
@@ -151,32 +161,45 @@ class Searched:
             if any(key in each.settings for each in self.tried)
         ]
 
+    @cached_property
+    def shares(self) -> list[tuple[Axis, Importance]] | None:
+        """Keys with what each explains, the largest first; none of one key or too few trials."""
+        if len(self.axes) < 2 or len(self.tried) < LEAST_TRIALS:
+            return None
+        places_PD = np.array(
+            [[axis.place_among(each.settings) for axis in self.axes] for each in self.tried]
+        )
+        found = importances(places_PD, [each.compared for each in self.tried])
+        if found is None:
+            return None
+        return sorted(zip(self.axes, found, strict=True), key=lambda pair: -pair[1].share)
+
     def group_label(self, number: int) -> str:
         """A combination of compared values; empty where nothing is compared."""
         group = self.search.groups()[number]
         return ", ".join(f"{key.rpartition('.')[2]} {show(v)}" for key, v in group.items())
 
 
-def searches(context: Context) -> list[Searched]:
+def searches(stages: Sequence[StageFacts], profile: str, epoch: Epoch) -> list[Searched]:
     """Every stage that searches and has a trial with figures."""
     found = []
-    for stage in context.stages:
-        search = stage.stage.spec.searched(context.study.profile)
+    for stage in stages:
+        search = stage.stage.spec.searched(profile)
         if search is None:
             continue
         rows = {id(row.row): row for row in stage.rows}
         pairs = [(trial, rows[id(trial.row)]) for trial in stage.stage.trials]
-        tried = [each for trial, row in pairs if (each := _tried(context, stage, trial, row))]
+        tried = [each for trial, row in pairs if (each := _tried(stage, trial, row, epoch))]
         num_broken = sum(bool(row.broken) for _, row in pairs)
         if tried:
             found.append(Searched(stage, search, tuple(tried), num_broken))
     return found
 
 
-def _tried(context: Context, stage: StageFacts, trial: Trial, row: RowFacts) -> Tried | None:
+def _tried(stage: StageFacts, trial: Trial, row: RowFacts, epoch: Epoch) -> Tried | None:
     """A trial with its figures: of the longest training that has ended, on all seeds."""
     done = [rung for rung in trial.rungs if rung.is_done]
-    reached = done[-1].mean(context.epoch, "val", "accuracy") if done else math.nan
+    reached = done[-1].mean(epoch, "val", "accuracy") if done else math.nan
     if math.isnan(reached):
         return None
     length = done[-1].until or math.inf

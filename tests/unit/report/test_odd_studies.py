@@ -13,7 +13,7 @@ from modiste.report.blocks import Figure, Paragraph, SectionText, Table
 from modiste.report.context import gather
 from modiste.report.folds import scored
 from modiste.report.html import apart
-from modiste.report.searching import Searched, searches
+from modiste.report.searching import Searched
 from modiste.report.ties import between
 from modiste.search.study import Study
 from modiste.spec.files import read_study
@@ -86,7 +86,7 @@ def searched(folder: Path, **search: Any) -> tuple[Written, Searched]:
     """The same of a search, and what it was written from."""
     model = search.pop("model", MODEL)
     found = trained(folder, {"name": "search", "search": search}, model=model)
-    (read,) = searches(gather(found.study))
+    (read,) = gather(found.study).searches
     return found, read
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from modiste.report import prose
+from modiste.evaluate.importance import importances
+from modiste.report import prose, searching
 from modiste.report.blocks import Strong
 from modiste.report.context import gather
-from modiste.report.searching import Axis, searches, spent
+from modiste.report.searching import Axis, spent
+from modiste.report.section import SECTIONS
 from modiste.search.goals import front
 from modiste.search.study import Study
 from modiste.spec.space import domain
@@ -146,6 +148,22 @@ def test_the_keys_are_ranked_by_what_they_explain(written: Written) -> None:
             assert 0 <= low <= float(row[1]) <= high
 
 
+def test_what_keys_explain_is_worked_out_once_for_all_sections(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(*given: Any) -> Any:
+        asked.append(given)
+        return importances(*given)
+
+    monkeypatch.setattr(searching, "importances", counted)
+    context = gather(written.study)
+    for name in ("importance", "slices"):
+        assert SECTIONS.get(name).build(context)
+    assert len(asked) == len(context.searches) == 2
+
+
 def test_the_front_holds_what_no_other_beats(written: Written) -> None:
     rows = written.page.table("table-pareto-front")
     found = [(float(row[1]), -float(row[2].replace(",", ""))) for row in rows]
@@ -217,7 +235,7 @@ def test_a_place_along_a_key_is_as_likely_as_any_other(
 
 
 def test_trials_are_compared_when_all_were_trained_equally_long(written: Written) -> None:
-    (first, _) = searches(gather(written.study))
+    (first, _) = gather(written.study).searches
     assert first.shortest == 1
     for each in first.tried:
         assert each.compared == each.trial.rungs[0].runs[0].history[0]["val_accuracy"]

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from modiste.evaluate.importance import LEAST_TRIALS, Importance, importances
+from modiste.evaluate.importance import Importance
 from modiste.report import figures, svg
 from modiste.report.blocks import Block, Cell, Column, Figure, Panel, Paragraph, Table, TableRow
 from modiste.report.context import Context
 from modiste.report.numbers import plural
-from modiste.report.searching import Axis, Searched, searches
+from modiste.report.searching import Axis, Searched
 from modiste.report.section import SECTIONS, Section
 
 
 def build(context: Context) -> Sequence[Block]:
     """A figure and a table for each search of two or more keys, and enough trials."""
     blocks: list[Block] = []
-    for searched in searches(context):
-        if len(searched.axes) > 1 and (found := shares(searched)) is not None:
+    for searched in context.searches:
+        if (found := searched.shares) is not None:
             blocks += [_figure(searched, found), _table(context, searched, found)]
     if blocks:
         blocks.insert(0, Paragraph([_READING], "note"))
@@ -33,28 +33,6 @@ _READING = (
     "to keys together and to noise. A key that does nothing has a share by chance, too; intervals "
     "are bootstrapped over trials, at 95 %."
 )
-
-
-def shares(searched: Searched) -> list[tuple[Axis, Importance]] | None:
-    """Keys with their shares, the largest first; none where there are too few trials."""
-    if len(searched.tried) < LEAST_TRIALS:
-        return None
-    places_PD = np.array(
-        [[_place(axis, each.settings) for axis in searched.axes] for each in searched.tried]
-    )
-    found = importances(places_PD, [each.compared for each in searched.tried])
-    if found is None:
-        return None
-    pairs = list(zip(searched.axes, found, strict=True))
-    return sorted(pairs, key=lambda pair: -pair[1].share)
-
-
-def _place(axis: Axis, settings: dict[str, object]) -> float:
-    """A place that leaves room below for trials that do not set the key: as much as they are."""
-    place = axis.place(settings)
-    if place is None:
-        return axis.idle_share / 2
-    return axis.idle_share + (1 - axis.idle_share) * place
 
 
 def _figure(searched: Searched, found: Sequence[tuple[Axis, Importance]]) -> Figure:

@@ -10,7 +10,7 @@ from modiste.report import figures, svg
 from modiste.report.blocks import Block, Figure, LegendItem, Panel
 from modiste.report.context import Context
 from modiste.report.numbers import plural, proportion
-from modiste.report.searching import Searched, Tried, first_by_rank, searches
+from modiste.report.searching import Searched, Tried, first_by_rank
 from modiste.report.section import SECTIONS, Section
 
 # A trial that does not set a key passes below all its values.
@@ -19,7 +19,7 @@ _IDLE = -0.12
 
 def build(context: Context) -> Sequence[Block]:
     """A figure for each search of two or more keys."""
-    return [_figure(searched) for searched in searches(context) if len(searched.axes) > 1]
+    return [_figure(searched) for searched in context.searches if len(searched.axes) > 1]
 
 
 def _figure(searched: Searched) -> Figure:

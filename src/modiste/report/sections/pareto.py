@@ -11,7 +11,7 @@ from modiste.report import figures, svg
 from modiste.report.blocks import Block, Cell, Column, Figure, Heading, Panel, Table, TableRow
 from modiste.report.context import Context
 from modiste.report.numbers import NONE, count, plural, proportion
-from modiste.report.searching import Searched, Tried, searches
+from modiste.report.searching import Searched, Tried
 from modiste.report.section import SECTIONS, Section
 from modiste.search.goals import WORDS, figure, front, goal_values
 from modiste.spec.search import Goal
@@ -20,7 +20,7 @@ from modiste.spec.search import Goal
 def build(context: Context) -> Sequence[Block]:
     """For each search with several goals, its front."""
     blocks: list[Block] = []
-    for searched in searches(context):
+    for searched in context.searches:
         if len(searched.search.goals) > 1 and (best := _front(context, searched)):
             blocks.append(Heading(searched.stage.title, f"pareto-{searched.stage.name}"))
             blocks += [_figure(context, searched, best), _table(context, searched, best)]

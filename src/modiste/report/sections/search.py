@@ -24,7 +24,7 @@ from modiste.report.blocks import (
 )
 from modiste.report.context import Context
 from modiste.report.numbers import NONE, count, plural, points, proportion
-from modiste.report.searching import Searched, Tried, described, searches, spent
+from modiste.report.searching import Searched, Tried, described, spent
 from modiste.report.section import SECTIONS, Section
 from modiste.search.versus import contrast_of
 
@@ -32,7 +32,7 @@ from modiste.search.versus import contrast_of
 def build(context: Context) -> Sequence[Block]:
     """A part for each stage that searches."""
     blocks: list[Block] = []
-    for searched in searches(context):
+    for searched in context.searches:
         name = searched.stage.name
         blocks.append(Heading(searched.stage.title, f"search-{name}"))
         blocks.append(Paragraph([described(searched)]))

@@ -10,9 +10,8 @@ from modiste.report import figures, svg
 from modiste.report.blocks import Block, Figure, LegendItem, Panel
 from modiste.report.context import Context
 from modiste.report.numbers import plural, proportion
-from modiste.report.searching import Axis, Searched, searches
+from modiste.report.searching import Axis, Searched
 from modiste.report.section import SECTIONS, Section
-from modiste.report.sections.importance import shares
 
 # Keys that are drawn, the most important first; an even number fills the lines of a page.
 _MOST = 8
@@ -20,11 +19,11 @@ _MOST = 8
 
 def build(context: Context) -> Sequence[Block]:
     """A figure for each search, with a panel for each key."""
-    return [_figure(searched) for searched in searches(context) if searched.axes]
+    return [_figure(searched) for searched in context.searches if searched.axes]
 
 
 def _figure(searched: Searched) -> Figure:
-    ranked = shares(searched) if len(searched.axes) > 1 else None
+    ranked = searched.shares
     keys = [axis for axis, _ in ranked] if ranked else searched.axes
     name = searched.stage.name
     panels = [_panel(searched, axis, number) for number, axis in enumerate(keys[:_MOST])]
