@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn import metrics as theirs
 
 from modiste.errors import DataError
+from modiste.evaluate import bootstrap as resampling
 from modiste.evaluate.bootstrap import bootstrap, bootstraps
 from modiste.evaluate.calibration import (
     risk_coverage,
@@ -16,9 +17,10 @@ from modiste.evaluate.calibration import (
     tempered,
     tempered_logits,
 )
-from modiste.evaluate.intervals import wilson
+from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.metrics import briers, confusion, f1, in_top, losses, probabilities
 from modiste.evaluate.summary import summarise
+from modiste.seeds import generator
 
 NUM_CLASSES = 4
 
@@ -113,6 +115,27 @@ def test_several_figures_of_the_same_images_have_the_intervals_that_each_has_alo
     # More samples than are drawn at once, and no multiple of that.
     together = bootstraps(questions, num_resamples=610, seed=4)
     assert together == [bootstrap(*each, num_resamples=610, seed=4) for each in questions]
+
+
+def test_samples_are_drawn_once_for_models_of_the_same_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask() -> list[Interval]:
+        losses = np.random.default_rng(3).exponential(size=(2, 70, 1))
+        return [bootstrap(each, lambda sums: sums[:, 0] / 70, seed=5) for each in losses]
+
+    monkeypatch.setattr(resampling, "_KEPT_BYTES", 0)
+    apart = ask()
+    monkeypatch.undo()
+    drawn = []
+
+    def counted(seed: int, use: str) -> np.random.Generator:
+        drawn.append((seed, use))
+        return generator(seed, use)
+
+    monkeypatch.setattr(resampling, "generator", counted)
+    assert ask() == apart
+    assert drawn == [(5, "bootstrap")]
 
 
 def test_a_figure_that_no_resample_moves_has_no_width() -> None:

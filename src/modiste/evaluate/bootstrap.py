@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,15 @@ from modiste.evaluate.intervals import Interval
 from modiste.seeds import generator
 
 Floats = npt.NDArray[np.float64]
+# That an image is in a sample 256 times has a chance of less than one in 10 to the 500th.
+Counts = npt.NDArray[np.uint8]
 # From B x M sums of features to B figures.
 Statistic = Callable[[Floats], Floats]
 NUM_RESAMPLES = 2_000
 # Of counts at once, so that memory does not grow with the number of resamples.
 _BLOCK = 250
+# Of counts that are kept: those of 10,000 images take 20 million.
+_KEPT_BYTES = 32 << 20
 
 
 def bootstrap(
@@ -101,9 +106,23 @@ def bootstraps(
 
 def _counts(num_images: int, num_resamples: int, seed: int) -> Iterator[Floats]:
     """How often each image is in each sample, some samples at a time."""
+    is_kept = num_images * num_resamples <= _KEPT_BYTES
+    which = num_images, num_resamples, seed
+    blocks: Iterable[Counts] = _kept(*which) if is_kept else _draw(*which)
+    for counts_BN in blocks:
+        yield counts_BN.astype(np.float64)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(num_images: int, num_resamples: int, seed: int) -> list[Counts]:
+    """The samples that were drawn last: the next model is asked about as many images."""
+    return list(_draw(num_images, num_resamples, seed))
+
+
+def _draw(num_images: int, num_resamples: int, seed: int) -> Iterator[Counts]:
     chance = generator(seed, "bootstrap")
     for start in range(0, num_resamples, _BLOCK):
-        counts_BN = np.empty((min(_BLOCK, num_resamples - start), num_images))
+        counts_BN = np.empty((min(_BLOCK, num_resamples - start), num_images), np.uint8)
         for row_N in counts_BN:
             drawn_N = chance.integers(0, num_images, num_images)
             row_N[:] = np.bincount(drawn_N, minlength=num_images)
