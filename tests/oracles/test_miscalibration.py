@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from modiste.evaluate import miscalibration
 from modiste.evaluate.calibration import reliability
 from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.miscalibration import calibration
@@ -158,3 +159,20 @@ def test_the_same_answers_have_the_same_interval() -> None:
     sure = chance.uniform(0.4, 1, 300)
     right = chance.random(300) < sure
     assert calibration(sure, right) == calibration(sure, right)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+def test_the_upper_end_is_the_error_under_which_so_small_an_estimate_is_no_rarer_than_it_may_be(
+    level: float,
+) -> None:
+    chance = np.random.default_rng(9)
+    draws = miscalibration._draws(15)[:, :9]
+    for _ in range(20):
+        noise_B = chance.exponential(1e-3, 9)
+        gaps_B = chance.normal(0.0, 4e-3, 9)
+        high = miscalibration._interval(gaps_B, noise_B, draws, 3.0, level).high
+        shown = np.abs(high / noise_B.sum() + draws) @ noise_B
+        # Twenty halvings of the range, which is the error and ten times the noise.
+        error = np.abs(gaps_B).sum()
+        close = (error + 10 * noise_B.sum()) / 2**19
+        assert np.quantile(shown, (1 - level) / 2) == pytest.approx(error, rel=0, abs=close)
