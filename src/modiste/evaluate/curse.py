@@ -17,7 +17,8 @@ def winners_curse(
     chose by; what is not known is what each point scores in the mean over all seeds. So the
     interval covers the fresh seeds, which had no part in choosing, and holds although the points
     were picked for their figures. The luck of the images is in both scores alike, and none of it
-    is in the difference.
+    is in the difference. Points are taken as independent, though they share their fresh seeds
+    (decision 0044).
 
     Args:
         searched: What each point had in the search.
