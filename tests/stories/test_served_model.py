@@ -218,7 +218,7 @@ SCHEMATHESIS = [
 
 
 @pytest.mark.parametrize(
-    "seconds", [20, pytest.param(300, marks=pytest.mark.long)], ids=["short", "long"]
+    "seconds", [30, pytest.param(300, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_schemathesis_finds_no_server_error_and_no_breach_of_the_schema(
     server: Running, seconds: int, tmp_path: Path

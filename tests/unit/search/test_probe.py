@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -196,6 +197,7 @@ def test_real_workers_measure_and_leave_nothing_behind(
 ) -> None:
     tmp_path = tmp_path / "temporary"
     tmp_path.mkdir()
+    multiprocessing.util.get_temp_dir()  # Python's own, which it removes when this process ends
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     trials = [trial("a"), trial("b", **{k.replace(".", "__"): v for k, v in small.CNN.items()})]
