@@ -7,10 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modiste.errors import SpecError
-from modiste.search import trial_log
+from modiste.spec.study import StageSpec
 
 if TYPE_CHECKING:
     from modiste.search.study import Study
+
+# Of the keys that have changed these are named, each value with at most so many characters.
+MOST_KEYS = 3
+LONGEST = 80
+# What may change without moving a run, and what is looked at by itself.
+_WORDS_OF_STUDY = ("name", "title", "about", "published", "results", "profiles", "stages", "seed")
+_WORDS_OF_STAGE = ("name", "title", "about", "assumed", "keep_weights", "final", "profiles")
 
 
 def differences(there: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
@@ -72,25 +79,20 @@ def without_place(old: Study, new: Study) -> list[str]:
 
 
 def moved(old: Study, new: Study, lost: Sequence[str]) -> str:
-    """What has changed of the searches that lost runs, and what puts these in their place again.
+    """What has changed of the stages that lost runs, and what puts these in their place again.
 
-    Other keys move the points of a search; another number of trials leaves points out, or where
-    some are cut has others go on.
+    Where neither they nor what all stages share says anything else, a stage that they begin with
+    does. Of a search, another number of trials leaves points out, or where some are cut has others
+    go on.
     """
-    keys, is_halved = [], False
-    before = {spec.name: spec.searched(old.profile) for spec in old.spec.stages}
-    for spec in new.spec.stages:
-        if spec.name not in lost:
-            continue
-        was, search = before[spec.name], spec.searched(new.profile)
-        where = f"stages[{spec.name}]"
-        keys += [f"{where}.{key}" for key in trial_log.differences(new.folder, spec.name, search)]
-        if was and search and was.trials_per_value != search.trials_per_value:
-            numbers = f"{was.trials_per_value} there, {search.trials_per_value} now"
-            keys.append(f"{where}.search.trials ({numbers})")
-            is_halved = is_halved or search.halving is not None
-    changed = f" Changed: {', '.join(keys)}." if keys else ""
-    if not is_halved:
+    shared = _differs(_of_study(old), _of_study(new))
+    theirs = [item for name in dict.fromkeys(lost) for item in _of_both(old, new, name)]
+    others = [stage.name for stage in new.spec.stages if stage.name not in lost]
+    keys = shared + theirs or [item for name in others for item in _of_both(old, new, name)]
+    named = "; ".join(keys[:MOST_KEYS])
+    more = f"; and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
+    changed = f" Changed: {named}{more}." if keys else ""
+    if not any(_is_cut_elsewhere(old, new, name) for name in lost):
         return f"{changed} Put their points back, or keep them as they are:"
     return (
         f"{changed} With `halving`, how many trials compete decides how long each is trained, so "
@@ -98,3 +100,90 @@ def moved(old: Study, new: Study, lost: Sequence[str]) -> str:
         "how large these are from the beginning (`halving: {name: successive, first_epochs: 3, "
         "bracket: 9}`). Put `trials` back, or keep the runs as they are:"
     )
+
+
+def _is_cut_elsewhere(old: Study, new: Study, name: str) -> bool:
+    """Whether another number of trials has others of a search go on."""
+    one, two = _spec(old, name), _spec(new, name)
+    if one is None or two is None:
+        return False
+    was, search = one.searched(old.profile), two.searched(new.profile)
+    if was is None or search is None or search.halving is None:
+        return False
+    return was.trials_per_value != search.trials_per_value
+
+
+def _of_both(old: Study, new: Study, name: str) -> list[str]:
+    """What differs of a stage; the whole of it, where one has none of that name."""
+    one, two = _of_stage(old, name), _of_stage(new, name)
+    if one is None or two is None:
+        words = ["none" if values is None else "a stage" for values in (one, two)]
+        return [f"stages[{name}] ({words[0]} there, {words[1]} now)"]
+    return _differs(one, two)
+
+
+def _of_study(study: Study) -> dict[str, Any]:
+    """What decides the runs of all stages, flat."""
+    values = study.spec.to_dict()
+    kept = {key: value for key, value in values.items() if key not in _WORDS_OF_STUDY}
+    found = _flat(kept) | _flat(study.spec.shared(study.profile), f"profiles.{study.profile}")
+    found.pop("data.path", None)  # it is about a machine
+    return found
+
+
+def _of_stage(study: Study, name: str) -> dict[str, Any] | None:
+    """What decides the runs of one, flat; None, if there is none of that name."""
+    spec = _spec(study, name)
+    if spec is None:
+        return None
+    values = {key: value for key, value in spec.to_dict().items() if key not in _WORDS_OF_STAGE}
+    where = f"stages[{name}]"
+    if search := spec.searched(study.profile):
+        searched = search.to_dict()
+        # It is called so where nothing is compared, and its profile may say another number.
+        values["search"] = {"trials": searched.pop("trials_per_value", None), **searched}
+    own = spec.profile(study.profile).to_dict()
+    del own["trials"]
+    return _flat(values, where) | _flat(own, f"{where}.profiles.{study.profile}")
+
+
+def _spec(study: Study, name: str) -> StageSpec | None:
+    return next((stage for stage in study.spec.stages if stage.name == name), None)
+
+
+def _flat(value: Any, where: str = "") -> dict[str, Any]:
+    """A value under its key; of a mapping each of its values, under dotted keys.
+
+    Example:
+        >>> _flat({"data": {"name": "digits"}, "seed": 0})
+        {'data.name': 'digits', 'seed': 0}
+    """
+    if not isinstance(value, Mapping):
+        return {where: value}
+    found: dict[str, Any] = {}
+    for key, each in value.items():
+        found |= _flat(each, f"{where}.{key}" if where else str(key))
+    return found
+
+
+def _differs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
+    """Keys with another value, each with both."""
+    return [
+        f"{key} ({' there, '.join(_apart(one.get(key), two.get(key)))} now)"
+        for key in dict.fromkeys([*one, *two])
+        if one.get(key) != two.get(key)
+    ]
+
+
+def _apart(one: Any, two: Any) -> tuple[str, str]:
+    """Two values in few words; long ones from shortly before they part."""
+    words = ["none" if value in (None, [], ()) else str(value) for value in (one, two)]
+    pairs = enumerate(zip(*words, strict=False))
+    parts = next((place for place, (a, b) in pairs if a != b), min(map(len, words)))
+    parts = max(0, parts - LONGEST // 2) if max(map(len, words)) > LONGEST else 0
+    first, second = (
+        f"{'...' if parts else ''}{text[parts : parts + LONGEST]}"
+        f"{'...' if len(text) > parts + LONGEST else ''}"
+        for text in words
+    )
+    return first, second

@@ -71,26 +71,6 @@ def _stands_on(value: Mapping[str, Any], search: SearchSpec, base: Settings) -> 
     return not learns or "base" not in value or identity(value["base"]) == identity(base)
 
 
-def differences(folder: Path, stage: str, search: SearchSpec | None) -> list[str]:
-    """Keys in which a search differs from the one whose points are there; empty if it does not."""
-    value = _read(_path(folder, stage))
-    if value is None:
-        return []
-    if search is None:
-        return ["search"]
-    return [f"search.{key}" for key in _differs(value["search"], _kept(search))]
-
-
-def _differs(one: Any, two: Any, where: str = "") -> list[str]:
-    if isinstance(one, Mapping) and isinstance(two, Mapping):
-        return [
-            key
-            for name in dict.fromkeys([*one, *two])
-            for key in _differs(one.get(name), two.get(name), f"{where}.{name}" if where else name)
-        ]
-    return [] if one == two else [where]
-
-
 def _kept(search: SearchSpec) -> dict[str, Any]:
     """What decides the points, as JSON gives it back."""
     return {key: value for key, value in search.to_dict().items() if key not in _MAY_GROW}

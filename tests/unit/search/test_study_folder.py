@@ -98,11 +98,43 @@ def test_other_versions_are_refused_by_name(
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (changed(train={"epochs": 3}), "2 of grid"),
-        (with_grid(grid={"model.params.hidden": [[3], [5]]}), "1 of grid"),
-        (with_grid(data={"split_seed": 7}), "2 of grid"),
+        (with_grid(grid={"model.params.hidden": [[5]]}), "[[5]] now). Put"),
+        (changed(train={"epochs": 3}), "2 of grid. Changed: train.epochs (1 there, 3 now). "),
+        (
+            changed(data={**VALUES["data"], "num_val": 20}),
+            "2 of grid. Changed: data.num_val (30 there, 20 now). ",
+        ),
+        (
+            with_grid(grid={"model.params.hidden": [[3], [5]]}),
+            "1 of grid. Changed: stages[grid].grid.model.params.hidden ([[3], [4]] there, ",
+        ),
+        (
+            with_grid(data={"split_seed": 7}),
+            "2 of grid. Changed: stages[grid].data.split_seed (none there, 7 now). ",
+        ),
+        (
+            changed(stages=[{"name": "other"}]),
+            "1 of final, 1 of grid. Changed: stages[final] (a stage there, none now); stages[grid]",
+        ),
+        (
+            with_grid(threads=2, train={"batch_size": 8, "epochs": 2}, repeats=2),
+            "stages[grid].train.batch_size (none there, 8 now); and 1 more. ",
+        ),
+        (
+            with_grid(grid={"model.params.hidden": [[5], *([n] for n in range(10, 40))]}),
+            "[17], [18], [19], [20], [21], [2... now). ",
+        ),
     ],
-    ids=["every run", "one point", "one stage"],
+    ids=[
+        "both points",
+        "every run",
+        "images",
+        "one point",
+        "one stage",
+        "no stage",
+        "much",
+        "long",
+    ],
 )
 def test_a_change_that_would_orphan_finished_runs_is_refused(
     values: dict[str, Any], said: str, tmp_path: Path
@@ -110,9 +142,23 @@ def test_a_change_that_would_orphan_finished_runs_is_refused(
     study = make(tmp_path / "s", VALUES)
     drive(study)
     before = (tmp_path / "s" / "study.json").read_bytes()
-    with pytest.raises(ResumeError, match=said):
+    with pytest.raises(ResumeError, match=re.escape(said)):
         make(tmp_path / "s", values)
     assert (tmp_path / "s" / "study.json").read_bytes() == before
+
+
+def test_what_moved_is_named_of_the_stage_before_where_nothing_else_has_changed(
+    tmp_path: Path,
+) -> None:
+    values = changed(stages=[STAGES[0], {**STAGES[1], "train": {"epochs": 2}}])
+    study = make(tmp_path / "s", values)
+    drive(study)
+    first, second = study.stages()[0].ranked("last")
+    only = {"full": {"only": [second.settings]}}
+    other = {**values, "stages": [{**STAGES[0], "profiles": only}, values["stages"][1]]}
+    with pytest.raises(ResumeError, match=r"1 of final\. Changed: stages\[grid\]\.profiles\.full"):
+        make(tmp_path / "s", other)
+    assert first.settings != second.settings
 
 
 def test_a_grid_may_grow_and_only_its_new_points_are_run(tmp_path: Path) -> None:
