@@ -262,7 +262,7 @@ class Study:
         return cls(Path(folder))
 
     def table(self, stage: str | None = None, *, each_seed: bool = False) -> Table:
-        """The leaderboard as a list of dictionaries; `Table.to_pandas` makes a DataFrame of it.
+        """The leaderboard as a list of dictionaries; `Table.to_frame` makes a DataFrame of it.
 
         Args:
             stage: One stage; all of them, if not given.

@@ -6,10 +6,12 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modiste.errors import SpecError
-from modiste.tables import to_html, to_text
+from modiste.tables import to_frame, to_html, to_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LATEX = str.maketrans(
     {
@@ -95,20 +97,17 @@ class Table(list[dict[str, Any]]):
         """The same with these columns alone."""
         return Table([{name: row.get(name) for name in columns} for row in self], columns)
 
-    def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`.
+    def to_frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame, with numbers in full.
 
         Raises:
-            SpecError: If pandas is not installed.
+            InstallError: If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise SpecError(
-                "a DataFrame needs pandas, which is not installed: pip install pandas. The table "
-                "itself is a list of dictionaries and needs none."
-            ) from None
-        return pd.DataFrame(list(self), columns=self.columns)
+        return to_frame(self, self.columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as `to_frame`, by another name."""
+        return self.to_frame()
 
     def csv(self) -> str:
         """Comma-separated values, numbers in full; nothing stands for what there is not."""

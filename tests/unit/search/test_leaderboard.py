@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from modiste.api.reading import compare_studies, show
-from modiste.errors import SpecError, StoreError
+from modiste.errors import InstallError, SpecError, StoreError
 from modiste.evaluate.rank_agreement import rank_agreement
 from modiste.search.study import Study
 from modiste.search.table import Table
@@ -181,7 +181,7 @@ def test_a_stage_without_rows_has_the_columns_of_one_that_has_some(
     made = make(tmp_path / "study", small.STUDY)
     waiting = made.table("final", each_seed=each_seed)
     assert len(waiting) == 0
-    assert waiting.to_pandas().columns.tolist() == waiting.columns
+    assert waiting.to_frame().columns.tolist() == waiting.columns
     assert waiting.csv() == ""
     assert drive(made)
     names = made.table("final", each_seed=each_seed).columns
@@ -193,8 +193,21 @@ def test_a_table_is_json_as_it_is_and_a_data_frame_where_there_is_pandas(
 ) -> None:
     assert json.loads(json.dumps(AWKWARD)) == AWKWARD
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(SpecError, match="pip install pandas"):
-        AWKWARD.to_pandas()
+    for make_frame in (AWKWARD.to_frame, AWKWARD.to_pandas):
+        with pytest.raises(InstallError, match="pip install pandas"):
+            make_frame()
+
+
+def test_a_leaderboard_is_a_data_frame_with_its_columns_and_values(study: Study) -> None:
+    table = study.table()
+    frame = table.to_frame()
+    assert frame.columns.tolist() == table.columns
+    assert frame["stage"].tolist() == [row["stage"] for row in table]
+    known = [row["val_accuracy"] for row in table if row["val_accuracy"] is not None]
+    assert frame["val_accuracy"].dropna().tolist() == known
+    assert len(frame) == len(table)
+    assert frame["val_accuracy"].dtype == float
+    assert frame.equals(table.to_pandas())
 
 
 # --- one run --------------------------------------------------------------------------------------
