@@ -15,7 +15,9 @@ class Hyperband(Halving):
     """Brackets that cost about the same: many trials cut early, or fewer cut late.
 
     How early a trial can be judged depends on the problem, so no single first rung is right. After
-    the last bracket the first comes again, for as many trials as there are.
+    the last bracket the first comes again, for as many trials as there are. It saves less than
+    `successive`: at its defaults 30 trials of 30 to 100 epochs take 2.6 to 3.6 times fewer epochs
+    than each of them trained to the end, where `successive` takes 4.3 to 10.8 times fewer.
 
     Attributes:
         num_brackets: The first bracket begins with `first_epochs`, each next one with `factor`
