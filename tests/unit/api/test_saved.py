@@ -125,6 +125,27 @@ def test_no_test_set_is_behind_it(fitted: ImageClassifier, tmp_path: Path) -> No
     assert not (tmp_path / ".home" / "ledger").exists()
 
 
+def test_who_exports_a_classifier_is_told_how_to_train_on_a_file(
+    fitted: ImageClassifier, tmp_path: Path
+) -> None:
+    folder = fitted.save(tmp_path / "net")
+    with pytest.raises(DataError, match=r"np\.savez\('all\.npz'.*modiste\.load\('all\.npz'\)"):
+        modiste.export_model(folder, tmp_path / "away")
+
+
+def test_who_exports_a_run_on_arrays_is_told_to_save_them_and_then_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    X, y = rows_of_light()
+    run = modiste.fit(modiste.from_arrays(X, y), "mlp", {"epochs": 1}, folder="runs")
+    with pytest.raises(DataError, match=r"modiste\.from_arrays.*np\.savez\('all\.npz', images="):
+        modiste.export_model(run, "away")
+    np.savez("all.npz", images=X, labels=y)
+    modiste.export_model(run, "away", data_folder="all.npz")
+    assert Path("away", "model.onnx").is_file()
+
+
 def test_a_net_of_floats_refuses_image_files(tmp_path: Path) -> None:
     X, y = rows_of_light()
     folder = ImageClassifier(epochs=1).fit(X / 255, y).save(tmp_path / "net")

@@ -23,6 +23,11 @@ from modiste.spec.run import DataSpec
 
 Lister = Callable[[Path], Listing]
 _FILES = ("csv", "npz")
+# What a run on images that were handed over as arrays lacks.
+_IN_MEMORY = (
+    " Images that modiste.from_arrays took lie in no file: save them with np.savez('all.npz', "
+    "images=images, labels=labels), and name that one."
+)
 
 
 def own_source(kind: str, list_images: Lister, path: Path | None) -> Source:
@@ -98,7 +103,8 @@ def named(kind: str, path: Path | None) -> Path:
     if found is None:
         raise DataError(
             f"the data source {kind!r} needs a {'file' if kind in _FILES else 'folder'}: name it "
-            f"in the study (data.path), with --data, or with {places.DATA_VARIABLE}."
+            f"in the study (data.path), with --data (`data_folder=` in Python), or with "
+            f"{places.DATA_VARIABLE}.{_IN_MEMORY if kind == 'npz' else ''}"
         )
     return found[0]
 

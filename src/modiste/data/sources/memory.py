@@ -12,7 +12,9 @@ NAME = "memory"
 NOWHERE = (
     "these images were handed over as arrays (ImageClassifier.fit): no file holds them, and no "
     "test set of theirs is sealed. What asks for images again, as reproduce, export and audit do, "
-    "needs a data set on disk; score(X, y) and predictions(X, y) take arrays."
+    "needs a data set on disk: save them as uint8 with np.savez('all.npz', images=X, labels=y), "
+    "and train with modiste.fit(modiste.load('all.npz'), MODEL) or a study (modiste init all.npz). "
+    "score(X, y) and predictions(X, y) take arrays."
 )
 
 
