@@ -4,7 +4,7 @@
 
 Fetches Debian's `oxygen-icon-theme` (32 MB, installing nothing), takes its category folders at
 32 x 32 pixels as classes, and goes the way of the two commands `modiste init` and `modiste study`:
-every image is decoded once, a test part is split off and sealed, a plan that fits into the minutes
+every image is looked at, a test part is split off and sealed, a plan that fits into the minutes
 is written and run. `--final` opens the test part at the end, for a reason that its ledger keeps.
 
 What tells an application from an action is drawn by convention: expect seven icons in ten to be

@@ -115,7 +115,7 @@ def test_the_report_says_what_the_set_is_and_what_was_split_off(digits: Digits) 
         "and sealed on 20",
         "Of them 359 were not there when this was written.",
         "Every image becomes 8 × 8 pixels of grey.",
-        "each of 1,438 files was decoded once, before any training",
+        "each of 1,438 files was looked at before any training",
         "| size, in pixels | 8 × 8 | 1,438 |",
         "| data.test\\_share | 0.2 |",
         "What needs no network",

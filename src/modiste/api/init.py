@@ -88,7 +88,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 ) -> Begun:
     """Look at a data set, and write a study file for it.
 
-    Every image is decoded once. A set without a test part loses a share of each class to one,
+    Every image is looked at. A set without a test part loses a share of each class to one,
     before anything is trained; which images that are is written beside them with the study file.
     A short probe tells how fast nets go here.
 

@@ -1,4 +1,4 @@
-"""Every image of a set decoded once: what each is like, and which cannot be used."""
+"""Every image of a set looked at: what each is like, and which cannot be used."""
 
 from __future__ import annotations
 

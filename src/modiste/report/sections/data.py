@@ -113,7 +113,7 @@ def _seen_table(facts: dict[str, Any]) -> Table:
         [
             (
                 f"What the scan found: each of {plural(facts['num_seen'], facts['unit'])} was "
-                "decoded once, before any training."
+                "looked at before any training."
             )
         ],
         [
