@@ -130,6 +130,21 @@ class Tab:
         node = self.call("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
+    def drop(self, selector: str, content: bytes, name: str) -> None:
+        """Carry a file over an element and let go of it there."""
+        encoded = base64.b64encode(content).decode()
+        self.see(f"""(() => {{
+            const bytes = Uint8Array.from(atob("{encoded}"), (letter) => letter.charCodeAt(0));
+            const carried = new DataTransfer();
+            carried.items.add(new File([bytes], {name!r}, {{type: "image/png"}}));
+            const place = document.querySelector({selector!r});
+            for (const kind of ["dragover", "drop"]) {{
+                place.dispatchEvent(new DragEvent(kind, {{
+                    bubbles: true, cancelable: true, dataTransfer: carried,
+                }}));
+            }}
+        }})()""")
+
     def resize(self, width: int, height: int, *, is_phone: bool = False) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",

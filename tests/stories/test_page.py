@@ -82,6 +82,13 @@ def test_an_uploaded_image_is_answered(page: Tab, tmp_path: Path) -> None:
     )
 
 
+def test_a_dropped_image_is_answered_wherever_on_the_page_it_falls(page: Tab) -> None:
+    page.drop("main", png(np.full((60, 90), 255, np.uint8)), "dropped.png")
+    is_answered(page)
+    assert "dropped.png" in page.see("document.getElementById('status').textContent")
+    assert not page.see("document.getElementById('drop').classList.contains('over')")
+
+
 def test_a_drawing_is_answered_and_can_be_cleared(page: Tab) -> None:
     page.click("#classify")
     page.until("document.getElementById('status').textContent === 'Nothing was drawn yet.'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,20 @@ def test_what_is_asked_for_is_opened_and_not_run(tmp_path: Path) -> None:
     assert isinstance(opened.study.spec, StudySpec)
     assert opened.stages == ["first"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_report_lists_what_was_left_out_by_name_with_its_reason(
+    pets: Path, tmp_path: Path
+) -> None:
+    write_classes(pets, 40)
+    (pets / "ant" / "no|image.png").write_bytes(b"no image")
+    write({**STUDY, "data": {**STUDY["data"], "skip_bad": True}})
+    study, _ = run_study("pets.yaml", out=tmp_path / "out", num_workers="here")
+    text = (study.folder / "report.md").read_text("utf-8")
+    assert "Left out, because they cannot be used." in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| ant/no"))
+    digest = hashlib.sha256(b"no image").hexdigest()
+    assert row.endswith(f" | {digest[:16]} |")
+    assert "ant/no\\|image.png" in row
+    assert len(row.replace("\\|", "").split("|")) == 5
+    assert digest[:16] in (study.folder / "report.html").read_text("utf-8")

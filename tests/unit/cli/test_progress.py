@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from rich.live import Live
+from typer.testing import CliRunner
 
 from modiste.cli import progress
+from modiste.cli.main import app
 from modiste.cli.output import duration
 from modiste.cli.progress import Display, UnderWay, seconds_left, seen
+from modiste.cli.verbs import predict
 from modiste.train.task import Progress
 from tests import small
 from tests.driving import Script, drive, make
+from tests.own_images import write_classes
 
 VALUES: dict[str, Any] = small.study(
     data={"name": "idx", "num_val": 30},
@@ -94,6 +100,42 @@ def test_a_study_that_goes_on_says_how_much_is_done(
         first = screen.file.getvalue().splitlines()[0]
         assert first.startswith(f"{num_done} of ")
         assert first.endswith(" runs are finished already.")
+
+
+def test_a_scan_shows_a_bar_on_a_terminal_and_nothing_elsewhere(
+    screen: Console, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "pets", 4)
+    answer = CliRunner().invoke(app, ["data", "scan", str(tmp_path / "pets"), "--json"])
+    assert answer.exit_code == 0, answer.output
+    assert isinstance(screen.file, io.StringIO)
+    text = screen.file.getvalue()
+    if screen.is_terminal:
+        assert "looking at images" in text
+        assert "12/12" in text
+    else:
+        assert text == ""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False], ids=["a terminal", "a file"])
+def test_predict_shows_a_bar_on_a_terminal_and_answers_beside_it(
+    is_terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=100)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
+    monkeypatch.setattr(predict, "_load", lambda folder, is_int8: SimpleNamespace(class_names=()))
+    monkeypatch.setattr(
+        "modiste.artifact.classify.classify", lambda model, paths, is_skipping: list(paths)
+    )
+    monkeypatch.setattr(
+        "modiste.cli.answers.print_object", lambda paths, names, model: typer.echo(len(paths))
+    )
+    write_classes(tmp_path / "pets", 4)
+    answer = CliRunner().invoke(app, ["predict", "model", str(tmp_path / "pets"), "--json"])
+    assert (answer.exit_code, answer.stdout) == (0, "12\n"), answer.output
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert ("images" in text and "100%" in text) if is_terminal else text == ""
 
 
 @pytest.mark.parametrize(

@@ -405,7 +405,10 @@ def test_the_card_states_what_can_be_believed(shipped: Shipped) -> None:
     for words in (
         f"| accuracy | {accuracy['value']:.4f} | {low:.4f} to {high:.4f} |",
         "On the 30 validation images",
-        "One training",
+        "## Limits",
+        "It knows its classes and no other",
+        "were not measured",
+        "One training, one split.",
         f"| data | small squares, digest `{digest}` |",
         f"`{Run(shipped.run).fingerprint}`",
         "90 images to fit, 30 to stop and to choose by",
