@@ -48,6 +48,23 @@ def write_classes(
     return root
 
 
+def write_flags(root: Path, per_class: int = 24) -> Path:
+    """Coloured squares on nothing, RGBA; the colour is the class, and what is clear has noise."""
+    chance = np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        folder = root / name
+        folder.mkdir(parents=True)
+        for number in range(per_class):
+            pixels = chance.integers(0, 256, (12, 12, 4), np.uint8)
+            pixels[..., 3] = 0
+            top, left = chance.integers(0, 6, 2)
+            square = pixels[top : top + 7, left : left + 7]
+            square[...] = (*chance.integers(0, 60, 3), 255)
+            square[..., channel] = chance.integers(180, 256)
+            (folder / f"{number}.png").write_bytes(png_bytes(pixels))
+    return root
+
+
 def write_parts(root: Path) -> Path:
     """The same with train/, val/ and test/."""
     for start, part in ((0, "train"), (100, "val"), (200, "test")):

@@ -20,7 +20,8 @@ from modiste.runs.run import Run
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import Answer, Cli, Place, new_place
-from tests.own_images import write_classes, write_parts
+from tests.own_images import write_classes, write_flags, write_parts
+from tests.serving import running
 from tests.synthetic import draw
 
 pytestmark = pytest.mark.slow
@@ -124,6 +125,32 @@ def test_the_report_says_what_the_set_is_and_what_was_split_off(digits: Digits) 
     assert str(digits.place.root) not in text
     kept = "\n".join(path.read_text("utf-8") for path in folder.glob("runs/*/spec.json"))
     assert str(digits.place.root) not in kept
+
+
+def test_colours_on_a_clear_ground_go_from_files_to_a_served_model(tmp_path: Path) -> None:
+    place = new_place(tmp_path)
+    write_flags(place.root / "flags")
+
+    def ask(*words: str) -> Answer:
+        answer = place.ask(*words)
+        assert answer.status == 0, answer.err
+        return answer
+
+    found = ask("init", "flags", "--minutes", "0.01", "--json").json
+    assert found["data"]["modes"] == {"RGBA": 72}
+    faster = ("--set", "train.optimizer={name: adam, learning_rate: 0.01}", "--workers", "here")
+    ask("study", "flags.yaml", *faster, "--set", "train.epochs=8")
+    ask("evaluate", "runs/flags-quick", "--final", "--reason", "are colours told apart?")
+    made = ask("export", "runs/flags-quick/models/final", "--to", "shipped", "--json").json
+    assert made["certificate"]["parity"]["flips"] == 0
+    ask("verify", "shipped", "--digest", made["digest"])
+    wanted = {f"flags/{name}/0.png": name for name in ("red", "green", "blue")}
+    said = ask("predict", "shipped", *wanted, "--json").json["predictions"]
+    assert [one["class"] for one in said] == list(wanted.values())
+    with running(place.root / "shipped", tmp_path / "server") as server:
+        body = (place.root / "flags" / "green" / "0.png").read_bytes()
+        answer = server.ask("POST", "/predict", body=body)
+        assert (answer.status, answer.json["predictions"][0]["class"]) == (200, "green")
 
 
 @pytest.fixture
