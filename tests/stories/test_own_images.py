@@ -139,7 +139,13 @@ def test_colours_on_a_clear_ground_go_from_files_to_a_served_model(tmp_path: Pat
     found = ask("init", "flags", "--minutes", "0.01", "--json").json
     assert found["data"]["modes"] == {"RGBA": 72}
     faster = ("--set", "train.optimizer={name: adam, learning_rate: 0.01}", "--workers", "here")
-    ask("study", "flags.yaml", *faster, "--set", "train.epochs=8")
+    study = ask("study", "flags.yaml", *faster, "--set", "train.epochs=8")
+    assert study.err.splitlines()[-4:] == [
+        "Next, when nothing is left to choose:",
+        "  modiste evaluate runs/flags-quick --final --reason <WHY>",
+        "  modiste export runs/flags-quick/models/final --to DIR",
+        "  modiste serve DIR",
+    ]
     ask("evaluate", "runs/flags-quick", "--final", "--reason", "are colours told apart?")
     made = ask("export", "runs/flags-quick/models/final", "--to", "shipped", "--json").json
     assert made["certificate"]["parity"]["flips"] == 0

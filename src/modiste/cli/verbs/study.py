@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -102,6 +103,23 @@ def command(
         print_json(_summary(study))
     else:
         print(study.folder / "report.html")
+        _say_what_next(study.folder)
+
+
+def _say_what_next(folder: Path) -> None:
+    """The commands from a study's final models to a served one; the look, if there was none."""
+    from modiste.cli.output import say
+
+    models = sorted(path for path in (folder / "models").glob("[!.]*") if path.is_dir())
+    if not models:
+        return
+    say("Next, when nothing is left to choose:")
+    if not any((folder / "final").glob("*")):
+        # Pasted as it is, a shell refuses it: a reason is for a person to give.
+        say(f"  {shlex.join(['modiste', 'evaluate', str(folder), '--final', '--reason'])} <WHY>")
+    for model in models:
+        say(f"  {shlex.join(['modiste', 'export', str(model), '--to', 'DIR'])}")
+    say("  modiste serve DIR")
 
 
 def _summary(study: object) -> dict[str, object]:
