@@ -10,6 +10,7 @@ from modiste.report.numbers import count, listing, plural
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
 from modiste.spec.run import RunSpec
+from modiste.spec.settings import flatten
 from modiste.spec.study import Found, Point, points
 
 # These make no run smaller, and do not keep it from being compared.
@@ -120,23 +121,6 @@ def _num_points(stage: Stage, full: Sequence[Point]) -> int:
         return len([point for point in full if point.is_chosen])
     groups = [group for group in search.groups() if stage.spec.is_chosen("full", group)]
     return sum(search.num_trials(group) for group in groups)
-
-
-def flatten(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Nested values under dotted keys; lists stay whole.
-
-    Example:
-        >>> flatten({"train": {"epochs": 5, "augment": []}})
-        {'train.epochs': 5, 'train.augment': []}
-    """
-    answer: dict[str, Any] = {}
-    for key, value in values.items():
-        path = f"{where}.{key}" if where else key
-        if isinstance(value, Mapping) and value:
-            answer.update(flatten(value, path))
-        else:
-            answer[path] = value
-    return answer
 
 
 def show(value: Any) -> str:

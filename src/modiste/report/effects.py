@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from modiste.evaluate.contrast import Contrast, contrast
 from modiste.report.context import Context
-from modiste.report.cuts import flatten, show
+from modiste.report.cuts import show
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.search.standing import is_right
 from modiste.spec.run import RunSpec
-from modiste.spec.settings import CHOICES
+from modiste.spec.settings import CHOICES, flatten
 
 Values = Mapping[str, str]
 

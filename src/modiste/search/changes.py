@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modiste.errors import SpecError
+from modiste.spec.settings import flatten
 from modiste.spec.study import StageSpec
 
 if TYPE_CHECKING:
@@ -151,19 +152,9 @@ def _spec(study: Study, name: str) -> StageSpec | None:
     return next((stage for stage in study.spec.stages if stage.name == name), None)
 
 
-def _flat(value: Any, where: str = "") -> dict[str, Any]:
-    """A value under its key; of a mapping each of its values, under dotted keys.
-
-    Example:
-        >>> _flat({"data": {"name": "digits"}, "seed": 0})
-        {'data.name': 'digits', 'seed': 0}
-    """
-    if not isinstance(value, Mapping):
-        return {where: value}
-    found: dict[str, Any] = {}
-    for key, each in value.items():
-        found |= _flat(each, f"{where}.{key}" if where else str(key))
-    return found
+def _flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """All under dotted keys but what is empty, which is as good as not there."""
+    return {key: value for key, value in flatten(values, where).items() if value != {}}
 
 
 def _differs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:

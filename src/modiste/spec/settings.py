@@ -53,6 +53,23 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def flatten(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Nested values under dotted keys; lists stay whole.
+
+    Example:
+        >>> flatten({"train": {"epochs": 5, "augment": []}})
+        {'train.epochs': 5, 'train.augment': []}
+    """
+    answer: dict[str, Any] = {}
+    for key, value in values.items():
+        path = f"{where}.{key}" if where else key
+        if isinstance(value, Mapping) and value:
+            answer.update(flatten(value, path))
+        else:
+            answer[path] = value
+    return answer
+
+
 def assign(values: Mapping[str, Any], settings: Settings, where: str = "") -> dict[str, Any]:
     """Nested values with dotted keys set, such as ``train.optimizer.learning_rate``.
 

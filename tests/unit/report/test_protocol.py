@@ -9,8 +9,8 @@ import pytest
 
 from modiste.report.blocks import Table
 from modiste.report.context import Context, gather
-from modiste.report.cuts import flatten
 from modiste.report.sections import protocol
+from modiste.spec.settings import flatten
 from modiste.spec.study import Override, StudySpec
 from tests.report_fixture import make_study
 

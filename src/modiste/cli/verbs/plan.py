@@ -129,8 +129,7 @@ def lines(plan: Plan) -> Iterator[str]:
     if any(stage.is_guessed for stage in stages):
         yield (
             "* waits for another stage, or searches: the best points so far, or the first ones, "
-            "stand for those that will be, "
-            "evenly spread ones for what will be learnt."
+            "stand for the best ones, evenly spread ones for what will be learnt."
         )
     shared = [
         f"{stage.name} has {plural(count, 'run')} of {other}"

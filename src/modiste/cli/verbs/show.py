@@ -82,7 +82,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _settings(spec: Mapping[str, Any]) -> Iterator[str]:
-    from modiste.report.cuts import flatten, show
+    from modiste.report.cuts import show
+    from modiste.spec.settings import flatten
 
     yield "settings"
     for key, value in flatten(spec).items():

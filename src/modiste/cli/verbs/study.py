@@ -110,7 +110,7 @@ def _say_what_next(folder: Path) -> None:
     """The commands from a study's final models to a served one; the look, if there was none."""
     from modiste.cli.output import say
 
-    models = sorted(path for path in (folder / "models").glob("[!.]*") if path.is_dir())
+    models = sorted((folder / "models").glob("[!.]*/"))
     if not models:
         return
     say("Next, when nothing is left to choose:")

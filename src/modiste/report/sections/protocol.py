@@ -17,12 +17,12 @@ from modiste.report.blocks import (
     Words,
 )
 from modiste.report.context import Context
-from modiste.report.cuts import flatten, key_values, show
+from modiste.report.cuts import key_values, show
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.numbers import count, listing, plural
 from modiste.report.prose import trainings
 from modiste.report.section import SECTIONS, Section
-from modiste.spec.settings import OF_RUNS
+from modiste.spec.settings import OF_RUNS, flatten
 
 _MARK = "†"
 _HIDDEN = ("seed", "model.family", "data.fold")
