@@ -162,15 +162,15 @@ class Driver:
         """Before anything is trained, see that none of it would wait for ever."""
         if pool.num_threads is None:
             return
-        threads = [
-            row.specs[0].threads
+        specs = [
+            row.specs[0]
             for stage in with_guesses(self._study)
             for row in stage.chosen
             if not row.is_done and asked.includes(stage.spec.name, row.specs[0])
         ]
-        threads += [item.spec.threads for item in self._again(self._study.stages(), asked)]
-        if threads:
-            pool.need_room(max(threads))
+        specs += [item.spec for item in self._again(self._study.stages(), asked)]
+        if specs:
+            pool.need_room(specs)
 
     def _drive(self, pool: Workers, asked: Asked, clock: Clock | None) -> bool:
         while True:

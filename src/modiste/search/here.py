@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +11,7 @@ from typing import Any, Self
 from modiste.data.load import map_arrays
 from modiste.errors import first_sentence
 from modiste.search.pool import Death, Event, Load, Works, answer, loader, training
+from modiste.spec.run import RunSpec
 from modiste.train.machine import put_back
 from modiste.train.task import Progress, Task
 
@@ -55,7 +56,7 @@ class Here:
     def running(self) -> list[str]:
         return [task.fingerprint for task in self._tasks]
 
-    def need_room(self, threads: int) -> None:
+    def need_room(self, specs: Sequence[RunSpec]) -> None:
         """There always is, for one run."""
 
     def submit(self, task: Task) -> None:

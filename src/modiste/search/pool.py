@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -101,11 +101,11 @@ class Workers(Protocol):
     def running(self) -> list[str]:
         """Fingerprints of the runs under way."""
 
-    def need_room(self, threads: int) -> None:
-        """Find out whether a run of so many threads can ever begin.
+    def need_room(self, specs: Sequence[RunSpec]) -> None:
+        """Find out whether each of these runs can ever begin, and finds there what it needs.
 
         Raises:
-            SpecError: If it cannot; says how much room there is.
+            SpecError: If one cannot; says how much room there is, or what is to be asked for.
         """
 
     def submit(self, task: Task) -> None:
@@ -179,7 +179,7 @@ class Pool:
         """Fingerprints of the runs under way."""
         return [fingerprint for _, fingerprint in self._busy.values()]
 
-    def need_room(self, threads: int) -> None:
+    def need_room(self, specs: Sequence[RunSpec]) -> None:
         """There always is: threads share cores if they have to."""
 
     def submit(self, task: Task) -> None:

@@ -109,7 +109,9 @@ class RayPool:
     def running(self) -> list[str]:
         return list(self._busy.values())
 
-    def need_room(self, threads: int) -> None:
+    def need_room(self, specs: Sequence[RunSpec]) -> None:
+        _need_share(specs, self._gpu_share)
+        threads = max(spec.threads for spec in specs)
         with self._cluster():
             _need_node(self._ray.nodes(), threads, self._gpu_share)
 
@@ -203,6 +205,15 @@ def _broken(error: Any, fingerprint: str) -> Death | Trouble:
     if is_of_ray or isinstance(cause, OSError | EOFError):
         return Death(fingerprint, None, first_sentence(cause))
     return Trouble(fingerprint, str(error), is_ours=True)
+
+
+def _need_share(specs: Sequence[RunSpec], gpu_share: float) -> None:
+    """See `Workers.need_room`: what has no share of a GPU is shown none, wherever it runs."""
+    if not gpu_share and any(spec.device == "cuda" for spec in specs):
+        raise SpecError(
+            "device: cuda, but Ray shows a run no GPU that asks for no share of one. Give "
+            "--gpu-share (`gpu_share=` in Python), such as 1, or 0.25 for four runs on each GPU."
+        )
 
 
 def _need_node(nodes: Sequence[Mapping[str, Any]], threads: int, gpu_share: float) -> None:

@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from modiste.search.driver import DEATHS_ALLOWED, Driver
 from modiste.search.pool import Pool, Trouble, raise_trouble
 from modiste.search.study import Study
 from modiste.search.work_folder import WorkFolder
+from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
 from modiste.train.task import Task
 from tests import small
@@ -389,9 +390,9 @@ def test_a_run_that_no_worker_can_hold_is_said_before_anything_is_trained(tmp_pa
 
         num_threads = 2  # type: ignore[assignment]
 
-        def need_room(self, threads: int) -> None:
-            asked.append(threads)
-            if threads > 2:
+        def need_room(self, specs: Sequence[RunSpec]) -> None:
+            asked.append(max(spec.threads for spec in specs))
+            if asked[-1] > 2:
                 raise SpecError("no room")
 
         def submit(self, task: Task) -> None:

@@ -12,6 +12,8 @@ import pytest
 from modiste.errors import SpecError, StoreError
 from modiste.search import ray_pool
 from modiste.search.pool import Death, Trouble
+from modiste.search.ray_pool import RayPool
+from tests import small
 
 
 @pytest.mark.ray
@@ -84,7 +86,7 @@ def test_what_no_node_can_hold_is_said_with_what_they_have(
 
 
 class FakeRay:
-    """Notes where it is to connect, and fails there if told to."""
+    """Notes where it is to connect, and fails there if told to; its nodes are those above."""
 
     exceptions = SimpleNamespace(RayError=type("RayError", (Exception,), {}))
 
@@ -95,6 +97,9 @@ class FakeRay:
         self.address, self.more = address, more
         if self._error is not None:
             raise self._error
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return NODES
 
 
 @pytest.mark.parametrize(
@@ -149,3 +154,24 @@ def connect(
         monkeypatch.setenv("RAY_ADDRESS", environment)
     ray_pool._connect(given)
     return fake
+
+
+def test_a_run_on_a_gpu_that_was_given_no_share_of_one_is_said_beforehand() -> None:
+    on_cpu, on_gpu = small.run_spec(), small.run_spec(device="cuda")
+    with pytest.raises(SpecError, match=r"device: cuda, .* Give --gpu-share \(.*\), such as 1,"):
+        pool(gpu_share=0.0).need_room([on_cpu, on_gpu])
+    pool(gpu_share=0.5).need_room([on_cpu, on_gpu])
+    pool(gpu_share=0.0).need_room([on_cpu])
+
+
+def test_the_run_of_the_most_threads_is_what_needs_room() -> None:
+    narrow, wide = small.run_spec(threads=1), small.run_spec(threads=8)
+    with pytest.raises(SpecError, match="a run needs 8 CPU and 0 GPU"):
+        pool().need_room([narrow, wide, narrow])
+
+
+def pool(gpu_share: float = 0.0) -> RayPool:
+    """One of a cluster that only says what nodes it has."""
+    made = object.__new__(RayPool)
+    made._ray, made._gpu_share = FakeRay(), gpu_share
+    return made
