@@ -244,3 +244,38 @@ def test_more_than_one_size_is_brought_to_what_is_asked_for(tmp_path):
     assert spec.decode is not None
     assert (spec.decode.size, spec.decode.sizing, spec.decode.channels) == ((10, 12), "crop", 3)
     assert np.isfinite(begun.draft.seconds)
+
+
+def test_a_plan_for_runs_in_one_process_is_made_from_the_command_line_as_well(
+    tmp_path, monkeypatch
+):
+    write_classes(tmp_path / "pets", 20)
+    asked = []
+
+    def probe(kinds, images, num_workers, seconds, *, is_here):
+        asked.append((num_workers, is_here))
+        return Probed({kind: Pace(1e-3, 1e-5) for kind in kinds}, 1.0, 1, 1, 0.0)
+
+    monkeypatch.setattr("modiste.api.init.probe", probe)
+    for given, meant in (("here", (1, True)), ("2", (2, False))):
+        words = ["init", "pets", "--out", f"{given}.yaml", "--workers", given, "--json"]
+        answer = CliRunner().invoke(app, words)
+        assert answer.exit_code == 0, answer.output
+        assert json.loads(answer.stdout)["workers"] == meant[0]
+        assert set(asked) == {meant}
+        asked.clear()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("0", "--workers 0: expected a number from 1 up, here or ray."),
+        ("ray", "--workers ray: the plan is for this machine"),
+    ],
+)
+def test_workers_that_no_plan_can_be_made_for_are_named(given, said, tmp_path):
+    write_classes(tmp_path / "pets", 20)
+    error = CliRunner().invoke(app, ["init", "pets", "--workers", given]).exception
+    assert isinstance(error, SpecError)
+    assert said in str(error)
+    assert not (tmp_path / "pets.yaml").exists()

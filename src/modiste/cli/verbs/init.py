@@ -52,14 +52,22 @@ def command(
         bool, typer.Option("--keep-duplicates", help="Pictures may lie in two parts.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Runs side by side; default one for each core.", min=1)
+        str | None,
+        typer.Option(help="Runs side by side; default one for each core.", metavar="N|here"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     from modiste.api.init import init_study
-    from modiste.cli.output import print_json, say
+    from modiste.cli.output import print_json, say, workers_in
     from modiste.cli.progress import looking
+    from modiste.errors import SpecError
 
+    num_workers = workers_in(workers)
+    if num_workers == "ray":
+        raise SpecError(
+            "--workers ray: the plan is for this machine, and is measured on it. Give a number of "
+            "workers, or here."
+        )
     with looking() as tell:
         found = init_study(
             path,
@@ -71,7 +79,7 @@ def command(
             test_share=test_share,
             skip_bad=skip_bad,
             keep_duplicates=keep_duplicates,
-            num_workers=workers,
+            num_workers=num_workers,
             tell=tell,
             note=say,
         )

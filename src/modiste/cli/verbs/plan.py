@@ -57,7 +57,7 @@ def command(
     ] = None,
     workers: Annotated[
         str | None,
-        typer.Option(help="Runs side by side; default one for each core.", metavar="N"),
+        typer.Option(help="Runs side by side; default one for each core.", metavar="N|here"),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The folder that holds the data.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
