@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from modiste.errors import SpecError
 from modiste.search import latency
 from modiste.search.row import Row
-from modiste.search.study import Study
 from modiste.spec.parts import ModelFamily
 from modiste.spec.search import Goal
+
+if TYPE_CHECKING:
+    from modiste.search.study import Stage, Study
 
 # How a goal other than accuracy is printed, and its unit.
 WORDS: dict[Goal, str] = {
@@ -75,6 +78,26 @@ def front(values: list[tuple[float, ...]]) -> list[bool]:
         )
         for mine in values
     ]
+
+
+def front_of(study: Study, stage: Stage) -> list[Row] | None:
+    """The rows of a search with several goals that no other one beats in all of them, best first.
+
+    Only those compete that were trained to the end: of a beginning, accuracy says less than size.
+
+    Returns:
+        None of a stage that has not several goals.
+    """
+    search = stage.spec.searched(study.profile)
+    if search is None or len(search.goals) == 1:
+        return None
+    pairs = [
+        (row, values)
+        for row in stage.ranked(study.spec.rank_epoch)
+        if row.until is None and (values := goal_values(study, search.goals, row)) is not None
+    ]
+    is_best = front([values for _, values in pairs])
+    return [row for (row, _), is_one in zip(pairs, is_best, strict=True) if is_one]
 
 
 _FLOPS = "flops_forward"

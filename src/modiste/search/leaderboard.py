@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modiste.evaluate.crossval import cross_validated
 from modiste.runs.run import Epoch, Run
 from modiste.search import latency
+from modiste.search.goals import front_of
 from modiste.search.held import held_share, num_held
 from modiste.search.row import Row
 from modiste.search.standing import Stood, is_folded, seed_spreads, spread_for, standing
@@ -18,14 +19,17 @@ from modiste.spec.settings import Settings
 if TYPE_CHECKING:
     from modiste.search.study import Stage, Study
 
-# Columns that there are always; those of what the points set come after them.
+# Columns that there are always, and `on_front` of several goals; what the points set comes after.
 COLUMNS = (
-    *("stage", "rank", "may_be_best", "point", "status", "seeds", "trainings"),
+    *("stage", "rank", "may_be_best", "on_front", "point", "status", "seeds", "trainings"),
     *("val_accuracy", "deviation", "low", "high", "held_accuracy", "held_low", "held_high"),
     *("val_loss", "epochs", "parameters", "flops", "latency", "seconds", "fingerprint"),
 )
 # The line of a single run has not these.
-OF_SEVERAL = ("seeds", "trainings", "deviation", "low", "high", "held_low", "held_high")
+OF_SEVERAL = (
+    *("on_front", "seeds", "trainings", "deviation"),
+    *("low", "high", "held_low", "held_high"),
+)
 EACH_COLUMNS = (
     *("stage", "rank", "seed", "fold"),
     *(name for name in COLUMNS[3:] if name not in OF_SEVERAL),
@@ -43,11 +47,13 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
     Returns:
         A line for each row with ``stage``, ``rank``, ``may_be_best`` (with 95 % confidence the
         truly best row is among those marked; what halving cut before the first ranks below it for
-        its length, and is compared with none), ``point``, ``status``, ``seeds``, ``trainings`` (of
-        cross-validation, in place of seeds), ``val_accuracy`` (mean over these, at the epoch that
-        ranks), ``deviation`` (between seeds), ``low`` and ``high`` (95 % interval, see decision
-        0012), ``held_accuracy`` (mean over the folds that were held out) with ``held_low`` and
-        ``held_high`` (95 %, corrected for the images that trainings share), ``val_loss``,
+        its length, and is compared with none), ``on_front`` (only where a search has several goals:
+        trained to the end, and no other such row beats it in all of them), ``point``, ``status``,
+        ``seeds``, ``trainings`` (of cross-validation, in place of seeds), ``val_accuracy`` (mean
+        over these, at the epoch that ranks), ``deviation`` (between seeds), ``low`` and ``high``
+        (95 % interval, see decision 0012), ``held_accuracy`` (mean over the folds that were held
+        out) with ``held_low`` and ``held_high`` (95 %, corrected for the images that trainings
+        share), ``val_loss``,
         ``epochs``, ``parameters``, ``flops``, ``latency`` (seconds for one image, where a search
         measured it), ``seconds``, ``fingerprint`` (of the first run), and the settings of the
         point, each under its full key. A line for each run has its ``seed`` and ``fold``, and
@@ -61,18 +67,25 @@ def leaderboard(study: Study, stage: str | None = None, *, each_seed: bool = Fal
         study.spec.stage(stage)
     stages = study.stages()
     spreads = seed_spreads(stages, study.spec.rank_epoch, studies=[study])
-    table = Table()
+    table, has_front = Table(), False
     for each in stages:
         if stage in (None, each.spec.name):
             seeds = spread_for(each, spreads)
             stood = standing(each, study.spec.rank_epoch, study.answers, seeds)
-            table += _lines(study, each, stood, each_seed=each_seed)
-    keys = list(dict.fromkeys([*(EACH_COLUMNS if each_seed else COLUMNS), *table.columns]))
-    return table.only(keys)
+            best = front_of(study, each)
+            has_front |= best is not None
+            table += _lines(study, each, stood, best, each_seed=each_seed)
+    keys = dict.fromkeys([*(EACH_COLUMNS if each_seed else COLUMNS), *table.columns])
+    return table.only([key for key in keys if key != "on_front" or has_front])
 
 
 def _lines(
-    study: Study, stage: Stage, stood: dict[int, Stood], *, each_seed: bool
+    study: Study,
+    stage: Stage,
+    stood: dict[int, Stood],
+    best: Sequence[Row] | None,
+    *,
+    each_seed: bool,
 ) -> list[dict[str, Any]]:
     ranked = stage.ranked(study.spec.rank_epoch)
     others = [row for row in stage.rows if row.is_chosen and all(row is not r for r in ranked)]
@@ -92,6 +105,7 @@ def _lines(
             {
                 **head,
                 "may_be_best": bool(found and found.standing and found.standing.may_be_best),
+                "on_front": None if best is None else any(row is other for other in best),
                 **_row(study, row, found, times),
                 **_plain(row.settings),
             }

@@ -17,6 +17,7 @@ import pytest
 from modiste.api.reading import compare_studies, show
 from modiste.errors import InstallError, SpecError, StoreError
 from modiste.evaluate.rank_agreement import rank_agreement
+from modiste.runs.files import read_json
 from modiste.search.study import Study
 from modiste.search.table import Table
 from modiste.search.timeline import Timeline, lanes, read
@@ -105,6 +106,42 @@ def test_all_stages_stand_in_one_table_with_one_set_of_columns(study: Study) -> 
     table = study.table()
     assert list(dict.fromkeys(row["stage"] for row in table)) == ["halved", "again", "broken"]
     assert all(list(row) == table.columns for row in table)
+
+
+def test_a_search_with_several_goals_says_which_rows_no_other_one_beats(
+    tmp_path: Path, script: Script
+) -> None:
+    search = {
+        "tune": {"model.params.hidden": [[2], [4], [8], [16]], RATE: [0.003, 0.03]},
+        "halving": {"name": "successive", "first_epochs": 1, "factor": 2},
+        "goals": ["accuracy", "parameters"],
+    }
+    one = {"name": "one", "points": [{"label": "a", "model.params.hidden": [6]}]}
+    stages = [{"name": "front", "search": search}, one]
+    made = make(tmp_path / "study", {**VALUES, "stages": stages})
+    assert made.table("front").columns[:4] == ["stage", "rank", "may_be_best", "on_front"]
+    assert "on_front" not in made.table("one").columns
+    assert drive(made, slice_seconds=math.inf)
+    table = made.table("front")
+    whole = [row for row in table if row["status"] == "finished"]
+    assert 1 < len(whole) < len(table)
+
+    def beats(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        mine = (one["val_accuracy"], -one["parameters"])
+        theirs = (other["val_accuracy"], -other["parameters"])
+        return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+
+    for row in table:
+        wanted = row in whole and not any(beats(other, row) for other in whole)
+        assert row["on_front"] is wanted
+    assert [row.get("on_front") for row in made.table()][-1] is None
+    assert "on_front" not in made.table("front", each_seed=True).columns
+    lines = list(csv.DictReader(io.StringIO(table.csv())))
+    assert [line["on_front"] == "True" for line in lines] == [row["on_front"] for row in table]
+    stored = read_json(made.folder / "stages" / "front.json")
+    assert stored["front"] == [row["point"] for row in table if row["on_front"]]
+    assert stored["winner"] == stored["front"][0]
+    assert "front" not in read_json(made.folder / "stages" / "one.json")
 
 
 def test_what_is_not_finished_comes_last(tmp_path: Path, script: Script) -> None:

@@ -25,8 +25,8 @@ Example:  {EXAMPLE}
 FORMATS = ("table", "csv", "markdown", "latex", "json")
 # What a person reads; CSV and JSON hold every column.
 READ = (
-    *("rank", "point", "seeds", "trainings", "val_accuracy", "deviation", "low", "high"),
-    *("held_accuracy", "held_low", "held_high", "val_loss"),
+    *("rank", "point", "on_front", "seeds", "trainings", "val_accuracy", "deviation"),
+    *("low", "high", "held_accuracy", "held_low", "held_high", "val_loss"),
     *("epochs", "parameters", "latency", "seconds", "status"),
 )
 EACH = (
@@ -156,6 +156,7 @@ def _cell(column: str, row: dict[str, Any], text: str) -> str:
 
 
 _HEADINGS = {
+    "on_front": "on front",
     "val_accuracy": "val. accuracy",
     "val_loss": "val. loss",
     "deviation": "± seeds",

@@ -13,7 +13,7 @@ from modiste.report.context import Context
 from modiste.report.numbers import NONE, count, plural, proportion
 from modiste.report.searching import Searched, Tried
 from modiste.report.section import SECTIONS, Section
-from modiste.search.goals import WORDS, figure, front, goal_values
+from modiste.search.goals import WORDS, figure, front_of
 from modiste.spec.search import Goal
 
 
@@ -21,23 +21,17 @@ def build(context: Context) -> Sequence[Block]:
     """For each search with several goals, its front."""
     blocks: list[Block] = []
     for searched in context.searches:
-        if len(searched.search.goals) > 1 and (best := _front(context, searched)):
+        if best := _front(context, searched):
             blocks.append(Heading(searched.stage.title, f"pareto-{searched.stage.name}"))
             blocks += [_figure(context, searched, best), _table(context, searched, best)]
     return blocks
 
 
 def _front(context: Context, searched: Searched) -> list[Tried]:
-    """Trials on the front, the most accurate first; only those trained to the end compete."""
-    whole = [each for each in searched.tried if each.is_whole]
-    pairs = [
-        (each, values)
-        for each in whole
-        if (values := goal_values(context.study, searched.search.goals, each.row.row)) is not None
-    ]
-    is_best = front([values for _, values in pairs])
-    best = [each for (each, _), is_one in zip(pairs, is_best, strict=True) if is_one]
-    return sorted(best, key=lambda each: -each.reached)
+    """Trials on the front, the most accurate first."""
+    tried = {id(each.row.row): each for each in searched.tried}
+    best = front_of(context.study, searched.stage.stage) or []
+    return [tried[id(row)] for row in best]
 
 
 def _figure(context: Context, searched: Searched, best: Sequence[Tried]) -> Figure:
