@@ -60,6 +60,9 @@ def text() -> str:
 def _section(head: str, cls: type[Spec]) -> str:
     found = [head, prose(summary(cls))]
     rows = [_row(cls, name) for name in cls.model_fields if not is_elsewhere(cls, name)]
+    if cls is SearchSpec:
+        also = SearchSpec.read_as_tune.items()
+        rows += [[code(name), "keys and values", "", prose(said)] for name, said in also]
     if rows:
         found.append(table(["key", "value", "if not given", "means"], rows))
     return "\n\n".join(found)

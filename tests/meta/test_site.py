@@ -19,6 +19,7 @@ from modiste.cli.main import app
 from modiste.evaluate.finding import FINDINGS
 from modiste.evaluate.study_finding import STUDY_FINDINGS
 from modiste.spec.base import Spec
+from modiste.spec.search import SearchSpec
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -32,6 +33,11 @@ SPECS = [
 def test_the_docstring_of_a_spec_says_what_each_key_means(cls: type[Spec]) -> None:
     keys = [key for key in cls.model_fields if not study_file.is_elsewhere(cls, key)]
     assert [key for key in keys if not attribute(cls, key)] == []
+
+
+def test_what_a_search_reads_as_its_keys_is_in_its_table() -> None:
+    for name in SearchSpec.read_as_tune:
+        assert f"| `{name}` | keys and values |  | " in study_file.text()
 
 
 def test_a_part_that_is_chosen_where_nobody_does_is_no_part_that_is_needed() -> None:

@@ -176,6 +176,17 @@ class SearchSpec(Spec):
     tune: dict[str, SerializeAsAny[Choices | Range]] = {}
     halving: SerializeAsAny[Halving] | None = None
     goals: tuple[Goal, ...] = ("accuracy",)
+    # What is read as keys of `tune`, and is not kept beside them.
+    read_as_tune: ClassVar[Mapping[str, str]] = {
+        "talos": (
+            "The dictionary of a `talos.Scan`: each name with a list, a number, a word, or "
+            "`(low, high, steps)` with the upper end left out."
+        ),
+        "rename": (
+            "Our key for each name in `talos`; one that ends in `[]` takes each value as a list of "
+            "one, as in `model.params.hidden[]`."
+        ),
+    }
 
     @model_validator(mode="before")
     @classmethod
