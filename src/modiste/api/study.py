@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +90,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         slice_seconds: How often runs under way are saved.
         verbose: Show a bar, in a notebook as well; not where a watcher is told.
         budget: How long it may take, the report included: seconds, or ``20m``. Stages are closed
-            in time for what comes after them; the report says what was left out.
+            in time for what comes after them; the report says what was left out. One that is too
+            short for a report is overrun by what the watcher is told beforehand.
         storage: The URL of an Optuna database that is to mirror the study as it goes on.
         tell: Told how many images of a set of your own were looked at, of how many.
 
@@ -132,6 +134,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         bar = stack.enter_context(StudyBar(study.name, is_shown=verbose and watcher is None))
         watcher = watcher or bar
         _write_down(opened, watcher)
+        if time_for_it is not None:
+            time_for_it = _paced(time_for_it, watcher)
         start: Start | None = None
         if workers == "ray":
             start = partial(RayPool, address=ray_address, gpu_share=gpu_share)
@@ -178,6 +182,16 @@ def _budget(text: str | float | None) -> Budget | None:
     if not seconds > 0:
         raise SpecError(f"budget: expected more than 0 seconds, got {seconds:g}.")
     return Budget.of(seconds)
+
+
+def _paced(budget: Budget, watcher: Watcher) -> Budget:
+    """The same with how fast reports are written here; says so if it is too short for one."""
+    from modiste.report.pace import slowness
+
+    budget = replace(budget, slowness=slowness())
+    if budget.warning:
+        watcher.note(budget.warning)
+    return budget
 
 
 def write_report(study: str | os.PathLike[str]) -> Path:

@@ -21,10 +21,11 @@ from modiste.search.survey import Survey, survey
 
 # Runs take longer than those like them did about as often as they take less.
 CAUTION = 1.25
-# The report of a study: reading, drawing, writing; for each run; and for each image that a final
-# model is shown again, made worse.
-REPORT_SECONDS, SECONDS_PER_RUN, IMAGES_AGAIN = 20.0, 0.05, 40_000
-REPORT_SHARE = 0.25
+# The report of a study, where drawing is as fast as usual: loading what it takes, reading, drawing,
+# writing; for each run; and for each image that a final model is shown again, made worse.
+REPORT_SECONDS, SECONDS_PER_RUN, IMAGES_AGAIN = 20.0, 0.02, 40_000
+# Of a budget, the most that is kept for it: what is reported on takes time, too.
+REPORT_SHARE = 0.5
 # Of a budget, what is left when the first thing is done.
 BEGUN_SHARE = 0.98
 # How old an estimate may get while runs go on.
@@ -55,16 +56,36 @@ class Budget:
         seconds: In all, for everything.
         ends_at: When it is over, as `now` counts.
         now: Seconds that only grow.
+        slowness: How many times as long as usual drawing takes here and now.
     """
 
     seconds: float
     ends_at: float
     now: Callable[[], float] = time.monotonic
+    slowness: float = 1.0
 
     @classmethod
     def of(cls, seconds: float) -> Budget:
         """One that begins now, or began a moment ago: loading the program takes time, too."""
         return cls(seconds, time.monotonic() + BEGUN_SHARE * seconds)
+
+    @property
+    def report_seconds(self) -> float:
+        """How long the shortest of reports takes."""
+        return self.slowness * REPORT_SECONDS
+
+    @property
+    def warning(self) -> str:
+        """What a person should know before anything begins; empty if it can be kept."""
+        report, most = self.report_seconds, REPORT_SHARE * self.seconds
+        if report <= most:
+            return ""
+        return (
+            f"A budget of {self.seconds:g} s is too short to be kept: final models, figures and "
+            f"the report take about {report:.0f} s here, and at least half of the time goes to the "
+            f"study itself. It will take about {self.seconds + report - most:.0f} s; "
+            f"{report / REPORT_SHARE:.0f} s would be kept."
+        )
 
 
 class Clock:
@@ -94,9 +115,9 @@ class Clock:
         self._num_workers = num_workers
         self._current: tuple[str, float] = ("", 0.0)
         self._closes_at: float | None = None
-        # Of a few seconds, most goes to the study all the same.
+        self._slowness = budget.slowness
         self._most_for_report = REPORT_SHARE * budget.seconds
-        self._report_seconds = min(REPORT_SECONDS, self._most_for_report)
+        self._report_seconds = min(budget.report_seconds, self._most_for_report)
         self._planned_at = float("-inf")
 
     def due(self, stages: Sequence[Stage]) -> frozenset[str]:
@@ -135,7 +156,7 @@ class Clock:
         """Work out when the stage that is worked on has to close."""
         self._planned_at = self._now()
         found = survey(self._study, self._images, self._asked)
-        self._report_seconds = min(_report_seconds(found), self._most_for_report)
+        self._report_seconds = min(_report_seconds(found, self._slowness), self._most_for_report)
         after = CAUTION * self._seconds_after(found)
         begun = self._current[1]
         left = self._ends_at - self._report_seconds - after - begun
@@ -168,9 +189,10 @@ def is_elastic(stage: Stage) -> bool:
     return spec.search is not None or bool(spec.grid) or len(spec.points) > 1
 
 
-def _report_seconds(found: Survey) -> float:
+def _report_seconds(found: Survey, slowness: float) -> float:
     """How long drawing and writing will take, final models shown worse images included."""
-    seconds = REPORT_SECONDS + SECONDS_PER_RUN * len(found.trials)
+    num_done = sum(trial.done is not None for trial in found.trials.values())
+    seconds = slowness * (REPORT_SECONDS + SECONDS_PER_RUN * num_done)
     paces = paces_of_finished(found.trials.values())
     for part in found.parts:
         kinds = [found.trials[name].kind for name in part.fingerprints if part.is_final]

@@ -54,6 +54,8 @@ def a_run_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "time_of", lambda *_: Time(1.0, 1.0))
     monkeypatch.setattr(budget, "STALE_SECONDS", -1.0)
     monkeypatch.setattr(budget, "SECONDS_PER_RUN", 0.0)
+    # So that short times leave room for more than a report.
+    monkeypatch.setattr(budget, "REPORT_SHARE", 0.25)
 
 
 def within(
@@ -62,11 +64,12 @@ def within(
     seconds: float,
     watched: Watched | None = None,
     stages: list[str] | None = None,
+    slowness: float = 1.0,
     **more: Any,
 ) -> bool:
     """Drive a study on one worker and a clock that goes on by a second with each run."""
     begun = len(script.tasks)
-    clock = Budget(seconds, seconds, lambda: float(len(script.tasks) - begun))
+    clock = Budget(seconds, seconds, lambda: float(len(script.tasks) - begun), slowness)
     images, told = small.images(), watched or Watched()
     driver = Driver(study, images, 1, told, slice_seconds=math.inf, budget=clock, **more)
     return driver.run(stages)
@@ -327,6 +330,45 @@ def measuring_is_refused(study: Study, run: Run) -> str:
         look(no_source, [Candidate("s", "a", run)], "to see", ledger, study.folder / "final")
     assert not ledger.path.exists()
     return str(error.value)
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("slowness", "kept"), [(0.5, 10), (1.0, 20), (1.2, 24), (3.0, 30)])
+def test_time_for_the_report_is_kept_as_drawing_takes_here_and_half_of_all_at_most(
+    slowness: float, kept: int, tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "REPORT_SHARE", 0.5)
+    long = {**SEARCH, "search": {**SEARCH["search"], "trials": 60}}
+    study = make(tmp_path / "study", values(long, CONFIRM, FINAL))
+    assert within(study, script, 60, slowness=slowness)
+    num_done = sum(row.is_done for row in stages(study)["s"].rows)
+    assert num_done == pytest.approx(60 - kept - 5, abs=1)
+
+
+def test_time_is_kept_for_reporting_on_the_runs_there_are_and_not_on_all_that_may_come(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "REPORT_SHARE", 1.0)
+    monkeypatch.setattr(budget, "SECONDS_PER_RUN", 1.0)
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 60)
+    # Of each run that is done, another second is for reporting on it.
+    num_done = sum(row.is_done for row in stages(study)["s"].rows)
+    assert num_done == pytest.approx((60 - 20 - 5) / 2, abs=1)
+
+
+def test_a_budget_that_holds_no_report_says_what_it_will_take_and_what_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "REPORT_SHARE", 0.5)
+    assert Budget(40, 40).warning == ""
+    assert Budget(3_600, 3_600, slowness=4).warning == ""
+    said = Budget(20, 20, slowness=1.5).warning
+    assert "A budget of 20 s is too short to be kept" in said
+    assert "take about 30 s here" in said
+    assert "It will take about 40 s; 60 s would be kept." in said
 
 
 # --- durations ------------------------------------------------------------------------------------
