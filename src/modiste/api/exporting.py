@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from modiste.api.counting import looked_at
-from modiste.api.study import path_for_run
+from modiste.api.places import path_for_run
 from modiste.artifact.extra import need_extra
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source

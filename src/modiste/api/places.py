@@ -1,11 +1,13 @@
-"""Which run a path means: a run folder, or a model folder that came from one."""
+"""Which run a path means: a run folder, or a model that came from one; and where its images lie."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from modiste.api.counting import study_around
 from modiste.errors import StoreError
 from modiste.runs.run import Run, places_of_run
+from modiste.search.study import Study
 
 
 def run_of(place: Path) -> Run:
@@ -31,3 +33,9 @@ def run_of(place: Path) -> Run:
         f"{place}: the run that it came from is not at {places[-1]}. A model folder on its own can "
         "predict; to evaluate it, keep it in its study or name the run folder."
     )
+
+
+def path_for_run(folder: Path) -> Path | None:
+    """Where the images of a run or model folder lie, if it lies in a study that says so."""
+    around = study_around(folder)
+    return None if around is None else Study(around).data_place

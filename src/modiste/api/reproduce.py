@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from modiste.api.devices import is_here
-from modiste.api.places import run_of
-from modiste.api.study import path_for_run
+from modiste.api.places import path_for_run, run_of
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source
 from modiste.errors import SpecError, StoreError

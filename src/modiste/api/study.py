@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from modiste.api.counting import counted, ledger_of, study_around
+from modiste.api.counting import counted, ledger_of
 from modiste.api.finals import save_finals, write_cards
 from modiste.api.given import each_name, need_workers
 from modiste.api.opening import Opened, open_study
+from modiste.api.places import path_for_run
 from modiste.api.progress import StudyBar
 from modiste.cores import num_cores
 from modiste.data.load import divide
@@ -337,12 +338,6 @@ def look_at_runs(
 
     with counted(folder.parent, digest) as ledger:
         return look(source, candidates, reason, ledger, folder)
-
-
-def path_for_run(folder: Path) -> Path | None:
-    """Where the images of a run or model folder lie, if it lies in a study that says so."""
-    around = study_around(folder)
-    return None if around is None else Study(around).data_place
 
 
 def _draw_data(study: Study, images: ImageSet, source: Source, spec: DataSpec) -> None:
