@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import modiste
+from modiste.artifact.folder import open_folder
 from modiste.data.own import apart
 from modiste.data.own.stock import take_stock
 from modiste.data.own.walk import list_folder
@@ -140,20 +141,26 @@ def test_colours_on_a_clear_ground_go_from_files_to_a_served_model(tmp_path: Pat
     assert found["data"]["modes"] == {"RGBA": 72}
     faster = ("--set", "train.optimizer={name: adam, learning_rate: 0.01}", "--workers", "here")
     study = ask("study", "flags.yaml", *faster, "--set", "train.epochs=8")
-    assert study.err.splitlines()[-4:] == [
+    assert study.err.splitlines()[-3:] == [
         "Next, when nothing is left to choose:",
         "  modiste evaluate runs/flags-quick --final --reason <WHY>",
-        "  modiste export runs/flags-quick/models/final --to DIR",
-        "  modiste serve DIR",
+        "  modiste serve runs/flags-quick/exported/final",
     ]
-    ask("evaluate", "runs/flags-quick", "--final", "--reason", "are colours told apart?")
-    made = ask("export", "runs/flags-quick/models/final", "--to", "shipped", "--json").json
-    assert made["certificate"]["parity"]["flips"] == 0
-    ask("verify", "shipped", "--digest", made["digest"])
+    shipped = "runs/flags-quick/exported/final"
+    digest = open_folder(place.root / shipped).digest[:16]
+    assert f"{shipped}: exported, digest {digest}; " in study.err
+    why = ("--reason", "are colours told apart?")
+    look = ask("evaluate", "runs/flags-quick", "--final", *why, "--json").json
+    digest = open_folder(place.root / shipped).digest[:16]
+    assert f"exported, digest {digest}; " in look["notes"][-1]
+    ask("verify", shipped, "--digest", digest)
+    certificate = json.loads((place.root / shipped / "certificate.json").read_bytes())
+    assert certificate["parity"]["flips"] == 0
+    assert certificate["test"]["measured"]["reason"] == "are colours told apart?"
     wanted = {f"flags/{name}/0.png": name for name in ("red", "green", "blue")}
-    said = ask("predict", "shipped", *wanted, "--json").json["predictions"]
+    said = ask("predict", shipped, *wanted, "--json").json["predictions"]
     assert [one["class"] for one in said] == list(wanted.values())
-    with running(place.root / "shipped", tmp_path / "server") as server:
+    with running(place.root / shipped, tmp_path / "server") as server:
         body = (place.root / "flags" / "green" / "0.png").read_bytes()
         answer = server.ask("POST", "/predict", body=body)
         assert (answer.status, answer.json["predictions"][0]["class"]) == (200, "green")

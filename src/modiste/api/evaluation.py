@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.counting import study_around, tally_of
+from modiste.api.finals import export_finals
 from modiste.api.given import each_name
 from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
@@ -35,7 +36,7 @@ def evaluate(
 ) -> Evaluation:
     """Accuracy and loss of a model, a run, or the final models of a study.
 
-    After a look, the report and the cards of the study around are brought up to date.
+    After a look, the report, the cards and the exports of the study around are brought up to date.
 
     Args:
         folder: A model, run or study folder.
@@ -82,10 +83,14 @@ def evaluate(
     else:
         look = look_at_test(study, reason, names, data_folder)
     around = study_around(place)
+    renewed = []
     if around is not None:
-        write_report(Study(around))
+        study = study or Study(around)
+        write_report(study)
+        renewed = export_finals(study, data_folder, is_renewal=True)
     (found,) = (each for each in read_looks(look.parent) if each.folder == look)
-    return _test(found, tally_of(place), again=reason if look in before else None)
+    again = reason if look in before else None
+    return _test(found, tally_of(place), renewed, again)
 
 
 def _candidate(place: Path) -> Candidate:
@@ -158,8 +163,11 @@ def _validation(
     )
 
 
-def _test(found: Look, tally: Tally, again: str | None) -> Evaluation:
-    """What a look showed; `again` is the reason of one that was asked for a second time."""
+def _test(found: Look, tally: Tally, renewed: list[str], again: str | None) -> Evaluation:
+    """What a look showed; `again` is the reason of one that was asked for a second time.
+
+    What was `renewed` in the study around is said at the end.
+    """
     look = _look(found)
     notes = [f"Reason: {found.reason}"]
     if again is not None:
@@ -177,7 +185,7 @@ def _test(found: Look, tally: Tally, again: str | None) -> Evaluation:
             "part": "test",
             **{key: look[key] for key in ("num_images", "reason", "opened_at", "file", "runs")},
             **_ledger(tally),
-            "notes": [*notes, tally.words],
+            "notes": [*notes, tally.words, *renewed],
         }
     )
 

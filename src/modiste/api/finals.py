@@ -1,9 +1,18 @@
-"""What a study ends with: its final models as folders, with their cards."""
+"""What a study ends with: its final models as folders, with their cards, and as exports."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+from pathlib import Path
+
 from modiste.api.counting import ledger_of, measured
+from modiste.api.exporting import export_model
+from modiste.artifact.folder import is_exported
+from modiste.atomic import sync
 from modiste.data.types import ImageSet
+from modiste.errors import InstallError, ModisteError, StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.export.model import card, save_model
 from modiste.export.stress import under_stress
@@ -14,6 +23,7 @@ from modiste.search.picked import KEPT, picked_by_val
 from modiste.search.study import Stage, Study
 
 NUM_ERRORS_SHOWN = 48
+EXPORTED = "exported"
 
 
 def save_finals(study: Study, images: ImageSet) -> None:
@@ -45,6 +55,81 @@ def write_cards(study: Study, tally: Tally) -> None:
         is_older = written.get("test") != _looked(study, run, tally).to_dict()
         if written.get("fingerprint") == run.fingerprint and is_older:
             _save_final(study, stage, run, tally)
+
+
+def export_finals(
+    study: Study, data_folder: str | os.PathLike[str] | None = None, *, is_renewal: bool = False
+) -> list[str]:
+    """Export the models of final stages with ``export: true``, each into ``exported/NAME``.
+
+    What is there stays if it is of this very model and knows of the same looks at the test set;
+    else it is replaced, whole. What cannot be exported is said, and the study is finished anyway.
+
+    Args:
+        study: Whose models are saved.
+        data_folder: Where the data set lies; looked for if not given.
+        is_renewal: Only where something was exported before.
+
+    Returns:
+        For each that was to be written, what became of it.
+    """
+    said, work = [], study.folder / "work" / EXPORTED
+    shutil.rmtree(work, ignore_errors=True)  # left by a call that was killed
+    for stage, _ in _finals(study):
+        name = stage.spec.name
+        model, target = (study.folder / kind / name for kind in ("models", EXPORTED))
+        is_wanted = stage.spec.is_exported and (target.exists() or not is_renewal)
+        if is_wanted and model.is_dir() and _exported(model) is None:
+            said.append(_export(model, target, work, data_folder))
+    return said
+
+
+def exports(study: Path) -> dict[Path, Path | None]:
+    """Each model of a study, and where it is exported just as it is now; none where it is not."""
+    return {model: _exported(model) for model in sorted((study / "models").glob("[!.]*/"))}
+
+
+def _exported(model: Path) -> Path | None:
+    folder = model.parent.parent / EXPORTED / model.name
+    try:
+        files.check_folder(folder)
+        there, own = (files.read_json(each / "config.json") for each in (folder, model))
+    except StoreError:  # not there, or damaged
+        return None
+    is_same = all(there.get(key) == own.get(key) for key in ("fingerprint", "epoch", "test"))
+    return folder if is_same else None
+
+
+def _export(
+    model: Path, target: Path, work: Path, data_folder: str | os.PathLike[str] | None
+) -> str:
+    """Export a model, and say what became of it; in `work` it lies until it is whole."""
+    try:
+        if target.exists() and not is_exported(target):
+            raise StoreError(f"{target}: there is something else of that name. Move it away.")
+        found = export_model(model, work / "new", data_folder=data_folder)
+        _put(work / "new", target, work / "old")
+    except ModisteError as error:
+        again = shlex.join(["modiste", "export", str(model), "--to", str(target)])
+        later = f"\nThen run the study again, or:\n  {again}"
+        return f"{model} is not exported. {error}{later if isinstance(error, InstallError) else ''}"
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    number, digest = found["certificate"]["parity"]["images"], found["digest"][:16]
+    words = f"PyTorch and onnxruntime agree on all {number:,} validation images"
+    return f"{target}: exported, digest {digest}; {words}."
+
+
+def _put(new: Path, target: Path, old: Path) -> None:
+    """Let a folder take the place of what is there, if anything is."""
+    try:
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+        sync(target.parent)
+    except OSError as error:
+        raise files.cannot_write(target, error) from error
 
 
 def _finals(study: Study) -> list[tuple[Stage, Run]]:

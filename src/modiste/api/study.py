@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from modiste.api.counting import counted, ledger_of
-from modiste.api.finals import save_finals, write_cards
+from modiste.api.finals import export_finals, save_finals, write_cards
 from modiste.api.given import each_name, need_workers
 from modiste.api.opening import Opened, open_study
 from modiste.api.places import path_for_run
@@ -63,6 +63,8 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     tell: Tell = silent,
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
+
+    Then the models of final stages that say so (``export: true``) are exported.
 
     Worker processes read the script that started them again, so that in a script this call stands
     below ``if __name__ == "__main__":``. With ``num_workers="here"``, in a notebook and at a prompt
@@ -131,8 +133,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         tell=tell,
     )
     study, images = opened.study, opened.images
-    with ExitStack() as stack:
-        bar = stack.enter_context(StudyBar(study.name, is_shown=verbose and watcher is None))
+    with StudyBar(study.name, is_shown=verbose and watcher is None) as bar:
         watcher = watcher or bar
         _write_down(opened, watcher)
         if time_for_it is not None:
@@ -155,16 +156,22 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             time_for_it,
             start=start,
         )
-        if storage is not None:
-            stack.enter_context(mirrored(study.folder, storage, watcher.note))
-        is_finished = driver.run(opened.stages)
-    if not is_finished:
-        return study, False  # whoever stopped it waits; the next call draws and writes
+        with nullcontext() if storage is None else mirrored(study.folder, storage, watcher.note):
+            is_finished = driver.run(opened.stages)
+        if is_finished:  # else whoever stopped it waits, and the next call does this
+            _finish(opened, data_folder, watcher)
+    return study, is_finished
+
+
+def _finish(opened: Opened, data_folder: str | os.PathLike[str] | None, watcher: Watcher) -> None:
+    """What a study ends with: pictures, models, the report, exports."""
+    study, images = opened.study, opened.images
     _draw_data(study, images, opened.source, opened.data)
     _look_for_leaks(study, images, opened.data)
     save_finals(study, images)
     write_report(study)
-    return study, True
+    for said in export_finals(study, data_folder):
+        watcher.note(said)
 
 
 def _write_down(opened: Opened, watcher: Watcher) -> None:

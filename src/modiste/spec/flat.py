@@ -18,6 +18,8 @@ from modiste.spec.study import StageProfile, StageSpec, StudySpec
 
 # Names of the stages that such a file stands for.
 FIRST, CONFIRMED = "search", "confirmed"
+# What is said of the last of them.
+OF_LAST: tuple[str, ...] = ("final", "export")
 _BOTH = ("name", "title", "about", "data", "model", "train", *OF_RUNS, "from")
 
 
@@ -45,13 +47,13 @@ def unfold(values: Mapping[str, Any], name: str) -> dict[str, Any]:
         return found
     stage = {key: found.pop(key) for key in single}
     confirm = stage.pop("confirm", None)
-    is_final = stage.pop("final", False)
+    of_last = {key: stage.pop(key, False) for key in OF_LAST}
     if isinstance(found.get("profiles"), Mapping):
         found["profiles"], stage["profiles"] = _divided(found["profiles"])
     stages = [{"name": FIRST, "title": found.get("title", ""), **stage}]
     if confirm is not None:
         stages.append({"name": CONFIRMED, "title": "Confirmed on fresh seeds", "confirm": confirm})
-    stages[-1]["final"] = is_final
+    stages[-1] |= of_last
     return {**found, "stages": stages}
 
 

@@ -40,6 +40,11 @@ def check_stages(stages: Sequence[StageSpec]) -> None:
                 "another stage take over the winner: a stage with `final: true`, "
                 f"`from: [{stage.name}]` and no `folds`."
             )
+        if stage.is_exported and not stage.is_final:
+            raise SpecError(
+                f"stages[{stage.name}].export: true, but the stage is not final, and only a final "
+                "one leaves a model. Add `final: true` to it, or take `export` out."
+            )
         if stage.is_final and not stage.keep_weights:
             raise SpecError(
                 f"stages[{stage.name}].keep_weights: 0, but the stage is final: its winner is "

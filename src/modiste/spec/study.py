@@ -94,6 +94,8 @@ class StageSpec(Spec):
             dropped once the stage is decided, and every stage that begins with it has its points.
         is_final: (key ``final``) Its winner is one of the study's answers: it is saved as a model,
             and it is what may be measured on the test set.
+        is_exported: (key ``export``) A final stage's model is exported as well, with its proof,
+            into ``exported/NAME`` of the study folder, as `modiste export` would.
         profiles: What `quick` or `full` change.
     """
 
@@ -117,6 +119,7 @@ class StageSpec(Spec):
     assumed: tuple[str, ...] = ()
     keep_weights: int = Field(3, ge=0)
     is_final: bool = Field(False, alias="final")
+    is_exported: bool = Field(False, alias="export")
     profiles: dict[Profile, StageProfile] = {}
 
     @field_validator("search", mode="before")

@@ -58,6 +58,7 @@ def test_a_folder_becomes_a_study_that_can_be_run(tmp_path):
     assert (spec.decode.size, spec.decode.channels, spec.test_share) == ((8, 8), 1, 0.2)
     # Of 60 images 12 test, and of the other 48 a fifth validates.
     assert spec.num_val == 9
+    assert [stage.name for stage in study.stages if stage.is_exported] == ["final"]
     assert begun.draft.fits
     assert begun.facts["parts"]["test"] == [4, 4, 4]
 

@@ -99,6 +99,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (with_stage(repeats=0), ["repeats", "got 0"]),
     (small.study(seed=-1), ["seed", "got -1"]),
     (with_stage(final=True, keep_weights=0), ["stages[one].keep_weights", "Keep 1 or more"]),
+    (with_stage(export=True), ["stages[one].export", "is not final", "Add `final: true`"]),
     (
         with_stage(final=True, points=[{"train.epochs": 2}, {"model.family": "knn"}]),
         ["stages[one].final", "may be won by 'knn'", "--stages one"],
@@ -399,6 +400,18 @@ def test_numbers_and_arrays_of_numpy_are_written_as_numbers_and_lists(tmp_path: 
     found = [settings for _, settings in study.stages[0].settings()]
     assert found[0] == {"train.batch_size": 32, "train.epochs": 1}
     assert len(found) == 4
+
+
+def test_of_a_file_with_one_question_the_last_stage_is_final_and_exported(tmp_path: Path) -> None:
+    path = tmp_path / "which-shape.yaml"
+    values = {"grid": {"model.params.hidden": [[3], [4]]}, "final": True, "export": True}
+    for more, names in (({}, ["search"]), ({"confirm": {"top": 1}}, ["search", "confirmed"])):
+        path.write_text(yaml.safe_dump({"model": {"family": "mlp"}, **values, **more}), "utf-8")
+        stages = read_study(path)[0].stages
+        assert [stage.name for stage in stages] == names
+        *earlier, last = [(stage.is_final, stage.is_exported) for stage in stages]
+        assert last == (True, True)
+        assert earlier in ([], [(False, False)])
 
 
 def test_published_figures_that_are_missing_are_named(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import typer
 NAME = "study"
 SHORT = "Run a study file, and write its report."
 EXAMPLE = "modiste study studies/fashion-mnist.yaml --profile quick"
-HELP = f"""Run what is not finished of a study, and write its report.
+HELP = f"""Run what is not finished of a study, write its report, and export its models.
 
 The same command goes on after Ctrl-C, a crash or a loss of power, and repeats nothing. With
---budget it ends in time, says what it left out, and goes on from there the next time.
+--budget it ends in time, says what it left out, and goes on from there the next time. The models
+of final stages with `export: true` are exported at the end, as `modiste export` does it.
 
 Example:  {EXAMPLE}
 """
@@ -108,21 +109,24 @@ def command(
 
 def _say_what_next(folder: Path) -> None:
     """The commands from a study's final models to a served one; the look, if there was none."""
+    from modiste.api.finals import exports
     from modiste.cli.output import say
 
-    models = sorted((folder / "models").glob("[!.]*/"))
-    if not models:
+    places = exports(folder)
+    if not places:
         return
     say("Next, when nothing is left to choose:")
     if not any((folder / "final").glob("*")):
         # Pasted as it is, a shell refuses it: a reason is for a person to give.
         say(f"  {shlex.join(['modiste', 'evaluate', str(folder), '--final', '--reason'])} <WHY>")
-    for model in models:
+    for model in (model for model, place in places.items() if place is None):
         say(f"  {shlex.join(['modiste', 'export', str(model), '--to', 'DIR'])}")
-    say("  modiste serve DIR")
+    for place in dict.fromkeys(places.values()):
+        say(f"  {shlex.join(['modiste', 'serve', 'DIR' if place is None else str(place)])}")
 
 
 def _summary(study: object) -> dict[str, object]:
+    from modiste.api.finals import exports
     from modiste.search.budget import left_out
     from modiste.search.study import Study
 
@@ -146,5 +150,6 @@ def _summary(study: object) -> dict[str, object]:
         "profile": study.profile,
         "seed": study.seed,
         "report": str(study.folder / "report.html"),
+        "exported": [str(place) for place in exports(study.folder).values() if place],
         "stages": stages,
     }
