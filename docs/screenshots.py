@@ -3,7 +3,7 @@
     python -m docs.screenshots STUDY SHIPPED
 
 STUDY is the folder of a finished study and SHIPPED an exported model of it: those of the tutorial,
-`runs/digits-quick` and `shipped`. It needs Chromium, as the tests of the page do.
+`runs/digits-quick` and in it `exported/final`. It needs Chromium, as the tests of the page do.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from tests.browser import Tab, browser
 from tests.serving import running
 
 IMAGES = Path(__file__).parent / "images"
-DESK, PHONE = (1000, 720), (390, 800)
+DESK, PHONE = (1000, 980), (390, 800)
 ANSWERED = "document.getElementById('status').textContent.includes('probability')"
+TOP, ANSWER = "window.scrollTo(0, 0)", "document.getElementById('status').scrollIntoView()"
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, browser(Path(folder) / "chromium") as tab:
         tab.resize(*DESK)
         tab.open((given.study / "report.html").resolve().as_uri())
+        tab.see(TOP)
         keep(tab, "report")
         with running(given.shipped.resolve(), Path(folder) / "server") as server:
             for name, size, is_phone in (("desk", DESK, False), ("phone", PHONE, True)):
@@ -41,8 +43,7 @@ def main() -> None:
                 tab.until("document.querySelectorAll('#samples button').length > 0")
                 tab.click("#samples li:nth-child(4) button")
                 tab.until(f"{ANSWERED} && !document.getElementById('found').hidden")
-                place = "getElementById('status')" if is_phone else "body"
-                tab.see(f"document.{place}.scrollIntoView()")
+                tab.see(ANSWER if is_phone else TOP)
                 keep(tab, f"served-{name}")
 
 
