@@ -145,7 +145,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         return probe(kinds, images, workers, probe_seconds, is_here=is_here).paces
 
     plan = _plan(name, _facts(spec, images), images, minutes, workers, pace)
-    values = {"name": name, **plan.values, "stages": _exporting(plan.values["stages"])}
+    values = {"name": name, **plan.values}
     values["data"] = {"name": kind, "path": _seen_from(file, place), **values["data"]}
     # Sealed when there is a plan: who is stopped before leaves nothing behind.
     sealed, notes = _seal(division, spec)
@@ -204,11 +204,6 @@ def _plan(
             60 * minutes,
             lambda values: forecast(surveyed(values), paces, num_workers).seconds,
         )
-
-
-def _exporting(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, but final models are exported: that takes seconds, whatever the plan is."""
-    return [{**stage, "export": True} if stage.get("final") else stage for stage in stages]
 
 
 def _slug(*paths: Path) -> str:

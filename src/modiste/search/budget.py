@@ -24,7 +24,9 @@ CAUTION = 1.25
 # The report of a study, where drawing is as fast as usual: loading what it takes, reading, drawing,
 # writing; for each run; and for each image that a final model is shown again, made worse.
 REPORT_SECONDS, SECONDS_PER_RUN, IMAGES_AGAIN = 20.0, 0.02, 40_000
-# Of a budget, the most that is kept for it: what is reported on takes time, too.
+# An export of a final model, beside answering every validation image twice.
+EXPORT_SECONDS = 5.0
+# Of a budget, the most that is kept for all that: what is reported on takes time, too.
 REPORT_SHARE = 0.5
 # Of a budget, what is left when the first thing is done.
 BEGUN_SHARE = 0.98
@@ -190,12 +192,16 @@ def is_elastic(stage: Stage) -> bool:
 
 
 def _report_seconds(found: Survey, slowness: float) -> float:
-    """How long drawing and writing will take, final models shown worse images included."""
+    """How long drawing and writing take, with final models shown worse images and exported."""
     num_done = sum(trial.done is not None for trial in found.trials.values())
     seconds = slowness * (REPORT_SECONDS + SECONDS_PER_RUN * num_done)
     paces = paces_of_finished(found.trials.values())
     for part in found.parts:
-        kinds = [found.trials[name].kind for name in part.fingerprints if part.is_final]
-        known = [pace for kind in kinds if kind and (pace := pace_of(kind, paces))]
-        seconds += IMAGES_AGAIN * max((pace.per_image_inferred for pace in known), default=0.0)
+        trials = [found.trials[name] for name in part.fingerprints if part.is_final]
+        known = [pace for t in trials if t.kind and (pace := pace_of(t.kind, paces))]
+        num_images = IMAGES_AGAIN
+        if trials and part.is_exported:
+            seconds += slowness * EXPORT_SECONDS
+            num_images += 2 * max(trial.num_val for trial in trials)
+        seconds += num_images * max((pace.per_image_inferred for pace in known), default=0.0)
     return seconds

@@ -18,7 +18,9 @@ MOST_KEYS = 3
 LONGEST = 80
 # What may change without moving a run, and what is looked at by itself.
 _WORDS_OF_STUDY = ("name", "title", "about", "published", "results", "profiles", "stages", "seed")
-_WORDS_OF_STAGE = ("name", "title", "about", "assumed", "keep_weights", "final", "profiles")
+_WORDS_OF_STAGE = (
+    *("name", "title", "about", "assumed", "keep_weights", "final", "export", "profiles"),
+)
 
 
 def differences(there: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:

@@ -167,6 +167,7 @@ def study_values(facts: Facts, ambition: Ambition, epochs: int) -> dict[str, Any
             {
                 "name": "final",
                 "final": True,
+                "export": True,
                 "from": ["augmentation"],
                 **_repeats(ambition.final_repeats),
             },

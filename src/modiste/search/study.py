@@ -7,6 +7,7 @@
       runs/ID/          run folders, shared by all stages: ID begins the fingerprint
       final/ID/         what the test set said of a frozen list of runs, once opened
       models/NAME/      the models of the stages that a study ends with
+      exported/NAME/    those of them that are exported
       damaged/ID/       runs that were no longer what was written; nobody reads them
       split-*.json      which images were trained on, and which validated on
       data.json         what was found of images of your own

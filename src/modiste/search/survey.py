@@ -92,6 +92,7 @@ class Part:
             and its points, or how far each will go, are not all known.
         keep_weights: Points that keep their weights.
         is_final: Its winner is saved as a model.
+        is_exported: That model is exported as well.
         lower: Fingerprints of the beginnings that its trials leave behind.
     """
 
@@ -101,6 +102,7 @@ class Part:
     is_guessed: bool = False
     keep_weights: int = 3
     is_final: bool = False
+    is_exported: bool = False
     lower: tuple[str, ...] = ()
 
     @property
@@ -176,6 +178,7 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
                     is_guessed=bool(stage.waits_for) or stage.is_foreseen,
                     keep_weights=stage.spec.keep_weights,
                     is_final=stage.spec.is_final,
+                    is_exported=stage.spec.is_exported,
                     lower=tuple(name for row in stage.lower for name in row.fingerprints),
                 )
             )

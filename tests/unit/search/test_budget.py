@@ -16,12 +16,13 @@ from modiste.runs.files import write_json
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.search import budget
+from modiste.search.asked import asked_for
 from modiste.search.budget import Budget, left_out
 from modiste.search.closing import budget_of, closed_stages, reopen
 from modiste.search.driver import Driver
 from modiste.search.plan import Time
 from modiste.search.study import Stage, Study
-from modiste.search.survey import with_guesses
+from modiste.search.survey import survey, with_guesses
 from modiste.spec.duration import seconds_in
 from tests import small
 from tests.driving import Script, Watched, drive, make, results
@@ -120,6 +121,16 @@ def test_time_is_kept_for_the_best_points_so_far_and_not_for_the_first_ones(
     # Of which the first stands for the one that will be final.
     (final,) = guessed["f"].rows
     assert final.specs[0].train.optimizer == guessed["c"].rows[0].specs[0].train.optimizer
+
+
+def test_time_is_kept_for_an_export_as_well(tmp_path: Path) -> None:
+    seconds = []
+    for more in ({}, {"export": True}):
+        spec = values(SEARCH, CONFIRM, {**FINAL, **more})
+        study = make(tmp_path / f"study-{len(more)}", spec)
+        found = survey(study, small.images(), asked_for(study.spec, None))
+        seconds.append(budget._report_seconds(found, 2.0))
+    assert seconds[1] - seconds[0] == 2.0 * budget.EXPORT_SECONDS
 
 
 def test_when_the_time_is_over_everything_is_closed(tmp_path: Path, script: Script) -> None:
