@@ -36,7 +36,7 @@ VALUES: dict[str, Any] = small.study(
     train={"epochs": 20, "batch_size": 50},
     stages=[
         {"name": "short", "grid": {"train.optimizer": ["adam", {"name": "sgd"}, "nadam"]}},
-        {"name": "long", "final": True, "from": ["short"], "train": {"epochs": 400}},
+        {"name": "long", "final": True, "from": ["short"], "train": {"epochs": 250}},
     ],
 )
 # One run that never ends, and a short one beside it; for those that want to see it stopped.
@@ -307,7 +307,7 @@ def search(num_kills: int) -> dict[str, Any]:
         "name": "search",
         "data": {"name": "idx", "num_val": 100},
         "model": {"family": "mlp", "params": {"hidden": [16]}},
-        "train": {"epochs": 60, "batch_size": 50, "optimizer": {"name": "adam"}},
+        "train": {"epochs": 30, "batch_size": 50, "optimizer": {"name": "adam"}},
         "search": {
             "method": {"name": "tpe", "startup": 8, "lag": 4},
             "trials_per_value": 8 + 4 * num_kills,
@@ -315,7 +315,7 @@ def search(num_kills: int) -> dict[str, Any]:
                 "train.optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
                 "model.params.dropout": {"low": 0.0, "high": 0.6},
             },
-            "halving": {"name": "successive", "first_epochs": 20, "factor": 3},
+            "halving": {"name": "successive", "first_epochs": 10, "factor": 3},
         },
         "confirm": {"top": 1, "seeds": 2},
     }
@@ -384,7 +384,7 @@ def capacity_words(place: Place, data: Path) -> list[str | Path]:
     """The command that runs the stage, cut down to seconds."""
     return [
         *("study", REFERENCE, "--profile", "full", "--stages", "mlp-capacity"),
-        *("--set", f"train.epochs={NUM_EPOCHS}", "--set", "data.num_train=12_000"),
+        *("--set", f"train.epochs={NUM_EPOCHS}", "--set", "data.num_train=8_000"),
         *("--data", data, "--out", place.root / "out", "--workers", "2"),
     ]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from modiste.errors import DataError
 from modiste.evaluate.contrast import Pooled, contrast
-from modiste.evaluate.intervals import standard_error
+from modiste.evaluate.doubt import of_accuracy
 
 Verdict = Literal["identical", "within noise", "different"]
 Kind = Literal["data", "version", "device", "threads", "processor", "library", "code"]
@@ -353,8 +353,8 @@ def compare_accuracies(
         assert found.high is not None
         low, high, image_error, seed_error = found.low, found.high, None, found.seed_error
     else:
-        errors = [standard_error(p, n) for p, n in zip((recorded, here), totals, strict=True)]
-        image_error, seed_error = math.hypot(*errors), None
+        doubts = [of_accuracy(p, n) for p, n in zip((recorded, here), totals, strict=True)]
+        image_error, seed_error = math.sqrt(sum(doubt.variance for doubt in doubts)), None
         half = NormalDist().inv_cdf((1 + LEVEL) / 2) * image_error
         low, high = here - recorded - half, here - recorded + half
     return AccuracyAgreement(

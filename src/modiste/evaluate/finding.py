@@ -29,6 +29,8 @@ class RunFacts:
             model without probabilities, or where its answers were not kept.
         batch_norm_lag: Share of batch norm's moving figures that is still what they began with,
             after the last update; 0 without batch norm.
+        ends_at_limit: Its learning rate was planned to come to its end with the last epoch, so that
+            the limit is no cut.
     """
 
     status: str
@@ -37,6 +39,7 @@ class RunFacts:
     epoch_limit: int
     calibration: Calibration | None = None
     batch_norm_lag: float = 0.0
+    ends_at_limit: bool = False
 
     def column(self, name: str) -> list[float]:
         """One figure of every epoch, in order."""
@@ -102,6 +105,7 @@ def facts(run: Run, found: Calibration | None = None) -> RunFacts:
         run.spec.train.epochs,
         found,
         _batch_norm_lag(run),
+        run.spec.train.schedule.ends_at_limit,
     )
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from modiste.evaluate.doubt import of_accuracy
 from modiste.evaluate.finding import Finding
-from modiste.evaluate.intervals import standard_error
 from modiste.spec.base import Spec
 from modiste.spec.registry import Registry
 
@@ -152,7 +152,8 @@ class StudyFacts:
         if error is None:
             if first.total is None or second.total is None:
                 return None
-            error = math.hypot(*(standard_error(e.figure, e.total or 0) for e in (first, second)))
+            doubts = (of_accuracy(e.figure, e.total or 0) for e in (first, second))
+            error = math.sqrt(sum(doubt.variance for doubt in doubts))
         return abs(first.figure - second.figure), error
 
 

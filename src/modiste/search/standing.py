@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from modiste.evaluate.best import Standing, accuracy_interval, standings
 from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds, alike, image_scatter, pooled
+from modiste.evaluate.doubt import of_accuracy
 from modiste.evaluate.intervals import (
     BoolsSN,
     Difference,
     Interval,
     paired_difference,
-    standard_error,
 )
 from modiste.runs.run import Epoch, Run
 from modiste.search.row import Row
@@ -364,11 +364,11 @@ def lead_over(
     if all(np.array_equal(ids[0], other) for other in ids[1:]):
         return paired_difference(is_right(first), is_right(second))
     means = [row.mean(epoch, "val", "accuracy") for row in (one, two)]
-    errors = [
-        standard_error(value, row.runs[0].metrics[epoch]["val"]["total"])
+    variances = [
+        of_accuracy(value, row.runs[0].metrics[epoch]["val"]["total"]).variance
         for value, row in zip(means, (one, two), strict=True)
     ]
-    return Difference(means[0] - means[1], math.hypot(*errors))
+    return Difference(means[0] - means[1], math.sqrt(sum(variances)))
 
 
 class Shares(NamedTuple):

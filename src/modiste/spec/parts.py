@@ -200,7 +200,13 @@ class Moment:
 
 
 class Schedule(Spec):
-    """How the learning rate moves: within an epoch, and after one by what was measured."""
+    """How the learning rate moves: within an epoch, and after one by what was measured.
+
+    Attributes:
+        ends_at_limit: It comes to its end with the last of the epochs that were planned.
+    """
+
+    ends_at_limit: ClassVar[bool] = False
 
     name: str
 

@@ -204,11 +204,15 @@ def test_a_single_image_tells_nothing(is_right: bool) -> None:
 
 def test_without_answers_the_error_is_that_of_two_samples() -> None:
     found = compare_accuracies("epoch 2", 0.8, 0.82, (1_000, 1_000))
-    error = math.sqrt(0.8 * 0.2 / 1_000 + 0.82 * 0.18 / 1_000)
+    error = math.sqrt(0.8 * 0.2 / 1_000 + 0.82 * 0.18 / 1_000 + 2 * 0.25 / 1_000**2)
     assert found.image_error == pytest.approx(error)
     assert (found.is_paired, found.seed_error) == (False, None)
     assert found.is_within
     assert not compare_accuracies("epoch 2", 0.8, 0.9, (1_000, 1_000)).is_within
+
+
+def test_without_answers_one_without_any_error_is_no_certainty() -> None:
+    assert compare_accuracies("epoch 2", 1.0, 0.99, (100, 100)).is_within
 
 
 def test_without_answers_seeds_that_are_known_are_the_noise() -> None:

@@ -75,6 +75,14 @@ def test_a_limit_reached_long_after_the_best_epoch_is_only_a_limit() -> None:
     assert codes(run(STAYS, limit=len(STAYS), reason="epoch limit of 24")) == ["M003"]
 
 
+def test_a_limit_that_a_schedule_was_planned_for_is_no_cut() -> None:
+    facts = replace(run(FALLS, limit=4, reason="epoch limit of 4"), ends_at_limit=True)
+    assert codes(facts) == []
+    planned = small.run_spec({"train.schedule": "one_cycle"}).train.schedule
+    assert planned.ends_at_limit
+    assert not small.run_spec().train.schedule.ends_at_limit
+
+
 def test_a_stop_in_the_last_epoch_allowed_is_a_stop() -> None:
     assert codes(run(STAYS, limit=len(STAYS))) == []
 

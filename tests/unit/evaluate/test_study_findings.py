@@ -65,15 +65,19 @@ def test_a_lead_below_its_standard_error_is_said_to_be_noise() -> None:
     assert texts([entry("a", 0.9050), entry("b", 0.9000)]) == {}
 
 
-@pytest.mark.parametrize("rows", [(1.0, None), (0.9, 0.0)], ids=["no error", "answered alike"])
-def test_rows_that_are_level_without_any_error_are_no_lead_either(
-    rows: tuple[float, float | None],
-) -> None:
-    figure, error = rows
-    level = [entry("a", figure, total=100), entry("b", figure, total=100, lead_error=error)]
+def test_rows_that_are_level_without_any_error_are_no_lead_either() -> None:
+    level = [entry("a", 0.9, total=100), entry("b", 0.9, total=100, lead_error=0.0)]
     assert texts(level)["M008"] == "a and b have the same validation accuracy"
     # A lead with no error at all is one.
     assert texts([entry("a", 1.0), entry("b", 0.9, lead_error=0.0)]) == {}
+
+
+def test_rows_without_an_error_on_a_hundred_images_are_not_certain_to_be_so() -> None:
+    level = [entry("a", 1.0, total=100), entry("b", 1.0, total=100)]
+    assert texts(level)["M008"] == (
+        "a and b have the same validation accuracy; one standard error of that difference is 0.71 "
+        "points (images)"
+    )
 
 
 def test_a_paired_error_counts_before_that_of_two_samples() -> None:

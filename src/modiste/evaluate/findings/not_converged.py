@@ -14,7 +14,7 @@ def _look(run: RunFacts) -> str:
     num = len(run.history)
     if not num and "converge" in run.reason:  # a solver's own words
         return run.reason
-    if run.status != "finished" or num < 2 or num < run.epoch_limit:
+    if run.status != "finished" or num < 2 or num < run.epoch_limit or run.ends_at_limit:
         return ""
     if num - run.best_epoch >= max(_AT_LEAST, round(_SHARE * num)):
         return ""
@@ -32,7 +32,8 @@ FINDINGS.add(
         "M002",
         "did not converge",
         "The run used up its epochs, and its lowest validation loss lies within the last tenth "
-        "of them (at least the last two); or it is fitted in one go, and its solver said so.",
+        "of them (at least the last two), where no schedule was to end there; or it is fitted in "
+        "one go, and its solver said so.",
         "A comparison of runs that were cut short compares how fast they learn.",
         "Give it more epochs (or iterations, if it is fitted in one go); until then its figures "
         "say how fast it learns, not how well.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class OneCycle(Schedule):
         Smith and Topin, arXiv:1708.07120 (one cycle); Loshchilov and Hutter, arXiv:1608.03983,
         eq. 5 (cosine).
     """
+
+    ends_at_limit: ClassVar[bool] = True
 
     name: Literal["one_cycle"] = "one_cycle"
     warmup: float = Field(0.2, ge=0, lt=1)
