@@ -174,14 +174,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         self.__dict__.pop("_record", None)  # a fit that fails leaves nothing fitted behind
         X_ND, labels_N = self._learn_from(X, y)
-        images = ImageSet(
-            arrays.images(arrays.numbers(X_ND), self.image_shape_),
-            labels_N,
-            self.class_names_,
-            np.arange(len(labels_N)),
-            "train",
-            name="arrays",
-        )
+        images = self._image_set(arrays.numbers(X_ND), labels_N)
         spec, data = self._divided(images, X_ND.dtype.name)
         self._take(_trained(spec, data, bool(self.verbose)))
         return self
@@ -263,17 +256,48 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: If labels are neither numbers, words nor truth values.
             ParameterError: If a parameter of a class made of this one is nothing of JSON's.
         """
-        need_fitted(self)
-        seed = self._record.spec["seed"]
-        content = saved.Saved(
-            {**self.get_params(deep=False), **self._own_params(), "random_state": seed},
-            self.classes_,
-            getattr(self, "feature_names_in_", None),
-            self._record,
-            getattr(self, "_is_flat", False),
-            getattr(self, "_limits", None),
-        )
-        return saved.write(content, Path(folder))
+        return saved.write(self._content(), Path(folder))
+
+    def export(
+        self,
+        folder: str | Path,
+        X: Any,
+        y: Any,
+        *,
+        int8: bool = False,
+        golden: str = "validation",
+        licence: str = "unknown",
+    ) -> dict[str, Any]:
+        """Write it for others, proved, as `modiste.export_model` does: ONNX, card, certificate.
+
+        The folder is what `modiste verify`, `modiste predict`, `modiste serve` and
+        `modiste.load_artifact` take, where neither torch nor scikit-learn has to be.
+
+        Args:
+            folder: Must not be there yet.
+            X: The images of `fit`, as bytes; those of them that were held back are asked again.
+            y: Their labels.
+            int8: Write a second graph in 8 bits as well, and say what it changes.
+            golden: Ship ``validation`` images, to be asked again where the model arrives; or
+                ``noise``, where images must not leave.
+            licence: As the card states it, such as ``mit``.
+
+        Returns:
+            ``folder``, ``digest`` and ``certificate``; see `modiste.export_model`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            InputError: If X and y are not those of `fit`, or these were no bytes.
+            InstallError: If onnx or onnxruntime is missing.
+            StoreError: If the folder is there already, or cannot be written.
+            DataError: If it learnt from rows of numbers whose image nobody knows.
+            ArtifactError: If an answer of the export differs.
+        """
+        from modiste.api.exporting import export_fitted
+
+        content = self._content()
+        images = self._image_set(self._numbers(X), self._known(y))
+        return export_fitted(content, images, folder, int8=int8, golden=golden, licence=licence)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -331,6 +355,31 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_names_ = labels.names_of(self.classes_, plain(self.class_names))
         return X_ND, labels_N
 
+    def _image_set(self, numbers_ND: arrays.Array, labels_N: npt.NDArray[np.int64]) -> ImageSet:
+        with as_input_error():
+            check_consistent_length(numbers_ND, labels_N)
+        return ImageSet(
+            arrays.images(numbers_ND, self.image_shape_),
+            labels_N,
+            self.class_names_,
+            np.arange(len(labels_N)),
+            "train",
+            name="arrays",
+        )
+
+    def _content(self) -> saved.Saved:
+        """What is written of it."""
+        need_fitted(self)
+        seed = self._record.spec["seed"]
+        return saved.Saved(
+            {**self.get_params(deep=False), **self._own_params(), "random_state": seed},
+            self.classes_,
+            getattr(self, "feature_names_in_", None),
+            self._record,
+            getattr(self, "_is_flat", False),
+            getattr(self, "_limits", None),
+        )
+
     def _divided(self, images: ImageSet, dtype: str) -> tuple[RunSpec, TrainingData]:
         seed = seed_of(self.random_state)
         split = hold_back(images.labels_N, check_fraction(plain(self.validation_fraction)), seed)
@@ -361,15 +410,18 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _logits(self, X: Any) -> npt.NDArray[np.float64]:
+        images = arrays.images(self._numbers(X), self.image_shape_)
+        return self._predictor.logits(images).astype(np.float64)
+
+    def _numbers(self, X: Any) -> arrays.Array:
+        """Rows like those of `fit`."""
         need_fitted(self)
         rows, given = arrays.flattened(X)
         arrays.check_same_shape(given, self.image_shape_)
         with as_input_error():
             X_ND = validate_data(self, rows, reset=False, dtype="numeric")
         fitted = self._record.layers["preprocess"].get("dtype", "uint8")
-        numbers_ND = arrays.numbers_like(X_ND, fitted, getattr(self, "_limits", None))
-        images = arrays.images(numbers_ND, self.image_shape_)
-        return self._predictor.logits(images).astype(np.float64)
+        return arrays.numbers_like(X_ND, fitted, getattr(self, "_limits", None))
 
     def _known(self, y: Any) -> npt.NDArray[np.int64]:
         """Positions of labels among `classes_`."""

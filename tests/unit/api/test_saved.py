@@ -133,6 +133,56 @@ def test_who_exports_a_classifier_is_told_how_to_train_on_a_file(
         modiste.export_model(folder, tmp_path / "away")
 
 
+def test_a_classifier_is_exported_with_proof_on_the_images_it_held_back(
+    fitted: ImageClassifier, tmp_path: Path
+) -> None:
+    X, y = rows_of_light()
+    there = ImageClassifier.load(fitted.save(tmp_path / "net"))
+    found = there.export(tmp_path / "away", X, y, licence="mit")
+    assert found["certificate"]["parity"]["flips"] == 0
+    assert found["certificate"]["parity"]["images"] == len(fitted.validation_.labels_N)
+    assert modiste.verify_export(tmp_path / "away", found["digest"])
+    model = modiste.load_artifact(tmp_path / "away")
+    assert list(model.class_names) == ["cat", "dog"]
+    answers = model.probabilities(X[:, np.newaxis])
+    np.testing.assert_allclose(answers, fitted.predict_proba(X), atol=1e-5)
+    assert "license: mit" in (tmp_path / "away" / "README.md").read_text("utf-8")
+    # It was never measured on a test set, and says so.
+    assert json.loads((tmp_path / "away" / "config.json").read_text())["test"]["measured"] is None
+
+
+def test_other_images_than_those_of_fit_prove_no_export(
+    fitted: ImageClassifier, tmp_path: Path
+) -> None:
+    X, y = rows_of_light()
+    other = X.copy()
+    other[0, 0, 0] ^= 1
+    for images, labels in ((other, y), (X[::-1], y[::-1]), (X[:50], y[:50]), (X, y[::-1])):
+        with pytest.raises(InputError, match="X and y are not those of fit"):
+            fitted.export(tmp_path / "away", images, labels)
+    with pytest.raises(InputError, match="inconsistent numbers of samples"):
+        fitted.export(tmp_path / "away", X, y[:50])
+    with pytest.raises(InputError, match="'cow', which is none of the 2 classes"):
+        fitted.export(tmp_path / "away", X, np.where(y == "cat", "cow", y))
+    with pytest.raises(NotFittedError):
+        ImageClassifier().export(tmp_path / "away", X, y)
+    assert not (tmp_path / "away").exists()
+    (tmp_path / "away").mkdir()
+    with pytest.raises(StoreError, match="an export is written once"):
+        fitted.export(tmp_path / "away", X, y)
+
+
+def test_what_no_image_file_can_hold_is_not_exported(tmp_path: Path) -> None:
+    X, y = rows_of_light()
+    floats = ImageClassifier(epochs=1).fit(X / 255.0, y)
+    with pytest.raises(InputError, match=r"fitted on float64.*Fit it on X as uint8"):
+        floats.export(tmp_path / "away", X / 255.0, y)
+    rows = X.reshape(len(X), -1)
+    with pytest.raises(DataError, match="was fitted on rows of 30 numbers"):
+        ImageClassifier(epochs=1).fit(rows, y).export(tmp_path / "away", rows, y)
+    assert not (tmp_path / "away").exists()
+
+
 def test_who_exports_a_run_on_arrays_is_told_to_save_them_and_then_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

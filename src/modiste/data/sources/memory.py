@@ -14,7 +14,7 @@ NOWHERE = (
     "test set of theirs is sealed. What asks for images again, as reproduce, export and audit do, "
     "needs a data set on disk: save them as uint8 with np.savez('all.npz', images=X, labels=y), "
     "and train with modiste.fit(modiste.load('all.npz'), MODEL) or a study (modiste init all.npz). "
-    "score(X, y) and predictions(X, y) take arrays."
+    "ImageClassifier's own score(X, y), predictions(X, y) and export(FOLDER, X, y) take arrays."
 )
 
 
