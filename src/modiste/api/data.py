@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.api.given import need_source
+from modiste.api.progress import looking
 from modiste.data.load import TrainingData, divide, usual_num_val
 from modiste.data.own import facts
 from modiste.data.own.arrays import Arrays, list_arrays
@@ -106,6 +107,7 @@ def scan(
     *,
     skip_bad: bool = False,
     keep_duplicates: bool = False,
+    verbose: bool = False,
     tell: Tell = silent,
 ) -> dict[str, Any]:
     """Look at every image of a set of your own once, and say what speaks against training on it.
@@ -115,6 +117,7 @@ def scan(
         path: Where the source of that name lies.
         skip_bad: Let up to 1 % of unreadable images be left out.
         keep_duplicates: Let pictures lie in two parts.
+        verbose: Show a bar, in a notebook as well.
         tell: Told how many images were looked at, of how many.
 
     Returns:
@@ -129,7 +132,8 @@ def scan(
     look = SOURCES.get(kind)(place).stock
     if look is None:
         raise SpecError(f"{name}: is checked by the digests that its publisher's files have.")
-    stock = look(tell)
+    with looking(tell, is_shown=verbose) as told:
+        stock = look(told)
     said = {"skip_bad": skip_bad, "keep_duplicates": keep_duplicates}
     try:
         division = divide_own(stock, propose(stock, said))

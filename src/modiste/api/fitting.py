@@ -11,9 +11,9 @@ from typing import Any
 from modiste.api.data import open_data
 from modiste.api.devices import need_devices
 from modiste.api.given import need_data
-from modiste.api.progress import FitBar
+from modiste.api.progress import FitBar, looking
 from modiste.data.load import TrainingData
-from modiste.data.source import SOURCES
+from modiste.data.source import SOURCES, silent
 from modiste.errors import SpecError
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import RunSpec, written_out
@@ -33,6 +33,7 @@ def load(
     split_seed: int = 0,
     scaling: str = "unit",
     num_train: int | None = None,
+    verbose: bool = False,
     **own: Any,
 ) -> TrainingData:
     """Images to train on and images to choose by; the test set stays sealed.
@@ -46,6 +47,7 @@ def load(
         split_seed: Seed of that division.
         scaling: ``unit`` (x / 255), ``standard`` or ``raw`` (0 to 255).
         num_train: Train on so many only; on all that remain if not given.
+        verbose: Show a bar while images of your own are looked at, in a notebook as well.
         own: Of images of your own: ``decode``, ``test_share``, ``skip_bad``, ``keep_duplicates``,
             as in a study file; proposed by looking at them if not given.
 
@@ -53,15 +55,17 @@ def load(
         SpecError: If no source has that name, or the numbers do not fit the data.
         DataError: If the images cannot be had, or cannot be used.
     """
-    opened = open_data(
-        name,
-        folder,
-        num_val=num_val,
-        split_seed=split_seed,
-        scaling=scaling,
-        num_train=num_train,
-        **own,
-    )
+    with looking(silent, is_shown=verbose) as told:
+        opened = open_data(
+            name,
+            folder,
+            told,
+            num_val=num_val,
+            split_seed=split_seed,
+            scaling=scaling,
+            num_train=num_train,
+            **own,
+        )
     return opened.divided()
 
 

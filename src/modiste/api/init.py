@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from modiste.api.given import need_source, workers_to_measure
 from modiste.api.init_text import study_text
+from modiste.api.progress import looking
 from modiste.data.load import usual_num_val
 from modiste.data.own import apart
 from modiste.data.own import facts as own_facts
@@ -83,6 +84,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     keep_duplicates: bool = False,
     num_workers: int | Literal["here"] | None = None,
     probe_seconds: float = PROBE_SECONDS,
+    verbose: bool = False,
     tell: Tell = silent,
     note: Callable[[str], None] = lambda _: None,
 ) -> Begun:
@@ -105,6 +107,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         num_workers: Runs side by side; one for each core if not given. ``here`` starts no
             processes, and plans for runs one after another in this one.
         probe_seconds: After which nothing new is measured.
+        verbose: Show a bar while images are looked at, in a notebook as well.
         tell: Told how many images were looked at, of how many.
         note: Told what begins.
 
@@ -134,10 +137,11 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         "skip_bad": skip_bad,
         "keep_duplicates": keep_duplicates,
     }
-    stock = look(tell)
-    spec = propose(stock, {key: value for key, value in said.items() if value is not None})
-    division = divide(stock, spec, is_growing=True)
-    images = images_of(division, tell)
+    with looking(tell, is_shown=verbose) as told:
+        stock = look(told)
+        spec = propose(stock, {key: value for key, value in said.items() if value is not None})
+        division = divide(stock, spec, is_growing=True)
+        images = images_of(division, told)
     spec = spec.model_copy(update={"num_val": usual_num_val(images)})
 
     def pace(kinds: Mapping[Kind, RunSpec]) -> Mapping[Kind, Pace]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from modiste.data.source import Tell
     from modiste.runs.run import Run
     from modiste.search.row import Row
     from modiste.search.study import Stage
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # How often a log hears, in seconds.
 LOG_SECONDS = 30.0
+# How often a bar of images moves: there are thousands of them in a second.
+LOOK_SECONDS = 0.1
 WIDTH = 24
 
 
@@ -107,7 +111,7 @@ def _terminal_writer() -> Write:
     def write(state: _State | None) -> None:
         nonlocal longest
         if state is None:
-            sys.stderr.write("\n")
+            sys.stderr.write("\n" if longest else "")
             return
         line = state.line()
         longest = max(longest, len(line))
@@ -133,6 +137,30 @@ def _log_writer() -> Write:
             sys.stderr.write(f"{state.title}: {state.text}\n")
 
     return write
+
+
+@contextmanager
+def looking(tell: Tell, *, is_shown: bool) -> Iterator[Tell]:
+    """A bar of images that are looked at, which appears with the first.
+
+    Args:
+        tell: Is told the same as the bar.
+        is_shown: Whether there is a bar.
+
+    Returns:
+        What is to be told how many are done, of how many.
+    """
+    moved = 0.0
+    with Bar("looking at images", is_shown=is_shown) as bar:
+
+        def told(done: int, total: int) -> None:
+            nonlocal moved
+            tell(done, total)
+            if done == total or time.monotonic() - moved >= LOOK_SECONDS:
+                moved = time.monotonic()
+                bar.show(done / total, f"{done:,} of {total:,}")
+
+        yield told
 
 
 class FitBar(Bar):

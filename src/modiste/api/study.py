@@ -19,7 +19,7 @@ from modiste.api.finals import export_finals, save_finals, write_cards
 from modiste.api.given import each_name, need_workers
 from modiste.api.opening import Opened, open_study
 from modiste.api.places import path_for_run
-from modiste.api.progress import StudyBar
+from modiste.api.progress import StudyBar, looking
 from modiste.cores import num_cores
 from modiste.data.load import divide
 from modiste.data.source import Source, Tell, open_source, silent
@@ -120,18 +120,19 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
             "of time can be kept. Give a number of workers (`num_workers=` in Python), such as 1, "
             "or leave --budget out."
         )
-    opened = open_study(
-        file,
-        profile=profile,
-        out=out,
-        seed=seed,
-        stages=stages,
-        settings=settings,
-        only=only,
-        data_folder=data_folder,
-        is_here=workers != "ray",
-        tell=tell,
-    )
+    with looking(tell, is_shown=verbose and watcher is None) as told:
+        opened = open_study(
+            file,
+            profile=profile,
+            out=out,
+            seed=seed,
+            stages=stages,
+            settings=settings,
+            only=only,
+            data_folder=data_folder,
+            is_here=workers != "ray",
+            tell=told,
+        )
     study, images = opened.study, opened.images
     with StudyBar(study.name, is_shown=verbose and watcher is None) as bar:
         watcher = watcher or bar

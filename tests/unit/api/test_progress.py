@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 import modiste
 from modiste import ImageClassifier
 from modiste.api import progress
-from modiste.api.progress import Bar, FitBar
+from modiste.api.progress import Bar, FitBar, looking
 from modiste.data.load import TrainingData
 from modiste.errors import ParameterError
 from modiste.train.task import Progress
 from tests import small
+from tests.own_images import write_classes
 
 
 class Terminal(io.StringIO):
@@ -103,6 +105,39 @@ def test_a_fit_tells_how_far_it_is(capsys: Any, monkeypatch: pytest.MonkeyPatch)
         "mlp: epoch 4 of at most 4, validation accuracy 0.7500",
         "mlp: fitted in one go, 7 s so far",
     ]
+
+
+def test_whoever_looks_at_images_sees_how_many_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    folder = write_classes(tmp_path / "pets", per_class=12)
+    modiste.scan(folder)
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+    told: list[tuple[int, int]] = []
+    total = modiste.scan(folder, verbose=True, tell=lambda *at: told.append(at))["num_seen"]
+    assert told == [(number + 1, total) for number in range(total)]
+    text = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    # It moves ten times a second at most, and always comes to its end.
+    assert 1 <= text.count("\r") < total
+    assert text.endswith(f"{'█' * 24}  {total} of {total}\n")
+    for call in (
+        lambda: modiste.load(folder, verbose=True),
+        lambda: modiste.init_study(folder, minutes=0.01, probe_seconds=0, verbose=True),
+    ):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        call()
+        assert f"  {total} of {total}" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_set_that_needs_no_look_leaves_the_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with looking(lambda done, total: None, is_shown=True):
+        pass
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
 
 
 def test_what_is_verbose_shows_a_bar_and_nothing_else_does(
