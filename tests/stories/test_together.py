@@ -145,6 +145,27 @@ def test_collected_runs_of_final_stages_will_do_and_others_say_what_was_not_kept
     assert str(tmp_path / "small" / "runs") in answer.err
 
 
+def test_where_only_stored_looks_are_left_the_command_of_the_report_still_answers(
+    study: Study, tmp_path: Path, cli: Cli
+) -> None:
+    collect(study, tmp_path / "light", light=["mlp"])
+    light = Study(tmp_path / "light")
+    report.write(light)
+    words = "modiste evaluate . --together --stages mlp"
+    assert words in (light.folder / "report.md").read_text("utf-8")
+    answer = cli("evaluate", light.folder, *words.split()[3:], "--json")
+    assert answer.status == 0, answer.err
+    whole = cli("evaluate", study.folder, *words.split()[3:], "--json")
+    (part,) = answer.json["parts"]
+    assert part == "test"
+    # The other epoch's logits are kept in 16 bits.
+    assert answer.json["parts"]["test"]["last"] == whole.json["parts"]["test"]["last"]
+    assert (
+        "0 of 3 runs kept their validation logits: nothing is said of validation images."
+        in answer.json["notes"]
+    )
+
+
 def test_changed_answers_are_noticed(study: Study, cli: Cli) -> None:
     path = next((study.folder / "final").glob("*/predictions-*.npz"))
     path.write_bytes(path.read_bytes()[:-1])

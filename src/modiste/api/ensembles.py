@@ -37,7 +37,8 @@ def together(
     """What saved runs are worth as one model, by the mean of their probabilities.
 
     Nothing is computed again and no seal is opened: validation logits are those that the runs
-    kept, and test logits those that looks have stored, where they did so for every run.
+    kept, and test logits those that looks have stored, where they did so for every run. Where only
+    these are left, as of collected results of which little is kept, nothing else is said.
 
     Args:
         folders: Runs, models in their studies, or studies; of a study, all seeds of its winners.
@@ -54,19 +55,27 @@ def together(
     Raises:
         SpecError: If fewer than two runs are named, one is named twice, or the scores of one are
             no probabilities.
-        StoreError: If a folder is none of these, or the logits of a run were not kept.
+        StoreError: If a folder is none of these, or the logits of a run were not kept, and not all
+            were shown the test set.
         DataError: If they did not answer the same images.
     """
     places = each_folder(folders, "folders")
     members = [member for place in places for member in _members(Path(place), stages)]
     _check(members)
-    parts: dict[str, Any] = {
-        "validation": _part([_validation(member) for member in members], members)
-    }
     runs = [member.run for member in members]
-    notes = leaning(runs, is_picked=were_picked(runs))
-    shown = [_shown(member.run) for member in members]
+    shown = [_shown(run) for run in runs]
     stored = [arrays for arrays in shown if arrays is not None]
+    parts: dict[str, Any] = {}
+    notes = []
+    num_kept = sum(run.has_predictions for run in runs)
+    if num_kept == len(runs) or len(stored) < len(runs):
+        parts["validation"] = _part([_validation(member) for member in members], members)
+        notes += leaning(runs, is_picked=were_picked(runs))
+    else:
+        notes.append(
+            f"{num_kept} of {len(runs)} runs kept their validation logits: nothing is said of "
+            "validation images."
+        )
     if len(stored) == len(members):
         parts["test"] = _part(stored, members)
         notes.append(
