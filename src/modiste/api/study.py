@@ -64,7 +64,7 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 ) -> tuple[Study, bool]:
     """Run what is not finished of a study, and write its report when all of it is.
 
-    Then the models of final stages that say so (``export: true``) are exported.
+    The models of final stages that say so (``export: true``) are exported.
 
     Worker processes read the script that started them again, so that in a script this call stands
     below ``if __name__ == "__main__":``. With ``num_workers="here"``, in a notebook and at a prompt
@@ -165,13 +165,14 @@ def run_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
 
 
 def _finish(opened: Opened, data_folder: str | os.PathLike[str] | None, watcher: Watcher) -> None:
-    """What a study ends with: pictures, models, the report, exports."""
+    """What a study ends with: pictures, models, exports, and the report, which names them."""
     study, images = opened.study, opened.images
     _draw_data(study, images, opened.source, opened.data)
     _look_for_leaks(study, images, opened.data)
     save_finals(study, images)
+    exported = export_finals(study, data_folder)
     write_report(study)
-    for said in export_finals(study, data_folder):
+    for said in exported:
         watcher.note(said)
 
 

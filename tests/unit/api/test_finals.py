@@ -81,6 +81,10 @@ def test_a_final_model_is_exported_with_its_proof_and_once() -> None:
     assert (found["parity"]["images"], found["parity"]["flips"]) == (9, 0)
     assert found["fingerprint"] == read_json(MODEL / "config.json")["fingerprint"]
     modiste.verify_export(EXPORT)
+    text = Path("out/report.md").read_text("utf-8")
+    assert "in the folder of this report: `models/last`; as ONNX" in text
+    assert "without torch: `exported/last`." in text
+    assert "modiste predict exported/last IMAGE" in text
     before = digest()
     assert run() == []
     assert digest() == before
@@ -96,6 +100,9 @@ def test_nothing_is_exported_that_does_not_ask_for_it(tmp_path: Path) -> None:
         f"  modiste export {MODEL} --to DIR",
         "  modiste serve DIR",
     ]
+    text = Path("out/report.md").read_text("utf-8")
+    assert "in the folder of this report: `models/last`." in text
+    assert "modiste export models/last --to exported/last" in text
     assert run() == []
     assert not EXPORT.parent.exists()
     assert exports(Path("out")) == {MODEL: None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from modiste.report import cells, looks
@@ -38,6 +39,7 @@ def build(context: Context) -> Sequence[Block]:
         commands = dict.fromkeys(context.stored_command(look) for look in context.looks)
         blocks += [CodeLine(command) for command in commands]
         blocks.append(_test_table(context))
+    blocks += _files(context)
     if parts := _parts(context):
         blocks.append(Paragraph([parts]))
     for stage, row in context.detailed:
@@ -57,6 +59,30 @@ def _words(context: Context) -> list[Inline]:
             *looks.tally_words(context.tally),
         ]
     return ["The test set was not opened for this study. ", *looks.tally_words(context.tally)]
+
+
+def _files(context: Context) -> list[Block]:
+    """Where the models lie, ready to be used; nothing where none was saved."""
+    folder = context.study.folder
+    names = [stage.name for stage in context.stages if stage.stage.spec.is_final]
+    saved = [name for name in names if (folder / "models" / name / "manifest.json").is_file()]
+    shipped = [name for name in names if (folder / "exported" / name / "manifest.json").is_file()]
+    if not saved:
+        return []
+    words: list[Inline] = ["To be used, in the folder of this report: "]
+    for number, name in enumerate(saved):
+        words += [", " if number else "", Code(f"models/{name}")]
+    if shipped:
+        words.append("; as ONNX, with the proof that it answers alike and without torch: ")
+        for number, name in enumerate(shipped):
+            words += [", " if number else "", Code(f"exported/{name}")]
+    words.append(".")
+    place = f"exported/{shipped[0]}" if shipped else f"models/{saved[0]}"
+    commands = [CodeLine(shlex.join(["modiste", "predict", place, "IMAGE"]))]
+    if not shipped:
+        words_of = ["modiste", "export", place, "--to", f"exported/{saved[0]}"]
+        commands.append(CodeLine(shlex.join(words_of)))
+    return [Paragraph(words), *commands]
 
 
 def _parts(context: Context) -> str:
