@@ -110,10 +110,10 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     run = _run(Path(folder))
     spec = _spec(run, threads, device)
     limit = _limit(run, epochs)
-    files.need_writable(Path(out))
     place = Path(data_folder) if data_folder is not None else path_for_run(run.folder)
     source = open_source(spec.data, place)
     data = divide(source.load_train(), spec.data)
+    files.need_writable(Path(out))  # makes it: nothing is left where there are no images
     again = _train(spec, data, Path(out), limit, tell, should_stop, slice_seconds)
     if again is None:
         return None

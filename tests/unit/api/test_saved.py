@@ -114,7 +114,10 @@ def test_the_command_line_predicts_and_evaluates_it(
     assert modiste.evaluate(folder).to_dict() == found
 
 
-def test_no_test_set_is_behind_it(fitted: ImageClassifier, tmp_path: Path) -> None:
+def test_no_test_set_is_behind_it(
+    fitted: ImageClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = fitted.save(tmp_path / "net")
     for ask in (
         lambda: modiste.evaluate(folder, final=True, reason="to see"),
@@ -122,6 +125,7 @@ def test_no_test_set_is_behind_it(fitted: ImageClassifier, tmp_path: Path) -> No
     ):
         with pytest.raises(DataError, match="handed over as arrays"):
             ask()
+    assert not Path("runs").exists()  # where a run would have gone
     assert not (tmp_path / ".home" / "ledger").exists()
 
 
