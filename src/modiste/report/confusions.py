@@ -27,7 +27,7 @@ from modiste.report.blocks import (
 from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import NONE, between, count, proportion
+from modiste.report.numbers import NONE, between, count, plural, proportion
 from modiste.report.quality import Answered, quality
 from modiste.report.saved import Said, said, shown_part
 from modiste.runs.run import Epoch, Run
@@ -157,7 +157,7 @@ def _words(context: Context, row: RowFacts, answers: _Answers) -> list[Inline]:
         (
             f"{which} gets {count(int(wrong.sum()))} of {images} wrong; all of this part is about "
             f"that one run. {_found(names, recalls)} The commonest confusion is between "
-            f"{names[one]} and {names[two]}: {count(int(pairs[one, two]))} errors, "
+            f"{names[one]} and {names[two]}: {plural(int(pairs[one, two]), 'error')}, "
             f"{100 * share:.0f}\u00a0% of all."
         )
     ]
@@ -346,8 +346,8 @@ def _gallery(stage: StageFacts, row: RowFacts, answers: _Answers) -> Block:
         kind, under = "that it was surest of", "its class, and what it was taken for"
         more = "its number"
     caption = (
-        f"{full_name(stage, row)}: the {len(found.labels)} errors {kind} ({where}). Under each "
-        f"image {under}; unfolded, {more}."
+        f"{full_name(stage, row)}: the {plural(len(found.labels), 'error')} {kind} ({where}). "
+        f"Under each image {under}; unfolded, {more}."
     )
     return Gallery(
         f"figure-errors-{stage.name}",

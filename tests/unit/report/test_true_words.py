@@ -189,6 +189,7 @@ def test_few_confusions_of_many_classes_are_counted_as_one_says_it(
     written = made(tmp_path, {"name": "only"}, class_names=[f"class {k}" for k in range(40)])
     assert words in written.markdown
     assert "commonest confusions" not in written.markdown
+    assert ("1 error, 100 % of all" in written.markdown) == (num_wrong == 1)
 
 
 def test_a_row_without_an_error_is_in_some_doubt_beside_published_figures(
