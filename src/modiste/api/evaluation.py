@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.api.counting import study_around, tally_of
-from modiste.api.finals import export_finals
+from modiste.api.finals import export_finals, write_cards
 from modiste.api.given import each_name
 from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
@@ -86,8 +86,9 @@ def evaluate(
     renewed = []
     if around is not None:
         study = study or Study(around)
-        write_report(study)
+        write_cards(study, tally_of(study.folder))
         renewed = export_finals(study, data_folder, is_renewal=True)
+        write_report(study)
     (found,) = (each for each in read_looks(look.parent) if each.folder == look)
     again = reason if look in before else None
     return _test(found, tally_of(place), renewed, again)

@@ -142,9 +142,12 @@ def _options(int8: bool, golden: str, licence: str) -> Options:
     from modiste.export.exported import Options
 
     if golden not in get_args(Golden):
-        raise SpecError(f"--golden {golden}: expected validation or noise.")
+        raise SpecError(f"--golden {golden} (`golden=` in Python): expected validation or noise.")
     if not licence.strip():
-        raise SpecError("--licence: expected a name, such as mit; leave it out if there is none.")
+        raise SpecError(
+            "--licence (`licence=` in Python): expected a name, such as mit; leave it out if there "
+            "is none."
+        )
     return Options(int8, "noise" if golden == "noise" else "validation", licence.strip())
 
 

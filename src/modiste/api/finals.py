@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modiste.api.counting import ledger_of, measured
 from modiste.api.exporting import export_model
+from modiste.artifact.exports import EXPORTED, export_of
 from modiste.artifact.folder import is_exported
 from modiste.atomic import sync
 from modiste.data.types import ImageSet
@@ -23,7 +24,6 @@ from modiste.search.picked import KEPT, picked_by_val
 from modiste.search.study import Stage, Study
 
 NUM_ERRORS_SHOWN = 48
-EXPORTED = "exported"
 
 
 def save_finals(study: Study, images: ImageSet) -> None:
@@ -79,25 +79,9 @@ def export_finals(
         name = stage.spec.name
         model, target = (study.folder / kind / name for kind in ("models", EXPORTED))
         is_wanted = stage.spec.is_exported and (target.exists() or not is_renewal)
-        if is_wanted and model.is_dir() and _exported(model) is None:
+        if is_wanted and model.is_dir() and export_of(model) is None:
             said.append(_export(model, target, work, data_folder))
     return said
-
-
-def exports(study: Path) -> dict[Path, Path | None]:
-    """Each model of a study, and where it is exported just as it is now; none where it is not."""
-    return {model: _exported(model) for model in sorted((study / "models").glob("[!.]*/"))}
-
-
-def _exported(model: Path) -> Path | None:
-    folder = model.parent.parent / EXPORTED / model.name
-    try:
-        files.check_folder(folder)
-        there, own = (files.read_json(each / "config.json") for each in (folder, model))
-    except StoreError:  # not there, or damaged
-        return None
-    is_same = all(there.get(key) == own.get(key) for key in ("fingerprint", "epoch", "test"))
-    return folder if is_same else None
 
 
 def _export(

@@ -11,15 +11,16 @@ import pytest
 
 import modiste
 from modiste.api import finals
-from modiste.api.finals import exports
 from modiste.api.study import run_study
 from modiste.artifact import describe, extra
+from modiste.artifact.exports import exports
 from modiste.artifact.folder import open_folder
 from modiste.export import certificate, exported
 from modiste.runs.files import read_json, write_json
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import new_place
+from tests.driving import Watched
 from tests.own_images import write_classes
 
 STUDY: dict[str, Any] = {
@@ -29,23 +30,6 @@ STUDY: dict[str, Any] = {
     "stages": [{"name": "last", "final": True, "export": True, "model": {"family": "mlp"}}],
 }
 MODEL, EXPORT = (Path("out", kind, "last") for kind in ("models", "exported"))
-
-
-class Notes:
-    """A watcher that keeps what it is told in words, but for what is said of the data."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def planned(self, stages: object) -> None: ...
-
-    def progress(self, progress: object) -> None: ...
-
-    def finished(self, stage: object, row: object, run: object) -> None: ...
-
-    def note(self, text: str) -> None:
-        if "modiste-test.json" not in text:
-            self.texts.append(text)
 
 
 @pytest.fixture(autouse=True)
@@ -59,13 +43,13 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(out: str = "out", **given: Any) -> list[str]:
     """What a study says, which ends whatever becomes of its exports."""
-    notes = Notes()
+    notes = Watched()
     study, is_finished = run_study("pets.yaml", out=out, num_workers="here", watcher=notes, **given)
     assert is_finished
     assert (study.folder / "report.html").is_file()
     assert (study.folder / "models" / "last" / "README.md").is_file()
     assert not (study.folder / "work" / "exported").exists()
-    return notes.texts
+    return [note for note in notes.notes if "modiste-test.json" not in note]
 
 
 def digest() -> str:
@@ -144,6 +128,7 @@ def test_something_else_of_that_name_is_left_alone() -> None:
         f"{MODEL} is not exported. {EXPORT}: there is something else of that name. Move it away."
     ]
     assert (EXPORT / "notes.txt").read_text("utf-8") == "mine"
+    assert "`exported/last`" not in Path("out/report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("function", ["_put", "export_model"])
@@ -160,7 +145,7 @@ def test_whoever_is_killed_half_way_leaves_a_whole_export_or_none(
         patch.setattr(finals, function, killed)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # nobody tidies up after a kill
         with pytest.raises(KeyboardInterrupt):
-            run_study("pets.yaml", out="out", num_workers="here", watcher=Notes())
+            run_study("pets.yaml", out="out", num_workers="here", watcher=Watched())
     assert EXPORT.exists() == (function == "_put")
     assert len(run()) == (function == "export_model")
     modiste.verify_export(EXPORT)
@@ -209,6 +194,8 @@ def test_after_a_look_the_card_of_the_export_says_what_it_found() -> None:
     measured = read_json(EXPORT / "config.json")["test"]["measured"]
     assert measured["accuracy"] == found["runs"][0]["last"]["accuracy"]
     assert "is it good enough?" in (EXPORT / "README.md").read_text("utf-8")
+    # The report, written anew, finds the export as it is now.
+    assert "without torch: `exported/last`." in Path("out/report.md").read_text("utf-8")
     after = digest()
     assert after != before
     again = modiste.evaluate("out", final=True, reason="is it good enough?").to_dict()

@@ -21,6 +21,7 @@ from modiste.runs.files import read_json
 from modiste.search.study import Study
 from modiste.spec.run import DataSpec
 from modiste.spec.study import StudySpec
+from tests.driving import Watched
 from tests.own_images import picture, png_bytes, write_classes
 
 STUDY = {
@@ -30,22 +31,6 @@ STUDY = {
     "stages": [{"name": "first", "points": [{"model": {"family": "majority"}}]}],
 }
 SPEC = DataSpec.parse({"name": "folder", "test_share": 0.2, "num_val": 9})
-
-
-class Notes:
-    """A watcher that keeps what it is told in words."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def planned(self, stages: object) -> None: ...
-
-    def progress(self, progress: object) -> None: ...
-
-    def finished(self, stage: object, row: object, run: object) -> None: ...
-
-    def note(self, text: str) -> None:
-        self.texts.append(text)
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +50,10 @@ def fails(*_: object) -> None:
 
 
 def run(name: str = "pets.yaml", **given: Any) -> tuple[Study, list[str]]:
-    notes = Notes()
+    notes = Watched()
     study, is_finished = run_study(name, num_workers="here", watcher=notes, **given)
     assert is_finished
-    return study, notes.texts
+    return study, notes.notes
 
 
 def test_a_test_part_that_is_split_off_is_written_down_before_anything_is_trained(

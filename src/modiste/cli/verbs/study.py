@@ -109,7 +109,7 @@ def command(
 
 def _say_what_next(folder: Path) -> None:
     """The commands from a study's final models to a served one; the look, if there was none."""
-    from modiste.api.finals import exports
+    from modiste.artifact.exports import exports
     from modiste.cli.output import say
 
     places = exports(folder)
@@ -126,7 +126,7 @@ def _say_what_next(folder: Path) -> None:
 
 
 def _summary(study: object) -> dict[str, object]:
-    from modiste.api.finals import exports
+    from modiste.artifact.exports import exports
     from modiste.search.budget import left_out
     from modiste.search.study import Study
 

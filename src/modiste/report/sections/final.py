@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from modiste.artifact.exports import exports
 from modiste.report import cells, looks
 from modiste.report.blocks import (
     Block,
@@ -25,6 +26,7 @@ from modiste.report.ensembles import ensembles
 from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.looks import Score
 from modiste.report.numbers import NONE, count, listing, proportion
+from modiste.report.prose import code_list
 from modiste.report.saved import shown_part
 from modiste.report.section import SECTIONS, Section
 from modiste.report.stress import stressed
@@ -63,26 +65,21 @@ def _words(context: Context) -> list[Inline]:
 
 def _files(context: Context) -> list[Block]:
     """Where the models lie, ready to be used; nothing where none was saved."""
-    folder = context.study.folder
-    names = [stage.name for stage in context.stages if stage.stage.spec.is_final]
-    saved = [name for name in names if (folder / "models" / name / "manifest.json").is_file()]
-    shipped = [name for name in names if (folder / "exported" / name / "manifest.json").is_file()]
-    if not saved:
+    found = exports(context.study.folder)
+    if not found:
         return []
-    words: list[Inline] = ["To be used, in the folder of this report: "]
-    for number, name in enumerate(saved):
-        words += [", " if number else "", Code(f"models/{name}")]
+    saved = [f"models/{model.name}" for model in found]
+    shipped = [f"exported/{folder.name}" for folder in found.values() if folder is not None]
+    words = ["To be used, in the folder of this report: ", *code_list(saved)]
     if shipped:
         words.append("; as ONNX, with the proof that it answers alike and without torch: ")
-        for number, name in enumerate(shipped):
-            words += [", " if number else "", Code(f"exported/{name}")]
+        words += code_list(shipped)
     words.append(".")
-    place = f"exported/{shipped[0]}" if shipped else f"models/{saved[0]}"
-    commands = [CodeLine(shlex.join(["modiste", "predict", place, "IMAGE"]))]
+    commands = [["modiste", "predict", [*shipped, *saved][0], "IMAGE"]]
     if not shipped:
-        words_of = ["modiste", "export", place, "--to", f"exported/{saved[0]}"]
-        commands.append(CodeLine(shlex.join(words_of)))
-    return [Paragraph(words), *commands]
+        target = saved[0].replace("models", "exported", 1)
+        commands.append(["modiste", "export", saved[0], "--to", target])
+    return [Paragraph(words), *(CodeLine(shlex.join(command)) for command in commands)]
 
 
 def _parts(context: Context) -> str:
