@@ -116,6 +116,7 @@ def test_progress_tells_where_the_run_stands() -> None:
     assert told[-1].val_accuracy is not None
 
 
+@pytest.mark.usefixtures("at_every_tick")
 def test_a_worker_asked_for_another_run_in_between_mixes_nothing_up() -> None:
     worker, other = Worker(lambda _: DATA), small.run_spec(seed=5)
     began = worker.work(task(seconds=float("inf")), should_stop=lambda: True)
@@ -190,6 +191,7 @@ def test_any_other_error_of_the_machine_is_raised() -> None:
         Worker(load).work(task())
 
 
+@pytest.mark.usefixtures("at_every_tick")
 def test_a_task_whose_checkpoint_is_of_another_run_is_refused() -> None:
     other = small.run_spec(seed=5)
     fingerprint = other.fingerprint(DATA.digest)
@@ -206,6 +208,7 @@ def test_a_net_that_does_not_fit_the_images_is_a_mistake_of_the_user() -> None:
         Worker(lambda _: DATA).work(Task(spec, spec.fingerprint(DATA.digest), None, 1.0))
 
 
+@pytest.mark.usefixtures("at_every_tick")
 def test_an_outcome_is_a_checkpoint_or_a_record_and_never_both() -> None:
     began = Worker(lambda _: DATA).work(task(), should_stop=lambda: True)
     ended = Worker(lambda _: DATA).work(task())
