@@ -42,6 +42,9 @@ check: lint ## before a commit: style, types, layers, fast tests
 test: setup ## what CI runs: the same with every test, which go on beside style and types
 	@$(MAKE) --no-print-directory -j 2 lint tests
 
+# One thread for each process's matrix products, as torch has in tests: those of three processes on
+# two cores wait for each other, at worst for minutes.
+tests: export OPENBLAS_NUM_THREADS = 1
 tests: setup
 	@$(BIN)/python -m pytest -q $(SIDE) -m "$(MARKED)"
 

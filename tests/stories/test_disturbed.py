@@ -162,7 +162,7 @@ def test_a_kill_between_checkpoints_costs_a_slice_and_no_result(
         "    print('saved', flush=True)\n"
         "WorkFolder.save = loud\n"
         "study, done = modiste.run_study(sys.argv[1], out=sys.argv[2], data_folder=sys.argv[3],\n"
-        "                                num_workers=2, slice_seconds=0.1)\n"
+        "                                num_workers=2, slice_seconds=0.02)\n"
         "assert done\n"
     )
     file = small.write_study(place.root / "study.yaml", VALUES)
