@@ -10,10 +10,14 @@ export PYTHONDONTWRITEBYTECODE =
 
 # The tests against Keras run where Keras is: pip install -c constraints.txt -e '.[peers]'; those of
 # the compiled kernels where a C++ compiler is; those of the page where Chromium is; those of a
-# cluster where Ray is ('.[ray]'). What takes minutes runs only if it is asked for: pytest -m long.
-MARKED   = $(shell $(BIN)/python -c "from importlib.util import find_spec; from shutil import which; \
+# cluster where Ray is ('.[ray]'); those of a shared database where PostgreSQL's server and driver
+# are ('.[postgresql]'). What takes minutes runs only if it is asked for: pytest -m long.
+MARKED   = $(shell $(BIN)/python -c "from glob import glob; \
+             from importlib.util import find_spec; from shutil import which; \
              print(' and '.join(['not long'] + ['not peers'] * (not find_spec('keras')) + \
                                 ['not ray'] * (not find_spec('ray')) + \
+                                ['not postgresql'] * (not (find_spec('psycopg') and \
+                                    (which('pg_ctl') or glob('/usr/lib/postgresql/*/bin')))) + \
                                 ['not compiler'] * (not (which('c++') or which('g++'))) + \
                                 ['not browser'] * (not which('chromium'))))")
 

@@ -41,6 +41,8 @@ FILE = "optuna.db"
 PAUSE_SECONDS, PAUSE_FACTOR = 2.0, 20.0
 # What is left of a study to be written when it ends.
 LAST_SECONDS = 60.0
+# Before each further try to open a database in which somebody else makes the tables meanwhile.
+AGAIN_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,13 @@ def open_storage(url: str) -> BaseStorage:
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.pool import NullPool
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # No connection outlives its use: a file that somebody deletes is made again, not written on.
-    kept: dict[str, Any] = {"poolclass": NullPool} if url.startswith("sqlite") else {}
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=kept)
+        found = _made(url)
+        # A file that somebody deletes is made again, not written on, so none is kept open. A server
+        # is not asked for a connection each time.
+        return found if url.startswith("sqlite") else optuna.storages.RDBStorage(url)
     except ImportError as error:
         raise StoreError(
             f"{_shown(url)}: {error}. For PostgreSQL: pip install 'modiste[postgresql]', and "
@@ -89,6 +91,36 @@ def open_storage(url: str) -> BaseStorage:
             "Expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME; a file that "
             "is damaged can be deleted, and is made again."
         ) from None
+
+
+def _made(url: str) -> BaseStorage:
+    """A database with its tables, whoever else makes them; no connection outlives its use."""
+    import optuna
+    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    def opened() -> BaseStorage:
+        return optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool})
+
+    for seconds in AGAIN_SECONDS:
+        try:
+            return opened()
+        except SQLAlchemyError as error:
+            # Of several that make the tables at once all but one are refused, in one of these ways.
+            is_late = isinstance(error, IntegrityError | ProgrammingError)
+            if not (is_late or "already exists" in str(error)):
+                raise
+        time.sleep(seconds)
+    return opened()
+
+
+def close(storage: BaseStorage) -> None:
+    """Give back its connections; its next use opens new ones."""
+    from optuna.storages import RDBStorage
+
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def owner_of(study_folder: Path) -> str:
@@ -339,6 +371,7 @@ def _keep(connection: Connection, study_folder: Path, url: str) -> None:
             keeper.look()
         connection.recv()
         connection.send(keeper.look() and keeper.look())
+        keeper.close()
     except ModisteError as error:
         connection.send(str(error))
     except (EOFError, OSError):
@@ -373,11 +406,16 @@ class Keeper:
         except (OptunaError, SQLAlchemyError, KeyError) as error:
             # Deleted, perhaps: made again, to be filled by the next look.
             with suppress(StoreError):
+                close(self._storage)
                 self._storage = open_storage(self._url)
             return f"{_shown(self._url)}: {first_sentence(error.__cause__ or error)}."
         finally:
             took = time.monotonic() - began
             self.pause_seconds = max(PAUSE_SECONDS, PAUSE_FACTOR * took)
+
+    def close(self) -> None:
+        """Give back the connections to the database."""
+        close(self._storage)
 
 
 def _shown(url: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from modiste.errors import StoreError
-from modiste.search.mirror import Keeper, mirror, mirrored, open_storage, owner_of, url_of
+from modiste.search.mirror import Keeper, close, mirror, mirrored, open_storage, owner_of, url_of
 from modiste.search.study import Study
 from tests import small
 from tests.driving import Script, drive, make
@@ -57,10 +57,13 @@ NAMES = {
 
 def trials(url: str) -> dict[str, list[FrozenTrial]]:
     storage = open_storage(url)
-    return {
-        name: optuna.load_study(study_name=name, storage=storage).trials
-        for name in optuna.get_all_study_names(storage)
-    }
+    try:
+        return {
+            name: optuna.load_study(study_name=name, storage=storage).trials
+            for name in optuna.get_all_study_names(storage)
+        }
+    finally:
+        close(storage)
 
 
 def told(found: dict[str, list[FrozenTrial]]) -> dict[str, list[Any]]:
