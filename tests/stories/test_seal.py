@@ -370,4 +370,5 @@ def test_a_model_is_brought_up_to_date_where_the_weights_of_its_run_are_gone(
     assert cli("report", results).status == 0
     assert_known(results, cli, 2)
     assert (model / "model.safetensors").read_bytes() == weights
-    assert cli("predict", model, results / "figures" / "first-images.png").status == 0
+    drawn = place / "study" / "figures" / "first-images.png"
+    assert cli("predict", model, drawn).status == 0

@@ -11,8 +11,9 @@
 Runs of final stages keep their logits, also those that were collected before they were known to be
 such: to the bit at the epoch that counts, and at the other in 16 bits, which take half the room and
 say the same classes. Final stages that are to be light are kept as all others are: no logits, and
-no model of theirs; a look at the test set is whole always. Everything is read and put together
-beside the target first: what cannot be collected leaves the target as it was.
+no model of theirs; a look at the test set is whole always. Of a figure that is there as SVG and as
+PNG the SVG is kept, which the report takes. Everything is read and put together beside the target
+first: what cannot be collected leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def _copy_files(study: Study, new: Path, *, without_models_of: Collection[str]) 
             files.write_bytes(new / name, (source / name).read_bytes())
     for name in COPIED:
         if (source / name).is_dir():
-            shutil.copytree(source / name, new / name)
+            shutil.copytree(source / name, new / name, ignore=_drawn_twice)
     for path in (path for name in CHECKED for path in sorted((source / name).glob("[!.]*/"))):
         if path.parent.name == "models" and path.name in without_models_of:
             continue
@@ -199,6 +200,12 @@ def _copy_files(study: Study, new: Path, *, without_models_of: Collection[str]) 
             manifest["files"] |= files.entries({name: content[name]})
         there = new / path.parent.name / path.name
         files.write_folder(there, content, files.resealed(manifest))
+
+
+def _drawn_twice(folder: str, names: list[str]) -> list[str]:
+    """Pictures that lie beside the drawing which the report takes."""
+    stems = {Path(name).stem for name in names if name.endswith(".svg")}
+    return [name for name in names if name.endswith(".png") and Path(name).stem in stems]
 
 
 def lighter(predictions: bytes, epoch: Epoch) -> bytes:

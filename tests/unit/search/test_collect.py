@@ -63,6 +63,16 @@ def test_tables_and_compact_answers_say_what_the_runs_say(study: Study, tmp_path
             assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
+def test_a_figure_is_kept_as_the_report_takes_it(study: Study, tmp_path: Path) -> None:
+    figures = study.folder / "figures"
+    figures.mkdir(exist_ok=True)
+    for name in ("first-images.svg", "first-images.png", "by-hand.png"):
+        (figures / name).write_bytes(b"a picture")
+    collect(study, tmp_path / "c")
+    kept = sorted(path.name for path in (tmp_path / "c" / "figures").iterdir())
+    assert kept == ["by-hand.png", "first-images.svg"]
+
+
 def test_labels_of_more_than_256_classes_are_kept() -> None:
     every = np.arange(300)
     said = Answers(every[::-1], every, every, np.zeros(300, np.float16))
