@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from modiste.errors import SpecError
 from modiste.search.study import Stage
 from modiste.spec.match import has, holds
 from modiste.spec.run import RunSpec
-from modiste.spec.study import Override, StudySpec
+from modiste.spec.settings import Settings
+from modiste.spec.study import Override, StageSpec, StudySpec
 
 # Labels in a message.
 SHOWN = 8
@@ -22,18 +23,23 @@ class Asked:
     Attributes:
         stages: Names of the stages.
         only: Of their points, those that agree with each of these, in the stages they speak of.
+        parts: Stages that are needed in part: of their points, those that agree with one of these.
     """
 
     stages: frozenset[str]
     only: tuple[Override, ...] = ()
+    parts: Mapping[str, tuple[Settings, ...]] = field(default_factory=dict)
 
     def includes(self, stage: str, spec: RunSpec) -> bool:
         """Whether a point of that stage, with such runs, is to be run."""
-        parts = [part for part in self.only if part.stage in ("", stage)]
-        if not parts:
-            return stage in self.stages
-        values = spec.to_dict()
-        return stage in self.stages and all(holds(values, {part.key: part.value}) for part in parts)
+        if stage not in self.stages:
+            return False
+        only = [{part.key: part.value} for part in self.only if part.stage in ("", stage)]
+        parts = self.parts.get(stage, ())
+        values = spec.to_dict() if only or parts else {}
+        return all(holds(values, one) for one in only) and (
+            not parts or any(holds(values, one) for one in parts)
+        )
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Each part of `only` must speak of some point, in case a key or a value is misspelt.
@@ -76,10 +82,24 @@ def asked_for(
     Raises:
         SpecError: If the study has no stage of that name.
     """
-    queue = [stage.name for stage in study.stages] if stages is None else list(stages)
-    wanted: set[str] = set()
+    names = [stage.name for stage in study.stages] if stages is None else list(stages)
+    everything: Settings = {}
+    queue = [(name, everything) for name in names]
+    wanted: dict[str, list[Settings]] = {}
     while queue:
-        stage = study.stage(queue.pop())
-        wanted.add(stage.name)
-        queue += [name for name in study.needs(stage) if name not in wanted]
-    return Asked(frozenset(wanted), tuple(only))
+        name, part = queue.pop()
+        stage = study.stage(name)
+        if name not in wanted:
+            queue += [(other, _part(study, stage, other)) for other in study.needs(stage)]
+        wanted.setdefault(name, []).append(part)
+    parts = {name: tuple(some) for name, some in wanted.items() if all(some)}
+    return Asked(frozenset(wanted), tuple(only), parts)
+
+
+def _part(study: StudySpec, stage: StageSpec, other: str) -> Settings:
+    """With what those points of another stage agree that a stage needs; with nothing if all."""
+    origin = study.confirmed_by(stage)
+    # What a search has not come to yet might be among them, so it is needed whole.
+    if stage.confirm is None or origin is None or origin.name != other or origin.search is not None:
+        return {}
+    return stage.confirm.among

@@ -187,7 +187,7 @@ class Driver:
                 return False
 
     def _say_what_remains(self, stages: Sequence[Stage], asked: Asked) -> None:
-        for text in remains(self._study, stages, asked.stages, is_part=bool(self._only)):
+        for text in remains(self._study, stages, asked):
             self._watcher.note(text)
 
     def _keep_busy(

@@ -62,7 +62,7 @@ class Confirm(Spec):
         top: How many of them, best first; of every compared value, where a search compares some.
         seeds: Of each: 101, 102, ... beyond the study's own seed.
         among: Full keys and values, such as ``model.params.filters: 32``: only points that agree
-            count, and the others need not have been run.
+            count, and the others need not have been run, nor are they for this stage.
     """
 
     stage: Name | None = None

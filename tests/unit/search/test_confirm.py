@@ -150,6 +150,31 @@ def test_a_part_of_a_grid_is_confirmed_while_the_rest_was_never_run(
     assert all(facts.cut is not None for facts in gather(made).stages)
 
 
+def test_to_confirm_a_part_of_a_grid_no_more_of_it_is_run(tmp_path: Path, script: Script) -> None:
+    dropout = "model.params.dropout"
+    grid: dict[str, Any] = {
+        "name": "grid",
+        "grid": {"model.params.hidden": [[3], [6]], dropout: [0.1, 0.2, 0.3]},
+    }
+    again = {"name": "again", "confirm": {"top": 1, "seeds": 2, "among": {dropout: 0.2}}}
+    other = {
+        "name": "other",
+        "confirm": {"top": 1, "seeds": 1, "stage": "grid", "among": {dropout: 0.3}},
+    }
+    made = make(tmp_path / "s", study(grid, again, other, LATER))
+    watched = Watched()
+    drive(made, watched, stages=["later"])
+    assert [row.is_done for row in made.stage("grid").rows] == [False, True, False] * 2
+    assert made.stage("later").is_done
+    assert watched.notes == [
+        "grid: 2 of 6 points are finished; no stage that was asked for needs the others."
+    ]
+    drive(made, stages=["again", "other"])
+    assert [row.is_done for row in made.stage("grid").rows] == [False, True, True] * 2
+    drive(made, stages=["again", "grid"])
+    assert made.stage("grid").is_done
+
+
 def test_settings_and_profiles_of_the_stage_it_confirms_hold_here_too(
     tmp_path: Path, script: Script
 ) -> None:
