@@ -24,14 +24,20 @@ CAUTION = 1.25
 # The report of a study, where drawing is as fast as usual: loading what it takes, reading, drawing,
 # writing; for each run; and for each image that a final model is shown again, made worse.
 REPORT_SECONDS, SECONDS_PER_RUN, IMAGES_AGAIN = 20.0, 0.02, 40_000
+# From closing a stage to the first run after it, where drawing is as fast as usual: what is under
+# way is saved, and all is read again.
+CLOSING_SECONDS = 2.0
 # An export of a final model, beside answering every validation image twice.
 EXPORT_SECONDS = 5.0
 # Of a budget, the most that is kept for all that: what is reported on takes time, too.
 REPORT_SHARE = 0.5
 # Of a budget, what is left when the first thing is done.
 BEGUN_SHARE = 0.98
-# How old an estimate may get while runs go on.
-STALE_SECONDS = 15.0
+# How old an estimate may get while runs go on, in seconds and as a share of the budget; and so many
+# times as old as the time that it took, so that estimating takes no more than a twentieth.
+STALE_SECONDS, STALE_SHARE, STALE_FACTOR = 15.0, 0.05, 20.0
+# Points of a search that stand for those to come, should none have ended.
+MOST_FORESEEN = 8
 
 
 def left_out(stage: Stage) -> str:
@@ -116,11 +122,13 @@ class Clock:
         self._now = budget.now
         self._num_workers = num_workers
         self._current: tuple[str, float] = ("", 0.0)
-        self._closes_at: float | None = None
         self._slowness = budget.slowness
         self._most_for_report = REPORT_SHARE * budget.seconds
-        self._report_seconds = min(budget.report_seconds, self._most_for_report)
-        self._planned_at = float("-inf")
+        self._stale_seconds = min(STALE_SECONDS, STALE_SHARE * budget.seconds)
+        self._plans_at = float("-inf")
+        # As estimated: what cannot be closed; and the report of as many runs as were finished then.
+        self._seconds_after = 0.0
+        self._report_seconds, self._num_reported = budget.report_seconds, 0
 
     def due(self, stages: Sequence[Stage]) -> frozenset[str]:
         """The stages that have to close now; none as long as there is time.
@@ -134,7 +142,8 @@ class Clock:
             stages: As they stand.
         """
         open_ = [stage for stage in stages if self._is_open(stage)]
-        if self._now() >= self._ends_at - self._report_seconds:
+        report = self._seconds_of_report(stages)
+        if self._now() >= self._ends_at - report:
             ready = [stage for stage in open_ if not stage.waits_for]
             return frozenset(stage.spec.name for stage in ready or open_)
         searching = [stage for stage in open_ if is_elastic(stage)]
@@ -143,29 +152,42 @@ class Clock:
             return frozenset()
         if current.spec.name != self._current[0]:
             self._current = current.spec.name, self._now()
-            self._planned_at = float("-inf")
-        if self._now() - self._planned_at > STALE_SECONDS:
-            self._plan(len(searching))
+            self._plans_at = float("-inf")
+        if self._now() >= self._plans_at:
+            self._plan(stages)
+            report = self._seconds_of_report(stages)
+        begun = self._current[1]
+        left = max(0.0, self._ends_at - report - self._seconds_after - begun)
+        is_late = self._now() >= begun + left / len(searching)
         has_any = any(row.is_done for row in (*current.rows, *current.lower))
-        is_late = self._closes_at is not None and self._now() >= self._closes_at
         return frozenset([current.spec.name]) if has_any and is_late else frozenset()
 
     def _is_open(self, stage: Stage) -> bool:
         is_wanted = stage.spec.name in self._asked.stages and not stage.skipped
         return is_wanted and not stage.is_decided
 
-    def _plan(self, num_searching: int) -> None:
-        """Work out when the stage that is worked on has to close."""
-        self._planned_at = self._now()
-        found = survey(self._study, self._images, self._asked)
-        self._report_seconds = min(_report_seconds(found, self._slowness), self._most_for_report)
-        after = CAUTION * self._seconds_after(found)
-        begun = self._current[1]
-        left = self._ends_at - self._report_seconds - after - begun
-        self._closes_at = begun + max(0.0, left) / num_searching
+    def _plan(self, stages: Sequence[Stage]) -> None:
+        """Work out how long it takes from the end of the search to that of everything."""
+        began = self._now()
+        found = survey(self._study, self._images, self._asked, most_foreseen=MOST_FORESEEN)
+        left = self._left(found)
+        self._seconds_after = CAUTION * until_the_end(found, left, self._num_workers)
+        if left:
+            more = CLOSING_SECONDS + SECONDS_PER_RUN * len(left)
+            self._seconds_after += self._slowness * more
+        self._report_seconds = _report_seconds(found, self._slowness)
+        self._num_reported = _num_finished(stages)
+        now = self._now()
+        self._plans_at = now + max(self._stale_seconds, STALE_FACTOR * (now - began))
 
-    def _seconds_after(self, found: Survey) -> float:
-        """How long what cannot be closed will take, as the best points so far stand for its own."""
+    def _seconds_of_report(self, stages: Sequence[Stage]) -> float:
+        """How long it takes if everything is closed now: all that was found is reported on."""
+        more = _num_finished(stages) - self._num_reported
+        seconds = self._report_seconds + self._slowness * SECONDS_PER_RUN * more
+        return min(seconds, self._most_for_report)
+
+    def _left(self, found: Survey) -> dict[str, float]:
+        """Seconds of each run that cannot be closed; the best so far stand for those to come."""
         trials = found.trials.values()
         paces = paces_of_finished(trials)
         epochs = expected_epochs(trials)
@@ -176,19 +198,22 @@ class Clock:
             if not is_elastic(Stage(spec.stage(part.name), ()))
             for name in part.fingerprints
         }
-        seconds = {
+        return {
             trial.fingerprint: expected.expected
             for trial in found.todo
             if trial.fingerprint in rigid
             and (expected := time_of(trial, epochs[trial.fingerprint].number, paces, trials))
         }
-        return until_the_end(found, seconds, self._num_workers)
 
 
 def is_elastic(stage: Stage) -> bool:
     """Whether a stage can be closed before its end: it has several points of its own."""
     spec = stage.spec
     return spec.search is not None or bool(spec.grid) or len(spec.points) > 1
+
+
+def _num_finished(stages: Sequence[Stage]) -> int:
+    return sum(len(row.runs) for stage in stages for row in (*stage.rows, *stage.lower))
 
 
 def _report_seconds(found: Survey, slowness: float) -> float:

@@ -141,18 +141,21 @@ class Survey:
         return [trial for trial in self.asked if trial.misfit and trial.done is None]
 
 
-def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
+def survey(
+    study: Study, images: ImageSet, asked: Asked, *, most_foreseen: int | None = None
+) -> Survey:
     """What a study consists of, as far as it is known by now.
 
     Args:
         study: Nothing of it need be on the disk.
         images: All that may be trained on.
         asked: Which points are to be run.
+        most_foreseen: See `with_guesses`.
     """
     published = publication.read(study.published)
     trials: dict[str, Trial] = {}
     parts, partly, left = [], set(), []
-    for stage in with_guesses(study):
+    for stage in with_guesses(study, most_foreseen):
         name, needs = stage.spec.name, study.spec.needs(stage.spec)
         below = {id(trial.row): trial.rungs[:-1] for trial in stage.trials}
         for row in (*stage.rows, *stage.lower):
@@ -163,8 +166,10 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
                 trials[trial.fingerprint] = replace(
                     known, published_epochs=known.published_epochs or epochs
                 )
-        rows = [row for row in stage.chosen if asked.includes(name, row.specs[0])]
-        if any(not row.is_done for row in stage.chosen if row not in rows):
+        rows, others = [], []
+        for row in stage.chosen:
+            (rows if asked.includes(name, row.specs[0]) else others).append(row)
+        if not all(row.is_done for row in others):
             partly.add(name)
         if stage.waits_for and partly.intersection(needs):
             partly.add(name)
@@ -185,18 +190,23 @@ def survey(study: Study, images: ImageSet, asked: Asked) -> Survey:
     return Survey(tuple(parts), trials, tuple(left))
 
 
-def with_guesses(study: Study) -> list[Stage]:
+def with_guesses(study: Study, most_foreseen: int | None = None) -> list[Stage]:
     """Every stage with its rows; for a winner that is not known yet stands the best so far.
 
     A search has all the trials that it will have, each as far up as it may come: the first ones
     stand for those that will be let up, and evenly spread points for what will be learnt. Where
     nothing has ended well, the first points stand for the best ones.
+
+    Args:
+        study: Nothing of it need be on the disk.
+        most_foreseen: So many points at most that a search has not chosen yet, of each value that
+            it compares; all if not given.
     """
     answer: list[Stage] = []
     found: dict[str, Found] = {}
     for stage in study.stages():
         if stage.spec.search is not None:
-            answer.append(_foreseen(study, stage, found))
+            answer.append(_foreseen(study, stage, found, most_foreseen))
         else:
             answer.append(_guessed(study, stage, found) if stage.waits_for else stage)
         rows = _best_first(answer[-1], study.spec.rank_epoch)
@@ -210,8 +220,8 @@ def _best_first(stage: Stage, epoch: Epoch) -> list[Row]:
     """Rows that ended well, as they rank, before the others in their order."""
     ranked = stage.ranked(epoch)
     good = [row for row in ranked if not math.isnan(row.mean(epoch, "val", "correct"))]
-    rest = [row for row in stage.chosen or stage.rows if all(row is not other for other in good)]
-    return [*good, *rest]
+    is_good = {id(row) for row in good}
+    return [*good, *(row for row in stage.chosen or stage.rows if id(row) not in is_good)]
 
 
 def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
@@ -219,7 +229,7 @@ def _guessed(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
     return replace(stage, rows=rows, inherited=inherited(stage.spec, found))
 
 
-def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
+def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found], most: int | None) -> Stage:
     search = stage.spec.searched(study.profile)
     assert search is not None
     if stage.is_done or stage.skipped:
@@ -230,7 +240,8 @@ def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found]) -> Stage:
     for number, group in enumerate(search.groups()):
         tried = {identity(point) for point in chosen[number]}
         space = search.space(group)
-        for at in range(known[number], search.num_trials(group)):
+        end = search.num_trials(group)
+        for at in range(known[number], end if most is None else min(end, known[number] + most)):
             point = search.method.propose(space, at, tried, ())
             chosen[number].append(point)
             tried.add(identity(point))

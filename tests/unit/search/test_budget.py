@@ -55,6 +55,7 @@ def a_run_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "time_of", lambda *_: Time(1.0, 1.0))
     monkeypatch.setattr(budget, "STALE_SECONDS", -1.0)
     monkeypatch.setattr(budget, "SECONDS_PER_RUN", 0.0)
+    monkeypatch.setattr(budget, "CLOSING_SECONDS", 0.0)
     # So that short times leave room for more than a report.
     monkeypatch.setattr(budget, "REPORT_SHARE", 0.25)
 
@@ -131,6 +132,36 @@ def test_time_is_kept_for_an_export_as_well(tmp_path: Path) -> None:
         found = survey(study, small.images(), asked_for(study.spec, None))
         seconds.append(budget._report_seconds(found, 2.0))
     assert seconds[1] - seconds[0] == 2.0 * budget.EXPORT_SECONDS
+
+
+def test_time_is_kept_for_a_report_that_grows_with_what_is_found(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two estimates as well: many short runs end meanwhile."""
+    monkeypatch.setattr(budget, "STALE_SECONDS", 12.0)
+    monkeypatch.setattr(budget, "STALE_SHARE", 1.0)
+    monkeypatch.setattr(budget, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "SECONDS_PER_RUN", 0.5)
+    monkeypatch.setattr(budget, "REPORT_SHARE", 0.5)
+    many = {**SEARCH, "search": {**SEARCH["search"], "trials": 100}}
+    study = make(tmp_path / "study", values(many, CONFIRM, FINAL))
+    assert within(study, script, 60)
+    found = stages(study)
+    num_done = sum(row.is_done for row in found["s"].rows)
+    # A run takes a second and half a second of the report; for four that confirm seven are kept.
+    assert num_done == pytest.approx((60 - 7) / 1.5, abs=1.5)
+    assert found["c"].is_done
+    assert len(script.tasks) + 0.5 * len(script.tasks) <= 60
+
+
+def test_time_is_kept_for_closing_a_search(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "CLOSING_SECONDS", 4.0)
+    study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
+    assert within(study, script, 30, slowness=0.5)
+    num_done = sum(row.is_done for row in stages(study)["s"].rows)
+    assert num_done == pytest.approx(30 - 7.5 - 5 - 2, abs=1)
 
 
 def test_when_the_time_is_over_everything_is_closed(tmp_path: Path, script: Script) -> None:
@@ -365,9 +396,10 @@ def test_time_is_kept_for_reporting_on_the_runs_there_are_and_not_on_all_that_ma
     monkeypatch.setattr(budget, "SECONDS_PER_RUN", 1.0)
     study = make(tmp_path / "study", values(SEARCH, CONFIRM, FINAL))
     assert within(study, script, 60)
-    # Of each run that is done, another second is for reporting on it.
+    # Of each run that is done, another second is for reporting on it; of those that confirm, too.
     num_done = sum(row.is_done for row in stages(study)["s"].rows)
-    assert num_done == pytest.approx((60 - 20 - 5) / 2, abs=1)
+    assert num_done == pytest.approx((60 - 20 - 5 - 4) / 2, abs=1)
+    assert len(script.tasks) + 20 + len(script.tasks) <= 60
 
 
 def test_a_budget_that_holds_no_report_says_what_it_will_take_and_what_would_do(
