@@ -166,7 +166,8 @@ def survey(
                 trials[trial.fingerprint] = replace(
                     known, published_epochs=known.published_epochs or epochs
                 )
-        rows, others = [], []
+        rows: list[Row] = []
+        others: list[Row] = []
         for row in stage.chosen:
             (rows if asked.includes(name, row.specs[0]) else others).append(row)
         if not all(row.is_done for row in others):
