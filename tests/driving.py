@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modiste.search.driver import Driver
-from modiste.search.study import Study
+from modiste.search.study import Stage, Study
 from modiste.spec.study import Override, StudySpec, check
 from modiste.train.task import Progress, Task
 from tests import small
@@ -41,10 +41,12 @@ class Watched:
         self.notes: list[str] = []
         self.labels: list[str] = []
         self.num_planned = 0
+        self.stages: Sequence[Stage] = ()
         self.at_progress: Callable[[Progress], Any] = lambda _: None
 
-    def planned(self, stages: object) -> None:
+    def planned(self, stages: Sequence[Stage]) -> None:
         self.num_planned += 1
+        self.stages = stages
 
     def progress(self, progress: Progress) -> None:
         self.at_progress(progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modiste.errors import SpecError
 from modiste.search.study import Stage
@@ -40,6 +40,24 @@ class Asked:
         return all(holds(values, one) for one in only) and (
             not parts or any(holds(values, one) for one in parts)
         )
+
+    def seen(self, stages: Sequence[Stage]) -> list[Stage]:
+        """Those stages as far as somebody who waits for them need know: not what is left out.
+
+        What is finished is shown, asked for or not: the best so far may be among it.
+        """
+        return [
+            replace(
+                stage,
+                rows=tuple(
+                    row
+                    for row in stage.rows
+                    if row.runs or stage.trials or self.includes(stage.spec.name, row.specs[0])
+                ),
+            )
+            for stage in stages
+            if stage.spec.name in self.stages
+        ]
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Each part of `only` must speak of some point, in case a key or a value is misspelt.

@@ -177,7 +177,7 @@ class Driver:
             found = self._read(asked)
             self._save_splits(found)
             self._decide(found, asked.stages)
-            self._watcher.planned([s for s in found if s.spec.name in asked.stages])
+            self._watcher.planned(asked.seen(found))
             todo = self._todo(found, asked)
             if not todo and not pool.running:
                 if not self._should_stop():

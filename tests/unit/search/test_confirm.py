@@ -169,10 +169,14 @@ def test_to_confirm_a_part_of_a_grid_no_more_of_it_is_run(tmp_path: Path, script
     assert watched.notes == [
         "grid: 2 of 6 points are finished; no stage that was asked for needs the others."
     ]
-    drive(made, stages=["again", "other"])
+    assert [len(stage.chosen) for stage in watched.stages] == [2, 1, 1]
+    drive(made, watched, stages=["again", "other"])
     assert [row.is_done for row in made.stage("grid").rows] == [False, True, True] * 2
-    drive(made, stages=["again", "grid"])
+    # What was finished before is shown as well, and so is the rest of it once that is asked for.
+    assert [len(stage.chosen) for stage in watched.stages] == [4, 1, 1]
+    drive(made, watched, stages=["again", "grid"])
     assert made.stage("grid").is_done
+    assert [len(stage.chosen) for stage in watched.stages] == [6, 1]
 
 
 def test_settings_and_profiles_of_the_stage_it_confirms_hold_here_too(
