@@ -108,14 +108,14 @@ def asked_for(
         name, part = queue.pop()
         stage = study.stage(name)
         if name not in wanted:
-            queue += [(other, _part(study, stage, other)) for other in study.needs(stage)]
+            queue += [(other, needed(study, stage, other)) for other in study.needs(stage)]
         wanted.setdefault(name, []).append(part)
     parts = {name: tuple(some) for name, some in wanted.items() if all(some)}
     return Asked(frozenset(wanted), tuple(only), parts)
 
 
-def _part(study: StudySpec, stage: StageSpec, other: str) -> Settings:
-    """With what those points of another stage agree that a stage needs; with nothing if all."""
+def needed(study: StudySpec, stage: StageSpec, other: str) -> Settings:
+    """With what those points of another stage agree that a stage needs; with nothing if all do."""
     origin = study.confirmed_by(stage)
     # What a search has not come to yet might be among them, so it is needed whole.
     if stage.confirm is None or origin is None or origin.name != other or origin.search is not None:

@@ -14,10 +14,11 @@ from modiste.runs.environment import environment
 from modiste.runs.run import Epoch, Run
 from modiste.search import published as publication
 from modiste.search import trial_log
-from modiste.search.asked import Asked
+from modiste.search.asked import Asked, needed
 from modiste.search.kinds import Kind, kind_of
 from modiste.search.row import Row
 from modiste.search.study import Stage, Study
+from modiste.spec.match import holds
 from modiste.spec.run import RunSpec
 from modiste.spec.settings import layered
 from modiste.spec.space import identity
@@ -154,7 +155,8 @@ def survey(
     """
     published = publication.read(study.published)
     trials: dict[str, Trial] = {}
-    parts, partly, left = [], set(), []
+    parts, left = [], []
+    lacking: dict[str, list[Row]] = {}
     for stage in with_guesses(study, most_foreseen):
         name, needs = stage.spec.name, study.spec.needs(stage.spec)
         below = {id(trial.row): trial.rungs[:-1] for trial in stage.trials}
@@ -170,10 +172,13 @@ def survey(
         others: list[Row] = []
         for row in stage.chosen:
             (rows if asked.includes(name, row.specs[0]) else others).append(row)
-        if not all(row.is_done for row in others):
-            partly.add(name)
-        if stage.waits_for and partly.intersection(needs):
-            partly.add(name)
+        lacking[name] = [row for row in others if not row.is_done]
+        if stage.waits_for and any(
+            holds(row.specs[0].to_dict(), needed(study.spec, stage.spec, other))
+            for other in needs
+            for row in lacking[other]
+        ):
+            lacking[name] = stage.chosen
             left += [name] if rows else []
         elif rows:
             parts.append(

@@ -12,6 +12,7 @@ from modiste.search.asked import Asked, asked_for
 from modiste.search.study import Study
 from modiste.search.survey import Survey, survey
 from modiste.spec.files import parse_override
+from modiste.spec.study import Override
 from tests import small
 from tests.driving import Script, drive, make
 
@@ -127,3 +128,19 @@ def test_only_some_points_leave_out_what_needs_them_all(study: Study, script: Sc
     written = make(study.folder, VALUES)
     drive(written, stages=["grid"])
     assert of(written, asked_for(study.spec, None, only)).left == ()
+
+
+def test_what_confirms_a_part_of_a_stage_is_not_left_for_want_of_the_rest(tmp_path: Path) -> None:
+    hidden = "model.params.hidden"
+    grid = {"name": "grid", "grid": {hidden: [[4], [5], [6]]}}
+    again = {"name": "again", "confirm": {"top": 1, "seeds": 2, "among": {hidden: [5]}}}
+    last = {"name": "last", "final": True, "from": ["again"]}
+    study = make(tmp_path / "s", small.study(stages=[grid, again, last]))
+    for asked, left in (
+        (asked_for(study.spec, ["last"]), ()),
+        (asked_for(study.spec, None, [Override("grid", hidden, [5])]), ()),
+        (asked_for(study.spec, None, [Override("grid", hidden, [4])]), ("again", "last")),
+    ):
+        found = of(study, asked)
+        assert found.left == left
+        assert [len(part.rows) for part in found.parts] == ([1] if left else [1, 1, 1])
