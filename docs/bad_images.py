@@ -24,9 +24,9 @@ PAGE = Path(__file__).parent / "bad_images.md"
 HEAD = """# What is answered to bad data
 
 Every kind of file, folder, table and array below is made by a test, given to `modiste data scan`,
-and answered so, with exit status 2 and before any training; `modiste init` and `modiste study`
-answer the same. Written by `python -m docs.bad_images`; how to bring images in is in
-[own_images.md](own_images.md).
+and answered so, with exit status 2 and before any training; `modiste study` answers the same, and
+so does `modiste init`, but that it takes in images that came after a test part was sealed. Written
+by `python -m docs.bad_images`; how to bring images in is in [own_images.md](own_images.md).
 """
 FILES_TEXT = """A set with one of these is refused, with its name. `--skip-bad`, or
 `data.skip_bad: true`, leaves up to 1 % of all files out instead, and the report lists them with

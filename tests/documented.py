@@ -228,7 +228,9 @@ class Reader:
             self.shell(words)
 
     def shell(self, words: list[str]) -> None:
-        """Another program than ours."""
+        """Another program than ours; curl answers to what the server says with its status."""
+        if words[0] == "curl":
+            words = ["curl", "--fail", *words[1:]]
         path = f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-c", shlex.join(words)],

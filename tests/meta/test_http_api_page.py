@@ -26,7 +26,7 @@ def test_the_limits_are_those_of_the_code() -> None:
             "images in one request",
             [str(limits.images), str(MAX_PIXELS // 1_000_000), str(MAX_SCANS)],
         ),
-        ("headers", ["64", f"{limits.head_seconds:g}"]),
+        ("headers", [str(limits.head_bytes >> 10), f"{limits.head_seconds:g}"]),
         ("a body's arrival", [f"{limits.body_seconds:g}"]),
         ("an answer", [f"{limits.answer_seconds:g}"]),
         ("an answer's way to the client", [f"{limits.send_seconds:g}"]),

@@ -155,6 +155,17 @@ def test_what_is_no_http_is_refused_in_the_same_form(server: Running) -> None:
         assert b'"too_long_headers"' in everything(client)
 
 
+def test_headers_may_be_long_and_come_in_pieces(server: Running) -> None:
+    with connected(
+        server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    ) as client:
+        for _ in range(6):
+            time.sleep(0.05)
+            client.sendall(b"A: " + b"x" * 10_000 + b"\r\n")
+        client.sendall(b"\r\n")
+        assert everything(client).startswith(b"HTTP/1.1 200 ")
+
+
 def test_sigterm_finishes_what_was_accepted_and_leaves_with_0(folder: Path, tmp_path: Path) -> None:
     with running(folder, tmp_path) as server:
         assert is_served(server)

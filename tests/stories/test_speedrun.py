@@ -104,15 +104,32 @@ def test_a_recipe_is_looked_at_once_however_it_is_asked_for(
     # Asked again: what was found, times and all; nothing is trained.
     assert cli(*words, *log, "--runs", "2").json == first.json
     folder = next((tmp_path / "runs" / "speedruns").iterdir())
-    (folder / "speedrun.json").unlink()
-    more = cli(*words, *log, "--runs", "3")
-    assert more.status == 2
-    assert "was looked at on" in more.err
-    assert "with 2 runs" in more.err
-    elsewhere = cli(*words, *log, "--runs", "2", "--out", tmp_path / "elsewhere")
-    assert elsewhere.status == 2
-    assert "looks.csv: this recipe was looked at on" in elsewhere.err
-    assert not (tmp_path / "elsewhere").exists()
+    for _ in range(2):  # with what was found, and with the look alone
+        more = cli(*words, *log, "--runs", "3")
+        assert more.status == 2
+        assert "was looked at on" in more.err
+        assert "with 2 runs" in more.err
+        (folder / "speedrun.json").unlink(missing_ok=True)
+    for some in (log, log[2:]):  # the list tells, or else the ledger
+        for runs in ("2", "3"):
+            elsewhere = cli(*words, *some, "--runs", runs, "--out", tmp_path / "elsewhere")
+            assert elsewhere.status == 2
+            place = "looks.csv" if some is log else "jsonl"
+            assert f"{place}: this recipe was looked at on" in elsewhere.err
+            assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_folder_of_another_look_is_refused(
+    cli: Cli, file: Path, synthetic_folder: Path, tmp_path: Path
+) -> None:
+    words = ["--final", "--data", synthetic_folder, "--no-keras", "--runs", "1", "--json"]
+    words += ["--out", tmp_path / "one", "--reason", "is it so?"]
+    assert cli("speedrun", file, *words).status == 0
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text("utf-8") + "# another\n", "utf-8")
+    refused = cli("speedrun", other, *words)
+    assert refused.status == 2
+    assert "holds the look at another recipe" in refused.err
 
 
 def test_a_look_that_was_interrupted_trains_what_was_left_and_nothing_twice(

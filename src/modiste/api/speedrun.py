@@ -13,6 +13,7 @@ from typing import Any
 from modiste.api.devices import need_devices
 from modiste.api.study import look_at_runs
 from modiste.atomic import write_whole
+from modiste.counts import UNKNOWN
 from modiste.data.source import open_source
 from modiste.data.types import ImageSet
 from modiste.errors import SealError, SpecError
@@ -25,6 +26,7 @@ from modiste.recipes.keras_epoch import keras_epoch_seconds
 from modiste.recipes.laps import Lap, run_laps
 from modiste.runs import files
 from modiste.runs.environment import environment
+from modiste.runs.ledger import Ledger
 from modiste.search.stopwatch import seconds_for_one
 from modiste.spec.run import RunSpec
 from modiste.train.loop import Tick
@@ -117,8 +119,10 @@ def speedrun(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     kept = folder / KEPT
     if kept.is_file():
         found = files.read_json(kept)
+        _need_same(found, recipe, seeds, folder)
     else:
-        _need_first(recipe, {spec.fingerprint(images.digest) for spec in specs}, folder, log)
+        names = {spec.fingerprint(images.digest) for spec in specs}
+        _need_first(recipe, names, folder, log, Ledger(images.digest))
         keep = KeptLaps(folder)
         found, laps = _race(recipe, specs, images, tell, keep, with_keras=with_keras)
         found |= _look(recipe, laps, keep, reason, folder, place)
@@ -165,23 +169,52 @@ def _check_size(recipe: RecipeFile, images: ImageSet) -> None:
         )
 
 
-def _need_first(
-    recipe: RecipeFile, fingerprints: set[str], folder: Path, log: str | os.PathLike[str] | None
+def _need_same(
+    found: Mapping[str, Any], recipe: RecipeFile, seeds: Sequence[int], folder: Path
 ) -> None:
-    """That no other runs of this very recipe were looked at, as far as folder and list tell."""
+    """That what is kept is the look at these very runs."""
+    if found["sha256"] != recipe.sha256:
+        raise SealError(
+            f"{folder}: holds the look at another recipe, {found['recipe']}, or at this one before "
+            "it was changed. Name another folder with --out."
+        )
+    if [run["seed"] for run in found["runs"]] != list(seeds):
+        raise _was_looked_at(folder, found)
+
+
+def _was_looked_at(folder: Path, look: Mapping[str, Any]) -> SealError:
+    num = len(look["runs"])
+    return SealError(
+        f"{folder}: this recipe was looked at on {look['opened_at']}, with {num} run"
+        f"{'' if num == 1 else 's'}. One look for each recipe: change it for another."
+    )
+
+
+def _need_first(
+    recipe: RecipeFile,
+    fingerprints: set[str],
+    folder: Path,
+    log: str | os.PathLike[str] | None,
+    ledger: Ledger,
+) -> None:
+    """That no other runs of this very recipe were looked at, as folder, list and ledger tell."""
     for look in stored(folder / "final").values():
         if {row["fingerprint"] for row in look["runs"]} != fingerprints:
-            raise SealError(
-                f"{folder}: this recipe was looked at on {look['opened_at']}, with "
-                f"{len(look['runs'])} runs. One look for each recipe: change it for another."
-            )
-    for row in _lines_of(log):
-        if row["sha256"] == recipe.sha256:
-            raise SealError(
-                f"{log}: this recipe was looked at on {row['opened_at']}, and its folder is not "
-                f"{folder}. One look for each recipe: name its folder with --out, or change the "
-                "recipe for another."
-            )
+            raise _was_looked_at(folder, look)
+    known = [(log, row["opened_at"]) for row in _lines_of(log) if row["sha256"] == recipe.sha256]
+    if not folder.exists():  # else it is the folder of a look that was interrupted
+        entries = ledger.entries()
+        known += [
+            (ledger.path, entry["at"])
+            for entry in (() if entries == UNKNOWN else entries)
+            if fingerprints.intersection(entry.get("runs", ()))
+        ]
+    for place, opened_at in known:
+        raise SealError(
+            f"{place}: this recipe was looked at on {opened_at}, and its folder is not "
+            f"{folder}. One look for each recipe: name its folder with --out, or change the "
+            "recipe for another."
+        )
 
 
 def _race(

@@ -16,6 +16,7 @@ class Limits:
         held_bytes: Of all requests that are being read or answered; those of one more are told to
             come again. A slow sender takes up no more than it has sent.
         images: In one request.
+        head_bytes: Of the first line and the headers, as long as their end has not come.
         head_seconds: For the first line and the headers, and between two requests.
         body_seconds: For the whole body, however it comes.
         answer_seconds: From the last byte of the request until its answer is known.
@@ -30,6 +31,7 @@ class Limits:
     body_bytes: int = 8 * MEBIBYTE
     held_bytes: int = 256 * MEBIBYTE
     images: int = 64
+    head_bytes: int = 64 << 10
     head_seconds: float = 10.0
     body_seconds: float = 10.0
     answer_seconds: float = 10.0

@@ -26,7 +26,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "unsupported_media_type": (415, "The body is neither an image nor a form."),
         "wrong_host": (421, "The request was meant for another host than this one."),
         "bad_image": (422, "A file is no image of a known format, is damaged, or is too large."),
-        "too_long_headers": (431, "Headers of more than 64 KiB."),
+        "too_long_headers": (431, "Headers that go on after 64 KiB."),
         "internal": (500, "A bug of ours."),
         "busy": (503, "More requests than can wait. Come again after Retry-After seconds."),
         "stopping": (503, "The server finishes what it has accepted, and accepts nothing new."),

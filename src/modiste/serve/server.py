@@ -119,6 +119,7 @@ def run(
     config = uvicorn.Config(
         create_app(served, place.access, limits, state),
         http=_patient(limits),
+        h11_max_incomplete_event_size=limits.head_bytes,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -199,7 +200,7 @@ class Patient(H11Protocol):
         self._patience(self.limits.request_seconds if is_next else self.limits.head_seconds)
 
     def send_400_response(self, msg: str) -> None:
-        too_long = self.conn.trailing_data[0] and len(self.conn.trailing_data[0]) > 65_000
+        too_long = len(self.conn.trailing_data[0]) > self.limits.head_bytes
         code = "too_long_headers" if too_long else "bad_request"
         self._refuse(Problem(code, f"no request of HTTP: {msg}"))
 

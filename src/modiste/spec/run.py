@@ -68,7 +68,7 @@ class DataSpec(Spec):
 
     Attributes:
         name: A data source.
-        num_val: Images kept for validation, the same number of each class.
+        num_val: Images kept for validation, of each class its share.
         num_train: Images to train on, the same share of each class; all that remain if not given.
         split_seed: Seed of the division alone.
         scaling: ``unit`` is x / 255; ``standard`` then subtracts the training images' mean and

@@ -19,7 +19,8 @@ HELP = f"""Look at images of your own, and write a study file for them.
 DATA is a folder with a folder for each class (with or without train/, val/ and test/), a CSV file
 of paths and labels, a .npz file, or a folder of IDX files. Every image is looked at; whatever
 speaks against training is said, with status 2. A set without a test part has one split off and
-sealed, in modiste-test.json beside the images. The plan fits into the time that you name.
+sealed, in modiste-test.json beside the images (FILE.modiste-test.json for a FILE). The plan fits
+into the time that you name.
 
 Example:  {EXAMPLE}
 """

@@ -122,7 +122,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"goal {found['goal']:.4f}{size}: {reached} on {part} images"
     yield (
         f"{seconds['median']:.1f} s, median of {seconds['least']:.1f} to {seconds['most']:.1f}, "
-        "from arrays in memory to the logits of 10,000 images"
+        "from arrays in memory to the logits of up to 10,000 images"
     )
     if not found["keras_epoch_seconds"]:
         yield "Keras not measured beside it: it is not installed (the extra 'peers'), or left out."

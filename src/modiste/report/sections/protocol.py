@@ -44,7 +44,7 @@ _MEANING = {
     "device": "kind of processor",
     "kernels": "torch’s own, or faster ones: fused, the same sums; winograd, fewer products",
     "data.name": "data source",
-    "data.num_val": "images kept to choose by, the same number of each class",
+    "data.num_val": "images kept to choose by, of each class its share",
     "data.num_train": "images to train on; none means all that remain",
     "data.split_seed": "seed of the division alone",
     "data.folds": "for cross-validation: folds to hold out in turn; none means no such thing",
