@@ -485,6 +485,13 @@ ARRAYS |= {
 }
 
 
+@bad(ARRAYS, "a test part without its labels in a .npz file")
+def _half_a_part(root: Path) -> Path:
+    half = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:9], "Y_test": LABELS[:9]}
+    np.savez(root / "all.npz", **half)
+    return root / "all.npz"
+
+
 @bad(ARRAYS, "a .npz file without arrays of known names")
 def _other_names(root: Path) -> Path:
     np.savez(root / "all.npz", pictures=IMAGES, answers=LABELS)

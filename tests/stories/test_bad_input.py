@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +232,71 @@ def test_a_place_that_cannot_be_written_is_found_out_first(
     (tmp_path / "plain").write_bytes(b"")
     for out in (tmp_path / "plain", tmp_path / "plain" / "below", Path("/proc/none")):
         words[5] = out
-        assert_refused(cli(*words), f"{out}: cannot be written", "--out DIR")
+        assert_refused(cli(*words), f"{out}: cannot be written", "choose another folder")
         # `data show` as well, which writes figures.
         show = ("data", "show", "idx", "--data", words[3], "--num-val", "100", "--out", out)
         assert_refused(cli(*show), "cannot be written")
+
+
+def test_a_folder_of_something_else_stays_as_it_is(
+    words: list[Any], tmp_path: Path, cli: Cli
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "models" / "final").mkdir(parents=True)
+    for name in ("report.html", "models/final/w.bin"):
+        (mine / name).write_text("mine")
+    before = sorted(path for path in mine.rglob("*"))
+    words[5] = mine
+    assert_refused(cli(*words), f"{mine}: holds no study, but something else", "--out DIR")
+    words[5] = tmp_path / "out"
+    assert cli(*words).status == 0
+    collected = cli("collect", tmp_path / "out", "--to", mine)
+    assert_refused(collected, "holds no study, but something else (models, report.html)", "--to")
+    assert sorted(path for path in mine.rglob("*")) == before
+    assert (mine / "report.html").read_text() == "mine"
+    # A drawing has a folder of its own as well.
+    drawn = cli("frontier", tmp_path / "out", "--out", mine / "report.html")
+    assert_refused(drawn, "report.html: cannot be written")
+
+
+def test_a_record_of_the_data_that_is_damaged_is_named(tmp_path: Path, cli: Cli) -> None:
+    study = make(tmp_path / "study", small.study(stages=[{"name": "one"}]))
+    (study.folder / "data.json").write_text("{}")
+    assert_refused(cli("report", study.folder), "data.json: not what it should be", "Move it away")
+
+
+def test_a_look_that_could_not_be_kept_is_not_taken(
+    words: list[Any], synthetic_folder: Path, tmp_path: Path, cli: Cli
+) -> None:
+    assert cli(*words).status == 0
+    final = tmp_path / "out" / "final"
+    final.write_text("in the way")
+    look = ("evaluate", tmp_path / "out", "--final", "--reason", "so", "--data", synthetic_folder)
+    assert cli(*look).status == 2
+    final.unlink()
+    answer = cli(*look, "--json")
+    assert answer.status == 0, answer.err
+    assert answer.json["looks"] == 1
+    (stored,) = final.iterdir()
+    (stored / "look.json").unlink()
+    for again in (look[:2], look):
+        assert_refused(cli(*again), "look.json")
+
+
+def test_a_reader_who_has_had_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "modiste", "leaderboard", str(ROOT / "results/fashion-mnist")]
+    given, taken = subprocess.PIPE, subprocess.PIPE
+    with subprocess.Popen(command, stdout=given, stderr=taken, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert "modiste: " not in process.stderr.read()
+
+
+def test_columns_that_are_parted_by_something_else_are_said(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "t.csv").write_text("round_epochs;val_accuracy;lr\n10;0.75;0.1\n")
+    assert_refused(cli("import", tmp_path / "t.csv"), "parted by semicolons", "commas")
 
 
 def test_a_gpu_that_is_not_there_is_found_out_before_anything_is_written(
@@ -323,7 +386,7 @@ def test_a_study_without_final_stages_says_how_to_name_some(tmp_path: Path, cli:
     make(tmp_path / "study", small.study(stages=[{"name": "one"}]))
     assert_refused(cli("evaluate", tmp_path / "study"), "marked `final: true`", "--stages")
     answer = cli("evaluate", tmp_path / "study", "--stages", "one")
-    assert_refused(answer, "none of these stages is finished yet")
+    assert_refused(answer, "not finished yet: ")
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex"])

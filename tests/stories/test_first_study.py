@@ -115,7 +115,7 @@ def test_the_answer_is_one_object_and_the_talk_goes_to_stderr(finished: Finished
         assert stage["winner"]
     lines = finished.answer.err.splitlines()
     # The runs of `final` are known once `grid` has a winner.
-    assert lines[0] == "Runs to do: 3."
+    assert lines[0] == "Runs to do: 3, and those of final, which wait for others."
     assert sum("validation accuracy" in line for line in lines) == 4
     assert "Traceback" not in finished.answer.err
     assert "\x1b" not in finished.answer.err, "colours where there is no terminal"

@@ -298,7 +298,8 @@ def winners(study: Study, stages: str | Iterable[str] | None = None) -> list[Can
             if best is not None and stage.chosen:
                 candidates += [Candidate(stage.spec.name, best.label, run) for run in best.runs]
     if not candidates:
-        why = "none of these stages is finished yet."
+        names = sorted(wanted) if wanted else [s.name for s in study.spec.stages if s.is_final]
+        why = f"not finished yet: {', '.join(names)}. `modiste study` goes on with it."
         if wanted is None and not any(stage.is_final for stage in study.spec.stages):
             why = (
                 "no stage of it is marked `final: true`. Name the stages with --stages (`stages=` "

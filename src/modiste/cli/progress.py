@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modiste.cli.output import duration
-from modiste.report.numbers import plural
+from modiste.report.numbers import listing, plural
 from modiste.runs.run import Run
 from modiste.search.row import Row
 from modiste.search.study import Stage
@@ -107,8 +107,12 @@ class Display:
         self._stages = stages
         if is_first and self._live is None:
             total, done = _count(stages)
+            waiting = [stage.spec.name for stage in stages if stage.waits_for]
+            more = f", and those of {listing(waiting)}, which wait for others" if waiting else ""
             self._line(
-                f"{done} of {total} runs are finished already." if done else f"Runs to do: {total}."
+                f"{done} of {total} runs are finished already{more}."
+                if done
+                else f"Runs to do: {total}{more}."
             )
         self._refresh()
 

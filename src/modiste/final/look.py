@@ -74,7 +74,8 @@ def look(
 
     Raises:
         SealError: Without a reason, or if the ledger cannot be written.
-        StoreError: If a run broke off or has no weights any more; the seal then stays closed.
+        StoreError: If a run broke off or has no weights any more, or the folder cannot be
+            written; the seal then stays closed.
         DataError: If the test images cannot be had.
     """
     target = folder_of(candidates, folder)
@@ -82,6 +83,7 @@ def look(
         return target
     # Everything that can fail is done before the seal opens.
     models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
+    files.need_writable(next(path for path in (folder, *folder.parents) if path.exists()))
     book = LookLedger(ledger, candidates)
     test = SealedTest(source, book).open(reason)
     content: dict[str, bytes] = {}

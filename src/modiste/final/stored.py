@@ -45,6 +45,6 @@ def stored(folder: Path) -> dict[Path, dict[str, Any]]:
         StoreError: If one is not what was written.
     """
     return {
-        path.parent: json.loads(files.read_checked(path.parent, path.name))
-        for path in sorted(folder.glob("[!.]*/look.json"))
+        path.parent: json.loads(files.read_checked(path.parent, "look.json"))
+        for path in sorted(folder.glob("[!.]*/manifest.json"))
     }

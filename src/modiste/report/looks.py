@@ -64,7 +64,8 @@ def read(folder: Path) -> list[Look]:
     Raises:
         StoreError: If a `look.json` cannot be read, or is not what was written.
     """
-    looks = [_look(path) for path in sorted(folder.glob("[!.]*/look.json"))]
+    found = sorted(folder.glob("[!.]*/manifest.json"))
+    looks = [_look(path.with_name("look.json")) for path in found]
     return sorted(looks, key=lambda look: (look.opened_at, look.folder.name))
 
 

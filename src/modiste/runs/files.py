@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import io
@@ -380,7 +381,30 @@ def need_writable(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
+def need_own(folder: Path, remedy: str) -> None:
+    """Refuse a folder that holds something, of which nobody knows what a study may do to it.
+
+    Args:
+        folder: Without a `study.json`.
+        remedy: What to do instead.
+
+    Raises:
+        StoreError: If it is no folder, or holds anything but what a killed start leaves behind.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: is no folder. {remedy}")
+    others = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+    others = [name for name in others if name != "work"]
+    if others:
+        some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        raise StoreError(f"{folder}: holds no study, but something else ({some}). {remedy}")
+
+
 def cannot_write(path: Path, error: OSError) -> StoreError:
     """One line for a full, read-only or missing place."""
     what = error.strerror or str(error)
-    return StoreError(f"{path}: cannot be written ({what}). Free some space or choose --out DIR.")
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "Free some space" if is_full else "Make it writable"
+    return StoreError(f"{path}: cannot be written ({what}). {remedy}, or choose another folder.")

@@ -127,6 +127,7 @@ def _need_own(study: Study, target: Path) -> None:
     """Refuse a folder with results of another study; those of the same one may have grown."""
     there = target / "study.json"
     if not there.exists():
+        files.need_own(target, "Name another folder with --to, or move that one away.")
         return
     differs = differences(files.read_json(there), files.read_json(study.folder / there.name))
     if differs:

@@ -236,6 +236,8 @@ class Study:
                 cls._need_places(folder, there, value)
         if not is_written:
             return cls(folder, value)
+        if not path.exists():
+            files.need_own(folder, ELSEWHERE)
         if not path.exists() or there != value:
             with Lock(folder / "work" / "lock"):  # not under the hands of who works on the old one
                 files.write_json(path, value)

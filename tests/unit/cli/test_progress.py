@@ -83,7 +83,7 @@ def test_every_run_and_every_mishap_gets_a_line(
         assert "left-out" not in text
     else:
         assert "\x1b" not in text
-        assert text.splitlines()[0] == "Runs to do: 4."
+        assert text.splitlines()[0] == "Runs to do: 4, and those of final, which wait for others."
 
 
 def test_a_study_that_goes_on_says_how_much_is_done(
@@ -99,7 +99,7 @@ def test_a_study_that_goes_on_says_how_much_is_done(
     if not screen.is_terminal:
         first = screen.file.getvalue().splitlines()[0]
         assert first.startswith(f"{num_done} of ")
-        assert first.endswith(" runs are finished already.")
+        assert " runs are finished already, and those of final, which wait for others." in first
 
 
 def test_a_scan_shows_a_bar_on_a_terminal_and_nothing_elsewhere(

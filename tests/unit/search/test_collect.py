@@ -64,6 +64,7 @@ def test_tables_and_compact_answers_say_what_the_runs_say(study: Study, tmp_path
 
 
 def test_a_figure_is_kept_as_the_report_takes_it(study: Study, tmp_path: Path) -> None:
+    study = Study(Path(shutil.copytree(study.folder, tmp_path / "s")))
     figures = study.folder / "figures"
     figures.mkdir(exist_ok=True)
     for name in ("first-images.svg", "first-images.png", "by-hand.png"):

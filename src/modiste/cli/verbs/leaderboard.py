@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,9 +120,13 @@ def _show(table: Table, columns: tuple[str, ...]) -> None:
     from modiste.search.table import Table
 
     # Where nobody looks at a terminal, a line may be as long as it is.
-    console = Console(highlight=False, soft_wrap=True)
-    width = None if console.is_terminal else 10_000
-    console = Console(highlight=False, width=width)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """Whoever read has had enough, which is no error; see `modiste.cli.main`."""
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    width = None if Console().is_terminal else 10_000
+    console = Output(highlight=False, width=width)
     for name in dict.fromkeys(row["stage"] for row in table):
         read = _read(Table([row for row in table if row["stage"] == name]), columns)
         shown = Rich(title=name, title_justify="left", box=None, pad_edge=False)

@@ -110,6 +110,7 @@ def list_npz(path: Path) -> Listing:
                 f"{shown(path)}: holds {', '.join(map(shown, npz.names)) or 'nothing'}; expected "
                 "x_train and y_train, or images and labels."
             )
+        _need_whole(path, npz.names, pairs)
         parts = {
             part: Arrays(npz.read(images), npz.read(labels), images, labels)
             for part, (images, labels) in pairs.items()
@@ -123,19 +124,41 @@ def list_npz(path: Path) -> Listing:
     return list_arrays("npz", path, parts, class_names.tolist())
 
 
+def _need_whole(path: Path, found: Sequence[str], pairs: Mapping[Place, tuple[str, str]]) -> None:
+    """Refuse half a part: who brought it along would believe that it is used."""
+    for part in PART_NAMES:
+        for pair in _named(part) if part not in pairs else ():
+            here = [name for name in pair if name in found]
+            if here:
+                (lacking,) = set(pair) - set(here)
+                raise DataError(
+                    f"{shown(path)}: holds {shown(here[0])} and no {lacking} (there are "
+                    f"{', '.join(map(shown, found))}). A part is images with their labels: add "
+                    "them, or leave it out."
+                )
+
+
+def _named(part: Place) -> list[tuple[str, str]]:
+    """What images and labels of a part may be called."""
+    return [
+        pair
+        for word in PART_NAMES[part]
+        for pair in (
+            (f"x_{word}", f"y_{word}"),
+            (f"X_{word}", f"y_{word}"),
+            (f"{word}_images", f"{word}_labels"),
+            (f"images_{word}", f"labels_{word}"),
+        )
+    ]
+
+
 def _pairs(found: Sequence[str]) -> dict[Place, tuple[str, str]]:
     """By part, the names of its images and its labels."""
     answer: dict[Place, tuple[str, str]] = {}
-    for part, words in PART_NAMES.items():
-        for word in words:
-            for pair in (
-                (f"x_{word}", f"y_{word}"),
-                (f"X_{word}", f"y_{word}"),
-                (f"{word}_images", f"{word}_labels"),
-                (f"images_{word}", f"labels_{word}"),
-            ):
-                if set(pair) <= set(found):
-                    answer.setdefault(part, pair)
+    for part in PART_NAMES:
+        for pair in _named(part):
+            if set(pair) <= set(found):
+                answer.setdefault(part, pair)
     for pair in _WHOLE:
         if "train" not in answer and set(pair) <= set(found):
             answer["train"] = pair

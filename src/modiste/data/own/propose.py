@@ -37,8 +37,12 @@ def propose(stock: Stock, given: Mapping[str, Any]) -> DataSpec:
         keys.setdefault("test_share", record.share if record else TEST_SHARE)
     looks = [one.look for one in stock.seen if one.look is not None]
     if not looks:
-        first = [f" {each.item.name}: {each.trouble}" for each in stock.seen[:3] if each.trouble]
-        raise DataError(f"{listing.path}: holds no image that can be used.{''.join(first)}")
+        first = [f"\n  {each.item.name}: {each.trouble}" for each in stock.seen if each.trouble][:3]
+        more = f"\n  and {len(stock.seen) - 3:,} more" if len(stock.seen) > 3 else ""
+        raise DataError(
+            f"{listing.path}: holds no image that can be used; what docs/own_images.md names can "
+            f"be:{''.join(first)}{more}"
+        )
     keys["decode"] = {**_decode(looks), **given.get("decode", {})}
     return DataSpec.parse(keys, "data")
 

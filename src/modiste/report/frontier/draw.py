@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from modiste.report.frontier.points import COSTS, Part, Point, Whose, unbeaten
+from modiste.runs import files
 
 SIZE_INCHES = (9.0, 7.0)
 # Colours that the colour-blind can tell apart; signs tell without colour.
@@ -30,6 +31,9 @@ def draw(points: Sequence[Point], title: str, folder: Path) -> list[Path]:
 
     Filled signs are test accuracies and hollow ones those on validation images; the two are never
     joined. A line joins what nothing beats.
+
+    Raises:
+        StoreError: If the folder cannot be written.
     """
     with matplotlib.rc_context({"font.size": 8.0, "svg.hashsalt": "modiste frontier"}):
         drawing = Drawing(figsize=SIZE_INCHES, layout="constrained")
@@ -39,7 +43,7 @@ def draw(points: Sequence[Point], title: str, folder: Path) -> list[Path]:
         drawing.suptitle(title, fontsize=10)
         drawing.legend(handles=_legend(points), loc="outside lower center", ncols=4, frameon=False)
         paths = [folder / "frontier.svg", folder / "frontier.png"]
-        folder.mkdir(parents=True, exist_ok=True)
+        files.need_writable(folder)
         for path in paths:
             metadata = {"Date": None} if path.suffix == ".svg" else None
             drawing.savefig(path, dpi=160, metadata=metadata)

@@ -42,6 +42,10 @@ _FIGURES = (
 )
 
 
+# Of what was found of images of your own; what was added later may be missing in older studies.
+_KEYS = {"bad", "class_names", "name", "num_seen", "parts", "sizes", "source", "test"}
+
+
 def build(context: Context) -> Sequence[Block]:
     """What the runs record of their data, and the figures as far as they are there."""
     facts = _facts(context)
@@ -78,7 +82,15 @@ def build(context: Context) -> Sequence[Block]:
 def _facts(context: Context) -> dict[str, Any] | None:
     """What was found of images of your own; none where the set is known by name."""
     path = context.study.folder / DATA_FACTS
-    return files.read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = files.read_json(path)
+    if lacking := sorted(_KEYS - found.keys()):
+        raise StoreError(
+            f"{path}: not what it should be (it lacks {', '.join(lacking)}). Move it away; "
+            "`modiste study` writes it again."
+        )
+    return found
 
 
 def _own(facts: dict[str, Any]) -> list[Block]:

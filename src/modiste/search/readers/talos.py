@@ -103,6 +103,11 @@ def _table(file: Path) -> tuple[list[str], list[list[str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SpecError(f"{file}: cannot be read as CSV ({error}).") from None
     head, *lines = table
+    if len(head) == 1 and any(mark in head[0] for mark in ";\t"):
+        raise SpecError(
+            f"{file}: its columns are parted by {'semicolons' if ';' in head[0] else 'tabs'}. "
+            "Talos writes commas: save it as CSV with commas."
+        )
     for number, line in enumerate(lines, start=2):
         if len(line) != len(head):
             raise SpecError(
