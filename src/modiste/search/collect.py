@@ -12,8 +12,8 @@ Runs of final stages keep their logits, also those that were collected before th
 such: to the bit at the epoch that counts, and at the other in 16 bits, which take half the room and
 say the same classes. Final stages that are to be light are kept as all others are: no logits, and
 no model of theirs; a look at the test set is whole always. Of a figure that is there as SVG and as
-PNG the SVG is kept, which the report takes. Everything is read and put together beside the target
-first: what cannot be collected leaves the target as it was.
+PNG the SVG is kept, which the report takes; JSON is written closely. Everything is read and put
+together beside the target first: what cannot be collected leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import csv
 import fnmatch
 import io
+import json
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -191,6 +192,8 @@ def _copy_files(study: Study, new: Path, *, without_models_of: Collection[str]) 
     for name in COPIED:
         if (source / name).is_dir():
             shutil.copytree(source / name, new / name, ignore=_drawn_twice)
+    for path in new.rglob("*.json"):
+        path.write_bytes(closely(path.read_bytes()))
     for path in (path for name in CHECKED for path in sorted((source / name).glob("[!.]*/"))):
         if path.parent.name == "models" and path.name in without_models_of:
             continue
@@ -207,6 +210,20 @@ def _drawn_twice(folder: str, names: list[str]) -> list[str]:
     """Pictures that lie beside the drawing which the report takes."""
     stems = {Path(name).stem for name in names if name.endswith(".svg")}
     return [name for name in names if name.endswith(".png") and Path(name).stem in stems]
+
+
+def closely(text: bytes) -> bytes:
+    """JSON without the spaces and line ends that people like to see; what is none, as it is.
+
+    Example:
+        >>> closely(b'{ "a": [1.0, "two"] }').decode().strip()
+        '{"a":[1.0,"two"]}'
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def lighter(predictions: bytes, epoch: Epoch) -> bytes:
