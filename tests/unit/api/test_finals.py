@@ -121,7 +121,9 @@ def test_an_export_of_another_model_and_a_damaged_one_are_replaced() -> None:
 
 
 def test_something_else_of_that_name_is_left_alone() -> None:
-    EXPORT.mkdir(parents=True)
+    run()
+    shutil.rmtree(EXPORT)
+    EXPORT.mkdir()
     (EXPORT / "notes.txt").write_text("mine", encoding="utf-8")
     said = run()
     assert said == [

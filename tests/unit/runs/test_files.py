@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written") as error:
         files.write_bytes(tmp_path / "plain" / "file", b"new")
     assert "\n" not in str(error.value)
-    assert "--out DIR" in str(error.value)
+    assert "choose another folder" in str(error.value)
 
 
 def test_place_moves_and_replaces(tmp_path: Path) -> None:
