@@ -107,7 +107,7 @@ class Display:
         self._stages = stages
         if is_first and self._live is None:
             total, done = _count(stages)
-            waiting = [stage.spec.name for stage in stages if stage.waits_for]
+            waiting = [s.spec.name for s in stages if s.waits_for and not s.skipped]
             more = f", and those of {listing(waiting)}, which wait for others" if waiting else ""
             self._line(
                 f"{done} of {total} runs are finished already{more}."
