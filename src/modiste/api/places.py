@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from modiste.api.counting import study_around
-from modiste.errors import StoreError
+from modiste.data.places import reachable
+from modiste.errors import DataError, StoreError
 from modiste.runs.run import Run, places_of_run
 from modiste.search.study import Study
 
@@ -36,6 +37,17 @@ def run_of(place: Path) -> Run:
 
 
 def path_for_run(folder: Path) -> Path | None:
-    """Where the images of a run or model folder lie, if it lies in a study that says so."""
+    """Where the images of a run or model folder lie, if it lies in a study that says so.
+
+    Raises:
+        DataError: If nothing is there.
+    """
     around = study_around(folder)
-    return None if around is None else Study(around).data_place
+    place = None if around is None else Study(around).data_place
+    if place is not None and not reachable(place).exists():
+        raise DataError(
+            f"{around}: its images lie at {place}, seen from where it was begun, and nothing of "
+            f"that name does here ({place.absolute()}). Go there, or name the place with --data "
+            "(`data_folder=` in Python)."
+        )
+    return place

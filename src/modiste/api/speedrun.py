@@ -24,6 +24,7 @@ from modiste.recipes.files import RecipeFile, open_recipe
 from modiste.recipes.kept import KeptLaps
 from modiste.recipes.keras_epoch import keras_epoch_seconds
 from modiste.recipes.laps import Lap, run_laps
+from modiste.report.numbers import plural
 from modiste.runs import files
 from modiste.runs.environment import environment
 from modiste.runs.ledger import Ledger
@@ -183,10 +184,9 @@ def _need_same(
 
 
 def _was_looked_at(folder: Path, look: Mapping[str, Any]) -> SealError:
-    num = len(look["runs"])
     return SealError(
-        f"{folder}: this recipe was looked at on {look['opened_at']}, with {num} run"
-        f"{'' if num == 1 else 's'}. One look for each recipe: change it for another."
+        f"{folder}: this recipe was looked at on {look['opened_at']}, with "
+        f"{plural(len(look['runs']), 'run')}. One look for each recipe: change it for another."
     )
 
 

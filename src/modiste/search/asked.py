@@ -42,17 +42,19 @@ class Asked:
         )
 
     def seen(self, stages: Sequence[Stage]) -> list[Stage]:
-        """Those stages as far as somebody who waits for them need know: not what is left out.
+        """Those stages as far as they concern whoever waits for them: without what is left out.
 
-        What is finished is shown, asked for or not: the best so far may be among it.
+        What is finished is there, asked for or not: the best so far may be among it.
         """
+        if not self.only and not self.parts:
+            return [stage for stage in stages if stage.spec.name in self.stages]
         return [
             replace(
                 stage,
                 rows=tuple(
                     row
                     for row in stage.rows
-                    if row.runs or stage.trials or self.includes(stage.spec.name, row.specs[0])
+                    if row.is_done or stage.trials or self.includes(stage.spec.name, row.specs[0])
                 ),
             )
             for stage in stages

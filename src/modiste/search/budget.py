@@ -141,7 +141,8 @@ class Clock:
         Args:
             stages: As they stand.
         """
-        open_ = [stage for stage in stages if self._is_open(stage)]
+        stages = self._asked.seen(stages)
+        open_ = [stage for stage in stages if not (stage.skipped or stage.is_decided)]
         report = self._seconds_of_report(stages)
         if self._now() >= self._ends_at - report:
             ready = [stage for stage in open_ if not stage.waits_for]
@@ -161,10 +162,6 @@ class Clock:
         is_late = self._now() >= begun + left / len(searching)
         has_any = any(row.is_done for row in (*current.rows, *current.lower))
         return frozenset([current.spec.name]) if has_any and is_late else frozenset()
-
-    def _is_open(self, stage: Stage) -> bool:
-        is_wanted = stage.spec.name in self._asked.stages and not stage.skipped
-        return is_wanted and not stage.is_decided
 
     def _plan(self, stages: Sequence[Stage]) -> None:
         """Work out how long it takes from the end of the search to that of everything."""

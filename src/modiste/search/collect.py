@@ -193,7 +193,7 @@ def _copy_files(study: Study, new: Path, *, without_models_of: Collection[str]) 
         if (source / name).is_dir():
             shutil.copytree(source / name, new / name, ignore=_drawn_twice)
     for path in new.rglob("*.json"):
-        path.write_bytes(closely(path.read_bytes()))
+        files.write_bytes(path, closely(path.read_bytes()))
     for path in (path for name in CHECKED for path in sorted((source / name).glob("[!.]*/"))):
         if path.parent.name == "models" and path.name in without_models_of:
             continue

@@ -15,6 +15,7 @@ from modiste.api.study import run_study
 from modiste.artifact import describe, extra
 from modiste.artifact.exports import exports
 from modiste.artifact.folder import open_folder
+from modiste.errors import DataError
 from modiste.export import certificate, exported
 from modiste.runs.files import read_json, write_json
 from modiste.search.study import Study
@@ -118,6 +119,18 @@ def test_an_export_of_another_model_and_a_damaged_one_are_replaced() -> None:
     (EXPORT / "model.onnx").write_bytes(b"cut")
     assert len(run()) == 1
     modiste.verify_export(EXPORT)
+
+
+def test_images_that_cannot_be_seen_from_here_are_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    study = Path("out").resolve()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"out: its images lie at .*begun.* --data"):
+        modiste.evaluate(study, final=True, reason="seen from elsewhere")
+    assert not (study / "final").exists()
 
 
 def test_something_else_of_that_name_is_left_alone() -> None:

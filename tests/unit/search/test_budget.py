@@ -154,6 +154,21 @@ def test_time_is_kept_for_a_report_that_grows_with_what_is_found(
     assert len(script.tasks) + 0.5 * len(script.tasks) <= 60
 
 
+def test_a_stage_of_which_a_part_is_asked_for_is_not_closed_for_the_rest(
+    tmp_path: Path, script: Script
+) -> None:
+    hidden = "model.params.hidden"
+    grid = {"name": "g", "grid": {hidden: [[4], [5]], RATE: [0.01, 0.02, 0.03]}}
+    confirm = {"name": "c", "confirm": {"top": 2, "seeds": 2, "among": {hidden: [4]}}}
+    study, watched = make(tmp_path / "study", values(grid, confirm, SEARCH)), Watched()
+    assert within(study, script, 40, watched, stages=["c", "s"])
+    # The search has all the time that is left, and is what is closed.
+    assert len(script.tasks) == pytest.approx(40 - 10, abs=1)
+    assert [row.is_done for row in stages(study)["g"].rows].count(True) == 3
+    assert closed_stages(study.folder) == {"s"}
+    assert [note.partition(":")[0] for note in watched.notes if "closed" in note] == ["s"]
+
+
 def test_time_is_kept_for_closing_a_search(
     tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,14 +119,14 @@ def _show(table: Table, columns: tuple[str, ...]) -> None:
 
     from modiste.search.table import Table
 
-    # Where nobody looks at a terminal, a line may be as long as it is.
     class Output(Console):
         def on_broken_pipe(self) -> None:
             """Whoever read has had enough, which is no error; see `modiste.cli.main`."""
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
-    width = None if Console().is_terminal else 10_000
-    console = Output(highlight=False, width=width)
+    console = Output(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000  # where nobody looks at a terminal, a line may be as long as it is
     for name in dict.fromkeys(row["stage"] for row in table):
         read = _read(Table([row for row in table if row["stage"] == name]), columns)
         shown = Rich(title=name, title_justify="left", box=None, pad_edge=False)

@@ -35,9 +35,6 @@ _MARKS = ("study.json", "manifest.json", "laps")
 _FIGURES = ("first-images.", "samples-per-class.")
 # A bitmap of 25 megapixels, 16 bits and three colours is as large.
 MAX_FILE_BYTES = 160 << 20
-_NAME_IT = (
-    " A study's data are looked for from where it was begun: go there, or name them with --data."
-)
 LINK_INSIDE = "link to what is inside"
 HIDDEN = "hidden or system file"
 
@@ -60,8 +57,7 @@ def list_folder(path: Path) -> Listing:
     """
     root = path.expanduser().resolve()
     if not root.is_dir():
-        what = "is no folder" if path.exists() else "no such folder"
-        raise DataError(f"{shown(path)}: {what}.{'' if path.is_absolute() else _NAME_IT}")
+        raise DataError(f"{shown(path)}: {'is no folder' if path.exists() else 'no such folder'}.")
     parts, passed_over = _parts(path, root)
     files: list[_File] = []
     classes: dict[Place, list[str]] = {}
