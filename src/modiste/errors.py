@@ -4,7 +4,7 @@
     |-- SpecError                a key, value or name in a spec, a study file or `--set`
     |   `-- ParameterError       a parameter of `ImageClassifier`; a ValueError as well
     |-- DataError                data that is missing, damaged, or not what it says it is
-    |   `-- InputError           an array handed to `ImageClassifier`; a ValueError as well
+    |   `-- InputError           an array handed to a model from Python; a ValueError as well
     |-- NotFittedError           `ImageClassifier` asked before `fit`; scikit-learn's as well, which
     |                            is why it stands in `modiste.api.checks` and not here
     |-- SealError                the test set asked for without a reason, or a broken ledger
@@ -15,7 +15,7 @@
     `-- Interrupted              Ctrl-C, after everything finished was saved
 
 They do not derive from `ValueError`: pydantic swallows those into its own report. Those that do are
-raised by `ImageClassifier` alone, outside of any validator, because scikit-learn expects them
+raised outside of any validator, because scikit-learn expects them of `ImageClassifier`
 (docs/decisions/0036-errors-of-the-estimator.md). The command line prints the message alone and
 leaves with `exit_status`; anything else that escapes is a bug of ours, and leaves with 1. `assert`
 stays for "we made a mistake".
@@ -47,7 +47,7 @@ class DataError(ModisteError):
 
 
 class InputError(DataError, ValueError):
-    """An array handed to `ImageClassifier` that it cannot learn from, or answer."""
+    """An array handed to a model from Python that it cannot learn from, or answer."""
 
 
 class SealError(ModisteError):

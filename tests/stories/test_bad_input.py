@@ -366,6 +366,7 @@ def test_an_image_that_is_not_there_or_a_folder_is_named(
     assert_refused(cli("predict", run_folder, tmp_path / "none.png"), "none.png")
     assert_refused(cli("predict", run_folder, tmp_path), str(tmp_path))
     assert_refused(cli("predict", run_folder), "IMAGE")
+    assert_refused(cli("predict", run_folder, ""), "an empty name")
 
 
 def test_a_run_that_diverged_cannot_predict_and_says_why(tmp_path: Path, cli: Cli) -> None:

@@ -43,6 +43,7 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
         X = list(X)  # a column of a table, or an array of arrays: an image each
     array = X
     if isinstance(X, Sequence) and not isinstance(X, str):
+        _need_colours(X)
         try:
             array = np.asarray(X)
         except ValueError:
@@ -66,6 +67,24 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
 # Means and deviations of such numbers, and one over them, are ordinary numbers of float32.
 LARGEST = 1e30
 _EXPECTED = "N x H x W, N x H x W x 1, N x H x W x 3 or flattened, N x D."
+
+
+# Modes of Pillow's whose numbers are not how bright grey, red, green and blue are.
+_OTHER_MODES = {"P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}
+
+
+def _need_colours(items: Sequence[Any]) -> None:
+    """That images of Pillow's hold grey or red, green and blue: a palette's numbers mean nothing.
+
+    Raises:
+        InputError: Names the mode.
+    """
+    modes = {str(item.mode) for item in items if hasattr(item, "getpixel")}
+    if other := sorted(modes & _OTHER_MODES):
+        raise InputError(
+            f"X holds images of Pillow's mode {other[0]}, whose numbers are no brightnesses of "
+            "red, green and blue. Convert them first: [image.convert('RGB') for image in X]."
+        )
 
 
 def _all_arrays(items: Sequence[Any]) -> bool:

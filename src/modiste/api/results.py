@@ -186,9 +186,14 @@ class Predictions:
             epoch: ``best`` or ``last``.
 
         Raises:
-            SpecError: If there is no such epoch.
+            SpecError: If there is no such epoch, or what is given is no run.
             StoreError: If the run did not finish, or its logits were not kept.
         """
+        if not isinstance(run, Run):
+            raise SpecError(
+                f"run: {run!r}; expected a Run, such as modiste.Run('runs/fit') or those in a "
+                "study's table."
+            )
         if epoch not in EPOCHS:
             raise SpecError(f"epoch: {epoch!r}; expected best or last.")
         metrics = run.metrics

@@ -18,7 +18,7 @@ from modiste.artifact.graph import INPUT, OUTPUT
 from modiste.artifact.unlike import Typical
 from modiste.data.decode import Rule
 from modiste.data.types import ImagesNCHW
-from modiste.errors import ArtifactError, SpecError
+from modiste.errors import ArtifactError, InputError, SpecError
 
 # A batch is as large as pays, and no larger than this much memory holds.
 LARGEST_BATCH = 64
@@ -123,12 +123,46 @@ class Artifact:
         return self.session.batch_size
 
     def probabilities(self, images_NCHW: ImagesNCHW) -> npt.NDArray[np.float64]:
-        """Of each class, N x K."""
-        return self.session.run(images_NCHW.transpose(0, 2, 3, 1)).astype(np.float64)
+        """Of each class, N x K.
+
+        Args:
+            images_NCHW: uint8, of the model's own size (`rule`), channels first.
+
+        Raises:
+            InputError: If they are not.
+            ArtifactError: If the graph cannot answer them.
+        """
+        images_NHWC = self._fitting(images_NCHW).transpose(0, 2, 3, 1)
+        return self.session.run(images_NHWC).astype(np.float64)
 
     def warnings(self, images_NCHW: ImagesNCHW) -> list[str | None]:
-        """For each image what is unlike the training images, in words; none where nothing is."""
-        return self.typical.unlike(images_NCHW)
+        """For each image what is unlike the training images, in words; none where nothing is.
+
+        Args:
+            images_NCHW: As for `probabilities`.
+
+        Raises:
+            InputError: If they are of another size or kind.
+        """
+        return self.typical.unlike(self._fitting(images_NCHW))
+
+    def _fitting(self, images: Any) -> ImagesNCHW:
+        height, width, channels = self.session.shape_HWC
+        expected = (channels, height, width)
+        found = np.asarray(images)
+        if found.ndim == 4 and found.shape[1:] == expected and found.dtype == np.uint8:
+            return found
+        hint = ""
+        if found.ndim == 4 and found.shape[1:] == self.session.shape_HWC:
+            hint = " Channels come first: images.transpose(0, 3, 1, 2)."
+        elif found.shape == expected:
+            hint = " A single image is images[np.newaxis]."
+        elif channels == 1 and found.shape[1:] == (height, width):
+            hint = " The channel has an axis of its own: images[:, np.newaxis]."
+        raise InputError(
+            f"images: {found.dtype} of shape {found.shape}; expected uint8, 0 to 255, of shape "
+            f"(N, {', '.join(map(str, expected))}).{hint}"
+        )
 
 
 def load_artifact(path: str | Path, *, is_int8: bool = False, threads: int = 1) -> Artifact:

@@ -134,8 +134,11 @@ def out_of_fold(
         is_held_out = folds_N == fold
         if len(np.unique(labels_N[~is_held_out])) < 2:
             raise DataError(
-                f"{len(np.unique(groups_N))} different images are too few to learn from some of "
-                "them what the others are: at least two of two classes must be left in each fold."
+                f"{len(labels_N):,} images, in {len(np.unique(groups_N)):,} groups (those taken "
+                "for duplicates of one another are one group), are too few to learn from some "
+                "what the others are: whatever fold of them is held out, images of two classes "
+                "must be left. More images of each class would do, or a lower closeness "
+                "(--closeness), which takes fewer for duplicates."
             )
         net = _fit(scaled_ND[~is_held_out], labels_N[~is_held_out], seed)
         answer[np.ix_(is_held_out, net.classes_)] = net.predict_proba(scaled_ND[is_held_out])

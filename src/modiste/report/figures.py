@@ -7,6 +7,7 @@ print. Models differ by colour and by the sign on their line, so no colour is ne
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,9 +129,12 @@ def drawn(
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        arrange(drawing)
         text = io.StringIO()
-        drawing.savefig(text, format="svg", metadata={"Date": None})
+        with warnings.catch_warnings():
+            # Words are shown in the page's own font, which has what this one lacks.
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+            arrange(drawing)
+            drawing.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
@@ -429,6 +430,25 @@ def test_names_of_classes_are_kept() -> None:
         given = form(["cat", "dog", "eel"])
         net = ImageClassifier("mlp", {"hidden": [4]}, epochs=1, class_names=given).fit(X, y)
         assert net.class_names_ == ("cat", "dog", "eel")
+
+
+def test_names_that_would_deceive_are_refused_and_labels_that_look_like_them_are_not() -> None:
+    X, y = few()
+    for name in ("=cmd()", "<b>", "a\x1b[31m", " dog"):
+        with pytest.raises(ParameterError, match=r"class_names: '.*': its name"):
+            ImageClassifier(class_names=["cat", name, "eel"], **QUICK).fit(X, y)
+    words = np.array(["+", "-", "="])[y]
+    assert ImageClassifier("mlp", {"hidden": [4]}, epochs=1).fit(X, words).class_names_[0] == "+"
+
+
+def test_images_of_a_palette_are_refused() -> None:
+    X, y = few()
+    pictures = [Image.fromarray(pixels) for pixels in X]
+    ImageClassifier("mlp", {"hidden": [4]}, epochs=1).fit(pictures, y)
+    for mode in ("P", "CMYK"):
+        other = [picture.convert("RGB").convert(mode) for picture in pictures]
+        with pytest.raises(InputError, match=f"mode {mode}, .*convert\\('RGB'\\)"):
+            ImageClassifier("mlp", {"hidden": [4]}, epochs=1).fit(other, y)
 
 
 def test_balanced_classes_count_the_same_in_training() -> None:

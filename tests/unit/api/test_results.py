@@ -194,6 +194,8 @@ def test_answers_of_a_run_are_those_it_kept(run: Run) -> None:
     assert frame["image_id"].tolist() == run.predictions["image_ids"].tolist()
     with pytest.raises(SpecError, match="expected best or last"):
         Predictions.of(run, "first")
+    with pytest.raises(SpecError, match="expected a Run, such as"):
+        Predictions.of(str(run.folder))  # type: ignore[arg-type]
 
 
 def test_answers_show_each_class() -> None:

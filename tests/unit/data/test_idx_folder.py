@@ -64,10 +64,19 @@ def test_images_without_labels_are_an_error(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "a\na\n", "\n\n"])
-def test_a_list_of_classes_names_each_once(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "0 classes"),
+        ("\n\n", "0 classes"),
+        ("a\na\n", "two classes are both called 'a'"),
+        ("shoe\n=cmd()\n", r"the class '=cmd\(\)': its name begins with ="),
+        ("shoe\n<img onerror=x>\n", "its name holds <"),
+    ],
+)
+def test_a_list_of_classes_names_each_once_and_deceives_nobody(tmp_path, text, why):
     (write_idx(tmp_path) / "classes.txt").write_text(text)
-    with pytest.raises(DataError, match=r"classes\.txt: expected one class name on a line"):
+    with pytest.raises(DataError, match=rf"classes\.txt: .*{why}"):
         load(tmp_path)
 
 

@@ -56,3 +56,10 @@ def test_a_panel_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert drawn(plot, "one", "x").endswith("</svg>\n")
     assert len(times) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_in_letters_that_the_font_lacks_are_left_to_the_page() -> None:
+    text = drawn(lambda axes: axes.set_ylabel("靴"), "一つ", "x")
+    assert "靴" in text
+    assert "一つ" in text

@@ -29,7 +29,7 @@ def command(
     model: Annotated[
         Path, typer.Argument(help="An exported folder, or a model or run folder.", metavar="MODEL")
     ],
-    images: Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="IMAGE...")],
+    images: Annotated[list[str], typer.Argument(help="Files or folders.", metavar="IMAGE...")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row for each image.")] = False,
     skip_bad: Annotated[
@@ -45,8 +45,11 @@ def command(
 
     if json and csv:
         raise SpecError("--json and --csv: choose one.")
+    # As a path it would be the folder where this is called, with all images in it.
+    if not all(images):
+        raise SpecError("IMAGE: an empty name. Is a variable of the shell not set?")
     loaded = _load(model, int8)
-    with _bar(images, is_wanted=json or not sys.stdout.isatty()) as paths:
+    with _bar(list(map(Path, images)), is_wanted=json or not sys.stdout.isatty()) as paths:
         answers = classify(loaded, paths, is_skipping=skip_bad)
         if json:
             print_object(answers, loaded.class_names, model)

@@ -102,7 +102,7 @@ def _parts(path: Path, root: Path) -> tuple[dict[Place, Path], Counter[str]]:
     found = part_folders(root)
     if not found:
         _no_images_beside(path, root, root, "the class folders")
-        return {"train": root}, Counter()
+        return {"train": root}, _passed_over(root)
     for part, some in found.items():
         if len(some) > 1:
             raise DataError(
@@ -113,11 +113,16 @@ def _parts(path: Path, root: Path) -> tuple[dict[Place, Path], Counter[str]]:
         others = ", ".join(some[0].name for some in found.values())
         raise DataError(f"{shown(path)}: holds {others}, but no folder train/ to learn from.")
     _no_images_beside(path, root, root, "train/")
-    top, num_links = _folders(root, root)
+    top, _ = _folders(root, root)
     parts = {part: some[0] for part, some in found.items()}
     beside = [each for each in top if each not in parts.values()]
     passed_over = Counter({f"folder beside train/: {shown(each.name)}": 1 for each in beside})
-    return parts, passed_over + Counter({LINK_INSIDE: num_links})
+    return parts, passed_over + _passed_over(root)
+
+
+def _passed_over(root: Path) -> Counter[str]:
+    """Of what lies at the top, numbers of what systems put there and of links to what is inside."""
+    return +Counter({HIDDEN: _entries(root, root)[1], LINK_INSIDE: _folders(root, root)[1]})
 
 
 def _class_folders(path: Path, root: Path, folder: Path) -> Sequence[Path]:
@@ -209,9 +214,10 @@ def _entries(root: Path, folder: Path) -> tuple[list[os.DirEntry[str]], int]:
         where = _where(folder, root, folder)
         raise DataError(f"{where}: cannot be read ({error.strerror}).") from None
     kept = [e for e in entries if not (e.name.startswith(".") or e.name.lower() in _JUNK)]
+    num_hidden = len(entries) - len(kept)
     if folder == root:
         kept = [e for e in kept if not _is_output(e)]
-    return kept, len(entries) - len(kept)
+    return kept, num_hidden
 
 
 def _is_output(entry: os.DirEntry[str]) -> bool:

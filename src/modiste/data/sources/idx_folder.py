@@ -18,7 +18,7 @@ from modiste.data import idx
 from modiste.data.own import apart
 from modiste.data.own.arrays import Arrays, list_arrays
 from modiste.data.own.division import need_no_record
-from modiste.data.own.listing import Listing, Place
+from modiste.data.own.listing import Listing, Place, check_classes
 from modiste.data.own.names import called
 from modiste.data.own.source import adapted, named
 from modiste.data.own.stock import take_stock
@@ -135,6 +135,5 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text: {error}.") from None
     names = tuple(line.strip() for line in lines if line.strip())
-    if len(set(names)) < max(len(names), 1):
-        raise DataError(f"{path}: expected one class name on a line, each only once.")
+    check_classes(path, names)
     return names

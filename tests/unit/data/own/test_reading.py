@@ -118,7 +118,20 @@ def test_what_systems_leave_behind_and_links_inside_are_passed_over(tmp_path):
     assert load(root).digest == plain
     assert list_folder(root).passed_over == {
         "hidden or system file": 2,
-        "link to what is inside": 1,
+        "link to what is inside": 2,
+    }
+    (root / ".DS_Store").touch()
+    (root / "runs" / "begun").mkdir(parents=True)  # our own is no news
+    assert list_folder(root).passed_over["hidden or system file"] == 3
+
+
+def test_what_systems_leave_beside_the_parts_is_passed_over(tmp_path):
+    write_parts(tmp_path)
+    (tmp_path / ".DS_Store").touch()
+    (tmp_path / "notes").mkdir()
+    assert list_folder(tmp_path).passed_over == {
+        "hidden or system file": 1,
+        "folder beside train/: notes": 1,
     }
 
 
