@@ -99,7 +99,7 @@ if not TYPE_CHECKING:  # it would tell a type checker that every name is there
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted([*_HOMES, "errors", "__version__"])
 
 
 class _Package(ModuleType):

@@ -24,6 +24,7 @@ stays for "we made a mistake".
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -92,6 +93,21 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{hint} Known: {', '.join(names) or 'none'}."
+
+
+def need_path(given: object, what: str) -> Path:
+    """What was given as a path, or as what lies at one, such as a `Run` or a `Study`.
+
+    Args:
+        given: By a caller from Python, where a slip hands over anything.
+        what: The argument's name, for the error.
+
+    Raises:
+        SpecError: If it is neither.
+    """
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    raise SpecError(f"{what}: expected a path, got {type(given).__name__}.")
 
 
 def lacks(folder: Path, what: str) -> str:

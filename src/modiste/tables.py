@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -19,6 +20,8 @@ Cells = Sequence[Sequence[str]]
 def to_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
     """Rows as a DataFrame; pandas is imported here and nowhere else.
 
+    What tables are grouped by can be hashed: lists become tuples, and mappings JSON.
+
     Args:
         rows: What a row lacks is missing in it.
         columns: These first, in this order, also where there are no rows.
@@ -34,7 +37,14 @@ def to_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
             "or pip install pandas."
         ) from None
     names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    return pandas.DataFrame([dict(row) for row in rows], columns=list(names))
+    plain = [{name: _hashable(value) for name, value in row.items()} for row in rows]
+    return pandas.DataFrame(plain, columns=list(names))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def to_html(

@@ -13,8 +13,10 @@ By values, images to answer are refused at most, and never taken for something e
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,19 @@ from modiste.errors import InputError, ParameterError
 
 Shape = tuple[int, int, int]
 Array = npt.NDArray[Any]
-Limits = tuple[float, float]
+
+
+class Limits(NamedTuple):
+    """Of numbers to learn from that are no bytes.
+
+    Attributes:
+        low, high: The lowest and the highest of them.
+        is_whole: Whether they are whole numbers beyond 0 and 1: images as all whole numbers are.
+    """
+
+    low: float
+    high: float
+    is_whole: bool = False
 
 
 def flattened(X: Any) -> tuple[Any, Shape | None]:
@@ -39,11 +53,18 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
         >>> rows.shape, shape
         ((5, 784), (28, 28, 1))
     """
+    if callable(getattr(X, "detach", None)):
+        X = X.detach().cpu()  # a tensor of torch's; with gradients NumPy refuses it
     if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
         X = list(X)  # a column of a table, or an array of arrays: an image each
     array = X
     if isinstance(X, Sequence) and not isinstance(X, str):
-        _need_colours(X)
+        need_colours(X, "X")
+        if X and isinstance(X[0], str | os.PathLike):
+            raise InputError(
+                f"X holds paths, such as {os.fspath(X[0])!r}; expected the images themselves. "
+                "modiste.load(FOLDER) reads files, and modiste.fit takes what it gives."
+            )
         try:
             array = np.asarray(X)
         except ValueError:
@@ -64,6 +85,8 @@ def flattened(X: Any) -> tuple[Any, Shape | None]:
     return array.reshape(len(array), math.prod(shape)), (shape[0], shape[1], shape[2])
 
 
+# So many times as wide as what was learnt from, numbers are on another scale.
+_FAR = 10
 # Means and deviations of such numbers, and one over them, are ordinary numbers of float32.
 LARGEST = 1e30
 _EXPECTED = "N x H x W, N x H x W x 1, N x H x W x 3 or flattened, N x D."
@@ -73,17 +96,46 @@ _EXPECTED = "N x H x W, N x H x W x 1, N x H x W x 3 or flattened, N x D."
 _OTHER_MODES = {"P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}
 
 
-def _need_colours(items: Sequence[Any]) -> None:
-    """That images of Pillow's hold grey or red, green and blue: a palette's numbers mean nothing.
+def need_colours(images: Any, name: str) -> None:
+    """That images of Pillow's are all of one mode, and hold grey or red, green and blue.
+
+    A palette's numbers mean nothing; nor do zeros and ones beside 0 to 255.
+
+    Args:
+        images: As they were handed over; anything else than a list of images is let be.
+        name: The argument's name, for the error.
 
     Raises:
-        InputError: Names the mode.
+        InputError: Names the modes.
     """
-    modes = {str(item.mode) for item in items if hasattr(item, "getpixel")}
-    if other := sorted(modes & _OTHER_MODES):
+    if not isinstance(images, list | tuple):
+        return
+    modes = sorted({str(image.mode) for image in images if hasattr(image, "getpixel")})
+    if other := [mode for mode in modes if mode in _OTHER_MODES]:
         raise InputError(
-            f"X holds images of Pillow's mode {other[0]}, whose numbers are no brightnesses of "
-            "red, green and blue. Convert them first: [image.convert('RGB') for image in X]."
+            f"{name} holds images of Pillow's mode {other[0]}, whose numbers are no brightnesses "
+            f"of red, green and blue. Convert them first: [image.convert('RGB') for image in "
+            f"{name}]."
+        )
+    if len(modes) > 1:
+        raise InputError(
+            f"{name} holds images of Pillow's modes {' and '.join(modes)}. Convert all to one "
+            f"first: [image.convert('{'L' if set(modes) <= {'1', 'L'} else 'RGB'}') for image in "
+            f"{name}]."
+        )
+
+
+def need_several(X: Any, shape_HWC: Shape) -> None:
+    """That images to answer are not a single grey one, whose rows look like flattened images.
+
+    Raises:
+        InputError: If they are.
+    """
+    shape = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
+    if shape == shape_HWC[:2] and shape_HWC[2] == 1 and shape_HWC[0] > 1:
+        raise InputError(
+            f"X of shape {shape} is a single image of those that this classifier was fitted on. "
+            "Give it as X[np.newaxis]."
         )
 
 
@@ -184,21 +236,20 @@ def numbers(X_ND: Array) -> Array:
 
 
 def limits_of(X_ND: Array) -> Limits | None:
-    """Lowest and highest of numbers to learn from, where whole numbers far outside would mislead.
-
-    That is so of fractions, and of 0 and 1 alone: 0 to 255 are no brighter images of these. Other
-    whole numbers are images as all whole numbers are, and bytes have rules of their own: no limits.
+    """Lowest and highest of numbers to learn from; bytes have rules of their own, and no limits.
 
     Example:
-        >>> limits_of(np.array([[0.0, 0.5]])), limits_of(np.array([[False, True]]))
-        ((0.0, 0.5), (0.0, 1.0))
-        >>> limits_of(np.array([[0.0, 255.0]])) is None
+        >>> limits_of(np.array([[0.0, 0.5]]))
+        Limits(low=0.0, high=0.5, is_whole=False)
+        >>> limits_of(np.array([[False, True]]))
+        Limits(low=0.0, high=1.0, is_whole=False)
+        >>> limits_of(np.array([[0.0, 255.0]])).is_whole
         True
     """
     if X_ND.dtype == np.uint8:
         return None
     low, high = float(X_ND.min()), float(X_ND.max())
-    return None if _is_whole(X_ND) and not 0 <= low <= high <= 1 else (low, high)
+    return Limits(low, high, _is_whole(X_ND) and not 0 <= low <= high <= 1)
 
 
 def _is_whole(X_ND: Array) -> bool:
@@ -206,17 +257,32 @@ def _is_whole(X_ND: Array) -> bool:
 
 
 def _check_limits(X_ND: Array, fitted: str, limits: Limits) -> None:
-    """That whole numbers lie no farther outside of the limits than these are apart.
+    """Refuse whole numbers far from fractions, or from 0 and 1; warn of fractions on another scale.
 
-    Fractions may: scaled numbers have outliers.
+    0 to 255 are no brighter images of 0 to 1: whole numbers lie no farther outside of such limits
+    than these are apart. Fractions may, as scaled numbers have outliers, which are not as far
+    away as `_FAR` says, though; and none of whole numbers, such as 0 to 255, becomes 0 to 1.
     """
-    low, high = limits
+    low, high = limits.low, limits.high
     lowest, highest = float(X_ND.min()), float(X_ND.max())
-    is_near = 2 * low - high <= lowest and highest <= 2 * high - low
-    if not is_near and _is_whole(X_ND):
-        raise InputError(
-            f"X holds whole numbers, {lowest:g} to {highest:g} ({X_ND.dtype}), and this classifier "
-            f"was fitted on {fitted}, {low:g} to {high:g}. Do to X what was done to it for fit."
+    here = f"{lowest:g} to {highest:g}"
+    there = f"was fitted on {fitted}, {low:g} to {high:g}"
+    if _is_whole(X_ND):
+        is_near = 2 * low - high <= lowest and highest <= 2 * high - low
+        if not is_near and not limits.is_whole:
+            raise InputError(
+                f"X holds whole numbers, {here} ({X_ND.dtype}), and this classifier {there}. Do to "
+                "X what was done to it for fit."
+            )
+        return
+    room = _FAR * (high - low)
+    is_beyond = lowest < low - room or highest > high + room
+    is_shrunken = limits.is_whole and high >= _FAR and 0 <= lowest <= highest <= 1
+    if is_beyond or is_shrunken:
+        warnings.warn(
+            f"X holds fractions, {here}, and this classifier {there}. They seem to be on another "
+            "scale: do to X what was done to it for fit.",
+            stacklevel=5,
         )
 
 
@@ -251,8 +317,8 @@ def numbers_like(X_ND: Array, fitted: str, limits: Limits | None = None) -> Arra
         )
     if X_ND.dtype == np.uint8 and np.dtype(fitted).kind == "f":
         raise InputError(
-            f"X holds uint8, 0 to 255, and this classifier was fitted on {fitted}. Scale X as it "
-            "was scaled for fit."
+            f"X holds uint8, 0 to 255, and this classifier was fitted on {fitted}. Do to X what "
+            f"was done to it for fit: scale it so, or X.astype(np.{fitted}) if it was not scaled."
         )
     if limits is not None:
         _check_limits(X_ND, fitted, limits)

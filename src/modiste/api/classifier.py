@@ -23,7 +23,7 @@ from modiste.api.progress import FitBar
 from modiste.api.results import Predictions
 from modiste.data.load import TrainingData, arrange
 from modiste.data.types import ImageSet
-from modiste.errors import InputError, ModisteError, ParameterError, SpecError
+from modiste.errors import InputError, ModisteError, ParameterError, SpecError, need_path
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.runs.run import RunRecord
@@ -41,6 +41,13 @@ HISTORY = {
     "val_accuracy": "val_accuracy",
     "learning_rate": "learning_rate",
 }
+
+# What `fit` leaves; whoever makes a class of it may have attributes of his own.
+_FITTED = (
+    *("classes_", "class_names_", "n_features_in_", "feature_names_in_", "image_shape_"),
+    *("history_", "epoch_", "temperature_", "validation_"),
+    *("_record", "_predictor", "_is_flat", "_limits"),
+)
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -65,7 +72,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         family: ``cnn``, ``mlp`` or any net that modiste knows; ``auto`` is a ``cnn``, or an ``mlp``
             for images narrower than 4 pixels.
-        params: Its hyperparameters, over those of a small net: ``{"filters": 32}``.
+        params: Hyperparameters of the family, which is then named as well, over those of a small
+            net: ``{"filters": 32}``.
         image_shape: (height, width) or (height, width, channels) of flattened X.
         epochs: The limit; if not given, as many as make about 2,000 updates, from 10 to 100.
         batch_size: Images in one update.
@@ -78,7 +86,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             whatever the number of its images; validation counts each image the same. A weight for
             each label, as some of scikit-learn's classifiers take it, is not known here.
         label_smoothing: Share of each label that is spread over all classes.
-        augment: Random changes, in this order: ``("mirror", "shift")``; none if not given.
+        augment: Random changes, in this order: ``("mirror", "shift")``, or one of them; none if
+            not given.
         validation_fraction: Share of the images that is held back, between 0 and 1.
         patience: Epochs without a lower validation loss after which training ends with the best
             weights; ``None`` goes on to the limit, and the last weights count.
@@ -131,7 +140,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         schedule: str | Mapping[str, Any] | None = None,
         class_weight: str | None = None,
         label_smoothing: float = 0.0,
-        augment: Sequence[str | Mapping[str, Any]] = (),
+        augment: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
         validation_fraction: float = 0.1,
         patience: int | None = 10,
         max_seconds: float | None = None,
@@ -172,7 +181,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ParameterError: If a parameter makes no sense, or training diverged by it.
             InputError: If there is nothing to learn from X and y; says what.
         """
-        self.__dict__.pop("_record", None)  # a fit that fails leaves nothing fitted behind
+        for name in _FITTED:
+            self.__dict__.pop(name, None)  # a fit that fails leaves nothing fitted behind
         X_ND, labels_N = self._learn_from(X, y)
         images = self._image_set(arrays.numbers(X_ND), labels_N)
         spec, data = self._divided(images, X_ND.dtype.name)
@@ -256,7 +266,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: If labels are neither numbers, words nor truth values.
             ParameterError: If a parameter of a class made of this one is nothing of JSON's.
         """
-        return saved.write(self._content(), Path(folder))
+        return saved.write(self._content(), need_path(folder, "folder"))
 
     def export(
         self,
@@ -306,7 +316,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             StoreError: If the folder is no such model, or a file in it was changed.
         """
-        content = saved.read(Path(folder))
+        content = saved.read(need_path(folder, "folder"))
         found = cls.__new__(cls)  # a class made of this one may take other parameters
         found.__dict__.update({**ImageClassifier().get_params(deep=False), **content.params})
         found.classes_ = content.classes
@@ -346,6 +356,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Rows and labels, checked; sets what is known of them afterwards."""
         rows, given = arrays.flattened(X)
         labels.need_no_columns(y)
+        labels.need_all(y)
         with as_input_error():
             X_ND, y_N = validate_data(self, rows, y, dtype="numeric")
         self.image_shape_ = arrays.shape_of(self.n_features_in_, given, plain(self.image_shape))
@@ -418,6 +429,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         need_fitted(self)
         rows, given = arrays.flattened(X)
         arrays.check_same_shape(given, self.image_shape_)
+        arrays.need_several(rows, self.image_shape_)
         with as_input_error():
             X_ND = validate_data(self, rows, reset=False, dtype="numeric")
         fitted = self._record.layers["preprocess"].get("dtype", "uint8")
@@ -427,6 +439,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Positions of labels among `classes_`."""
         need_fitted(self)
         labels.need_no_columns(y)
+        labels.need_all(y)
         with as_input_error():
             y_N = column_or_1d(y, warn=True)
         is_known_N = np.isin(y_N, self.classes_)

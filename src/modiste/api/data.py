@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modiste.api.arrays import need_colours
 from modiste.api.given import need_source
 from modiste.api.progress import looking
 from modiste.data.load import TrainingData, divide, usual_num_val
 from modiste.data.own import facts
-from modiste.data.own.arrays import Arrays, list_arrays
+from modiste.data.own.arrays import Arrays, list_arrays, missing
 from modiste.data.own.division import divide as divide_own
 from modiste.data.own.listing import Place
 from modiste.data.own.propose import propose
@@ -161,15 +162,15 @@ def from_arrays(
 
     Args:
         images: N x H x W, or N x H x W x C with 1, 3 or 4 channels; uint8, uint16 or bool.
-        labels: Whole numbers or words, one for each image.
-        class_names: Of labels 0 to K - 1; the labels themselves if not given.
-        val: Images and labels to validate on; drawn from the others if not given.
+        labels: Whole numbers, words or truth values, one for each image.
+        class_names: Of labels 0 to K - 1, in that order; the labels themselves if not given.
+        val: Images of the same size and labels to validate on; drawn from the others if not given.
         num_val: How many of them, where they are drawn; a fifth if not given.
         given: Other keys of ``data``, such as ``test_share``, ``decode``, ``split_seed``.
 
     Raises:
         DataError: If they do not belong together, or speak against training.
-        SpecError: If a key makes no sense.
+        SpecError: If a key or the names make no sense.
 
     Example:
         >>> pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
@@ -177,13 +178,52 @@ def from_arrays(
         >>> len(data.train), len(data.val)
         (39, 9)
     """
-    parts: dict[Place, Arrays] = {"train": Arrays(np.asarray(images), np.asarray(labels))}
+    names = None if class_names is None else _names(class_names)
+    parts: dict[Place, Arrays] = {"train": _arrays(images, labels, "images", "labels")}
     if val is not None:
-        parts["val"] = Arrays(np.asarray(val[0]), np.asarray(val[1]), "val[0]", "val[1]")
+        parts["val"] = _arrays(*_pair(val), "val[0]", "val[1]")
+        _need_one_size(parts["train"], parts["val"], given)
     where = Path("arrays")
-    listing = list_arrays("npz", where, parts, class_names)
+    listing = list_arrays("npz", where, parts, names)
     stock = take_stock(replace(listing, is_in_memory=True))
     spec = propose(stock, given)
     found = images_of(divide_own(stock, spec))
     number = usual_num_val(found) if num_val is None else num_val
     return divide(found, DataSpec.parse({**spec.model_dump(), "num_val": number}, "data"))
+
+
+def _names(given: object) -> list[str]:
+    """Class names in the order of the labels, which a mapping or a set does not have."""
+    names = given.tolist() if hasattr(given, "tolist") else given
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise SpecError(
+            f"class_names: {given!r}; expected words in a list, those of the labels 0, 1, 2 and so "
+            "on in this order."
+        )
+    return list(names)
+
+
+def _pair(given: object) -> tuple[Any, Any]:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise SpecError("val: expected two things: images, and their labels.")
+    return given[0], given[1]
+
+
+def _arrays(images: Any, labels: Any, images_name: str, labels_name: str) -> Arrays:
+    """As arrays, in which a label that is missing, or a palette's image, could not be told."""
+    need_colours(images, images_name)
+    row = missing(labels)
+    if row is not None:
+        raise DataError(f"{labels_name}[{row}]: the label is missing; leave such images out.")
+    return Arrays(np.asarray(images), np.asarray(labels), images_name, labels_name)
+
+
+def _need_one_size(train: Arrays, val: Arrays, given: Mapping[str, Any]) -> None:
+    """That both parts hold images of one size, unless it is said what they become."""
+    one, two = train.images.shape[1:3], val.images.shape[1:3]
+    if one != two and given.get("decode") is None:
+        raise DataError(
+            f"val[0]: an array of shape {val.images.shape}, and images one of "
+            f"{train.images.shape}: they differ in size. Say what both become, such as "
+            "decode={'size': [32, 32], 'channels': 1, 'sizing': 'fit'}, if that is meant."
+        )

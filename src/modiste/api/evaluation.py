@@ -13,7 +13,7 @@ from modiste.api.given import each_name
 from modiste.api.places import run_of
 from modiste.api.results import Evaluation, figures
 from modiste.api.study import look_at_runs, look_at_test, winners, write_report
-from modiste.errors import SealError, SpecError, without_reason
+from modiste.errors import SealError, SpecError, need_path, without_reason
 from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.report.looks import Look
 from modiste.report.looks import read as read_looks
@@ -58,7 +58,7 @@ def evaluate(
         StoreError: If the folder is none of these, or a file in it was changed.
         SealError: For the test set without a reason.
     """
-    place = Path(folder)
+    place = need_path(folder, "folder")
     names = None if stages is None else each_name(stages, "stages")
     if reason and not final:
         raise SealError(

@@ -17,7 +17,7 @@ from modiste.data.load import TrainingData, arrange, divide
 from modiste.data.source import open_source
 from modiste.data.split import Split
 from modiste.data.types import ImageSet
-from modiste.errors import DataError, InputError, SpecError
+from modiste.errors import DataError, InputError, SpecError, need_path
 from modiste.runs.ledger import Looked
 from modiste.runs.run import Epoch
 
@@ -70,7 +70,7 @@ def export_model(
     need_extra("modiste export")
     from modiste.export.exported import export, need_new, read_trained
 
-    source, target = Path(folder), Path(to)
+    source, target = need_path(folder, "folder"), need_path(to, "to")
     options = _options(int8, golden, licence)
     if epoch is not None and epoch not in get_args(Epoch):
         raise SpecError(f"--epoch {epoch}: expected best or last.")
@@ -113,7 +113,7 @@ def export_fitted(
     from modiste.api import saved
     from modiste.export.exported import export, need_new, read_trained
 
-    target, record = Path(to), fitted.record
+    target, record = need_path(to, "folder"), fitted.record
     options = _options(int8, golden, licence)
     need_new(target)
     if kind := record.layers["preprocess"].get("dtype"):
@@ -138,12 +138,12 @@ def export_fitted(
     return _written(target, export(trained, data, known, target, options))
 
 
-def _options(int8: bool, golden: str, licence: str) -> Options:
+def _options(int8: bool, golden: str, licence: object) -> Options:
     from modiste.export.exported import Options
 
     if golden not in get_args(Golden):
         raise SpecError(f"--golden {golden} (`golden=` in Python): expected validation or noise.")
-    if not licence.strip():
+    if not isinstance(licence, str) or not licence.strip():
         raise SpecError(
             "--licence (`licence=` in Python): expected a name, such as mit; leave it out if there "
             "is none."

@@ -14,7 +14,7 @@ from modiste.api.given import need_data
 from modiste.api.progress import FitBar, looking
 from modiste.data.load import TrainingData
 from modiste.data.source import SOURCES, silent
-from modiste.errors import SpecError
+from modiste.errors import SpecError, need_path
 from modiste.runs.run import Run, write_run
 from modiste.spec.run import RunSpec, written_out
 from modiste.spec.settings import assign
@@ -82,11 +82,9 @@ def look(data: TrainingData, folder: str | os.PathLike[str]) -> list[Path]:
     """
     from modiste.report.data_figures import render  # matplotlib takes a second, and only this draws
 
-    data = need_data(data)
+    data, place = need_data(data), need_path(folder, "folder")
     test_counts = SOURCES.get(data.spec.name)(None).test_counts_K
-    return render(
-        data.source_images, data.split, Path(folder), name=data.name, test_counts_K=test_counts
-    )
+    return render(data.source_images, data.split, place, name=data.name, test_counts_K=test_counts)
 
 
 def fit(  # noqa: PLR0913 (by keyword; each is a choice of the run)
@@ -102,6 +100,9 @@ def fit(  # noqa: PLR0913 (by keyword; each is a choice of the run)
     verbose: bool = False,
 ) -> Run:
     """Train one model in this process, or open the run if this very one is there already.
+
+    A run is written when it has finished: of one that is interrupted nothing is left. `run_study`
+    is for what takes so long that it must not be lost.
 
     Args:
         data: From `load` or `from_arrays`.
@@ -127,7 +128,7 @@ def fit(  # noqa: PLR0913 (by keyword; each is a choice of the run)
     base = _base(data, model, train, preset=preset, threads=threads, device=device)
     spec = RunSpec.parse({**base, "seed": seed})
     fingerprint = spec.fingerprint(data.digest)
-    place = Path(folder) / fingerprint[:16]
+    place = need_path(folder, "folder") / fingerprint[:16]
     if not _is_there(place):
         need_devices([spec.device])
         task = Task(spec, fingerprint, None, float("inf"))
@@ -195,7 +196,8 @@ def fit_many(
     data = need_data(data)
     base = _base(data, model, train, preset=preset, threads=threads, device=device)
     specs = [RunSpec.parse(assign(base, dict(point))) for point in _points(points)]
-    places = [Path(folder) / spec.fingerprint(data.digest)[:16] for spec in specs]
+    home = need_path(folder, "folder")
+    places = [home / spec.fingerprint(data.digest)[:16] for spec in specs]
     todo = {place: spec for place, spec in zip(places, specs, strict=True) if not _is_there(place)}
     if todo:
         need_devices(spec.device for spec in todo.values())
@@ -238,7 +240,10 @@ def _base(
 
 def _points(given: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """One alone is one of them, and not its keys."""
-    points = [given] if isinstance(given, Mapping) else list(given)
+    points = [given] if isinstance(given, Mapping) else given
+    if not isinstance(points, Iterable):
+        raise SpecError(f"points: expected keys and values of each run, got {given!r}.")
+    points = list(points)
     for point in points:
         if not isinstance(point, Mapping):
             raise SpecError(

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from modiste.errors import SpecError
+from modiste.errors import SpecError, need_path
 from modiste.report.imported import write_imported
 from modiste.report.numbers import plural
 from modiste.search.imported import Imported, ImportedRow, save_imported
@@ -43,7 +43,7 @@ def import_study(
         SpecError: If the source is no study of a known tool, or what is stated does not fit it.
         StoreError: If the folder cannot be written, or holds something else.
     """
-    place = Path(source)
+    place = need_path(source, "source")
     found = read_foreign(place, Asked(study, metric, direction))
     if num_val is not None:
         _check_accuracy(found)

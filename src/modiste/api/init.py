@@ -118,6 +118,7 @@ def init_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     """
     if not minutes > 0:
         raise SpecError(f"--minutes {minutes:g}: expected more than none.")
+    _need_size(size)
     workers, is_here = workers_to_measure(num_workers)
     kind, place = recognise(Path(need_source(path)))
     # Two plans for one data set are two studies, each with a folder of its own.
@@ -236,3 +237,9 @@ def _write(file: Path, text: str, values: dict[str, Any]) -> None:
         )
         assert spec == meant.model_copy(update={**words, "stages": stages}), "the text says more"
     files.write_bytes(file, text.encode())
+
+
+def _need_size(given: object) -> None:
+    """That a size is two numbers, if there is one; which they are is looked at with the others."""
+    if given is not None and not (isinstance(given, tuple | list) and len(given) == 2):
+        raise SpecError(f"size: {given!r}; expected height and width, such as (32, 32).")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.utils.multiclass import check_classification_targets
 
 from modiste.api.checks import as_input_error
+from modiste.data.own.arrays import missing
 from modiste.data.own.listing import SHOWN_LETTERS
 from modiste.data.own.names import shown, trouble_with_class
 from modiste.errors import InputError, ParameterError
@@ -30,6 +31,17 @@ def need_no_columns(y: Any) -> None:
             f"y: {shape[1]} numbers for each image; expected one label, so that y should be a 1d "
             "array. Of one-hot labels, take np.asarray(y).argmax(axis=1)."
         )
+
+
+def need_all(y: Any) -> None:
+    """That no label is missing: in a list of words, NumPy makes the word `nan` of one.
+
+    Raises:
+        InputError: Names the first that is.
+    """
+    row = missing(y)
+    if row is not None:
+        raise InputError(f"y[{row}]: the label is missing; leave such images out.")
 
 
 def in_order(y_N: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

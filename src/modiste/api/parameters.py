@@ -124,6 +124,7 @@ def _train(values: Mapping[str, Any], num_train: int, *, can_choose: bool) -> di
         )
     if isinstance(optimizer, Mapping):
         optimizer = {**optimizer, "learning_rate": values["learning_rate"]}
+    augment = values["augment"]
     epochs, batch_size, patience = values["epochs"], values["batch_size"], values["patience"]
     if epochs is None and isinstance(batch_size, int) and batch_size > 0:
         epochs = default_epochs(num_train, batch_size)
@@ -133,7 +134,7 @@ def _train(values: Mapping[str, Any], num_train: int, *, can_choose: bool) -> di
         "optimizer": optimizer,
         "class_weights": _class_weights(values["class_weight"]),
         "label_smoothing": values["label_smoothing"],
-        "augment": values["augment"],
+        "augment": [augment] if isinstance(augment, str | Mapping) else augment,
         "max_seconds": values["max_seconds"],
     }
     if patience is not None:

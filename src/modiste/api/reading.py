@@ -12,13 +12,17 @@ import numpy as np
 
 from modiste.api.given import each_folder, each_name
 from modiste.api.places import run_of
-from modiste.errors import DataError, SpecError, StoreError
+from modiste.errors import DataError, SpecError, StoreError, need_path
 from modiste.evaluate.finding import facts, findings
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
+from modiste.search.table import Table
 from modiste.search.versus import versus
+
+# Of a finished run, what `compare` says.
+_FIGURES = ("val_accuracy", "val_loss", "val_accuracy_best", "standard_error", "low", "high")
 
 
 def show(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def show(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         StoreError: If it is no run folder, or what it says of itself is damaged.
     """
-    run = run_of(Path(folder))
+    run = run_of(need_path(folder, "folder"))
     metrics = run.metrics
     return {
         "schema": 1,
@@ -62,7 +66,7 @@ def show(folder: str | os.PathLike[str]) -> dict[str, Any]:
 def compare(
     runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     names: str | Iterable[str] = (),
-) -> list[dict[str, Any]]:
+) -> Table:
     """Runs beside each other, the best last-epoch validation accuracy first.
 
     Args:
@@ -70,11 +74,12 @@ def compare(
         names: What to call each, in their order; the beginnings of their fingerprints if not given.
 
     Returns:
-        One mapping for each run: name, parameters, epochs, seconds, ``num_val`` (validation
-        images), val_accuracy and val_loss at the last epoch, val_accuracy_best at the epoch of the
-        lowest loss, and of the last what the number of images leaves open: ``low`` to ``high`` is
-        Wilson's 95 % interval, standard_error its rough measure, which is 0 where no answer is
-        wrong, or none right. Runs that diverged come last, with no figures.
+        One mapping for each run, which print as a table: name, status, parameters, epochs,
+        seconds, ``num_val`` (validation images), val_accuracy and val_loss at the last epoch,
+        val_accuracy_best at the epoch of the lowest loss, and of the last what the number of images
+        leaves open: ``low`` to ``high`` is Wilson's 95 % interval, standard_error its rough
+        measure, which is 0 where no answer is wrong, or none right. Runs that did not finish, as
+        one that diverged, come last; figures that there are not are None.
 
     Raises:
         StoreError: If one is no run folder, or cannot be read.
@@ -91,10 +96,12 @@ def compare(
         metrics = run.metrics
         row: dict[str, Any] = {
             "name": name,
+            "status": metrics["status"],
             "parameters": run.layers["parameters"]["total"],
             "epochs": metrics["epochs"],
             "seconds": metrics["seconds"],
             "num_val": metrics["num_val"],
+            **dict.fromkeys(_FIGURES),
         }
         if metrics["status"] == "finished":
             last = metrics["last"]["val"]
@@ -109,7 +116,9 @@ def compare(
                 "high": high,
             }
         rows.append(row)
-    return sorted(rows, key=lambda row: -row.get("val_accuracy", -1.0))
+    return Table(
+        sorted(rows, key=lambda row: (row["val_accuracy"] is None, -(row["val_accuracy"] or 0.0)))
+    )
 
 
 def compare_studies(one: str | os.PathLike[str], two: str | os.PathLike[str]) -> dict[str, Any]:
@@ -128,7 +137,7 @@ def compare_studies(one: str | os.PathLike[str], two: str | os.PathLike[str]) ->
     Raises:
         StoreError: If one of them is no study folder, or cannot be read.
     """
-    found = versus(Study.open(one), Study.open(two))
+    found = versus(Study.open(need_path(one, "one")), Study.open(need_path(two, "two")))
     return {
         "schema": 1,
         "studies": [os.fspath(one), os.fspath(two)],

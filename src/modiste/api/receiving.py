@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modiste.artifact.extra import need_extra
+from modiste.errors import need_path
 
 if TYPE_CHECKING:
     from modiste.artifact.model import Artifact
@@ -31,7 +31,7 @@ def verify_export(
     need_extra("modiste verify")
     from modiste.artifact.verify import verify
 
-    return [(check.name, check.words) for check in verify(Path(folder), digest)]
+    return [(check.name, check.words) for check in verify(need_path(folder, "folder"), digest)]
 
 
 def load_artifact(
@@ -54,4 +54,4 @@ def load_artifact(
     need_extra("an exported model")
     from modiste.artifact import model
 
-    return model.load_artifact(Path(folder), is_int8=int8, threads=threads)
+    return model.load_artifact(need_path(folder, "folder"), is_int8=int8, threads=threads)

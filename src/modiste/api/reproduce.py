@@ -15,7 +15,7 @@ from modiste.api.devices import is_here
 from modiste.api.places import path_for_run, run_of
 from modiste.data.load import TrainingData, divide
 from modiste.data.source import open_source
-from modiste.errors import SpecError, StoreError
+from modiste.errors import Interrupted, SpecError, StoreError, need_path
 from modiste.evaluate.agreement import (
     RULES,
     AccuracyAgreement,
@@ -79,7 +79,7 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     tell: Callable[[Progress], Any] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     slice_seconds: float = SLICE_SECONDS,
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Train a run again from its record, in this process, and compare what comes out.
 
     The run is trained anew each time and written into a folder of its own under `out`, with the
@@ -99,15 +99,16 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     Returns:
         ``verdict`` (``identical``, ``within noise`` or ``different``), what was compared with what
         result (``parts``, ``accuracies``), what differs between the record's surroundings and
-        these (``changes``), the likely ``cause``, and ``notes``; none if somebody stopped it.
+        these (``changes``), the likely ``cause``, and ``notes``.
 
     Raises:
         StoreError: If the folder is no run, a file in it was changed, it holds no numbers that
             could come out again, or `out` cannot be written.
         SpecError: If the record's spec, or what is asked, makes no sense.
         DataError: If the data cannot be had.
+        Interrupted: If it was to stop; what is under way is saved, and the same call goes on.
     """
-    run = _run(Path(folder))
+    run = _run(need_path(folder, "folder"))
     spec = _spec(run, threads, device)
     limit = _limit(run, epochs)
     place = Path(data_folder) if data_folder is not None else path_for_run(run.folder)
@@ -116,7 +117,7 @@ def reproduce(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     files.need_writable(Path(out))  # makes it: nothing is left where there are no images
     again = _train(spec, data, Path(out), limit, tell, should_stop, slice_seconds)
     if again is None:
-        return None
+        raise Interrupted("stopped; everything done is saved, and the same call goes on with it.")
     answer = _compare(run, again, data, limit)
     if again.folder is not None:
         files.write_json(again.folder.with_suffix(".json"), answer)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("run", "seed", "epoch", "accuracy", "low", "high", "loss", "correct", "total")
+# Sums of probabilities in 16 bits are as near to 1.
+_NEAR_ONE = 0.005
 HEAD = ("run", "seed", "epoch", "accuracy", "95 % interval", "loss")
 
 
@@ -137,8 +139,8 @@ class Predictions:
             distances, which have no loss either.
 
     Raises:
-        DataError: If the arrays do not belong together, a label is no class, or the scores of an
-            image have no highest one that is a number.
+        DataError: If the arrays do not belong together, a label is no class, the scores of an
+            image have no highest one that is a number, or they are probabilities themselves.
 
     Example:
         >>> logits = np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -174,6 +176,8 @@ class Predictions:
             "image_ids_N": ids_N,
             "class_names": names,
         }
+        if self.are_probabilities:
+            _need_logarithms(_scores(logits_NK, len(names)))
         for field, value in values.items():
             object.__setattr__(self, field, value)  # frozen: as arrays once, and never after
 
@@ -265,6 +269,8 @@ class Predictions:
     def to_frame(self) -> pd.DataFrame:
         """One row for each image: id, class, answer, whether right, how sure, and its loss.
 
+        Classes are named as `class_names` names them: words, also where labels were numbers.
+
         Raises:
             InstallError: If pandas is not installed.
         """
@@ -321,6 +327,17 @@ def _array(name: str, values: Any, dimensions: int) -> npt.NDArray[Any]:
     if array.ndim != dimensions:
         raise DataError(f"{name}: an array of shape {array.shape}; expected {shape}.")
     return array
+
+
+def _need_logarithms(scores_NK: npt.NDArray[np.floating[Any]]) -> None:
+    """That scores are none that sum to 1 already: softmax would make other ones of them."""
+    is_share = ((scores_NK >= 0) & (scores_NK <= 1)).all()
+    if is_share and np.abs(scores_NK.sum(axis=1, dtype=np.float64) - 1).max() < _NEAR_ONE:
+        raise DataError(
+            "logits_NK: from 0 to 1, and the scores of each image sum to 1, so that these are "
+            "probabilities. Their logarithms are scores: np.log(probabilities). Of votes, say "
+            "are_probabilities=False."
+        )
 
 
 def _scores(logits_NK: npt.NDArray[Any], num_classes: int) -> npt.NDArray[np.floating[Any]]:

@@ -151,7 +151,7 @@ def read(folder: Path) -> Saved:
         None if names is None else np.array(names, dtype=object),
         record,
         described.get("is_flat", False),
-        None if limits is None else (limits[0], limits[1]),
+        None if limits is None else Limits(*limits),
     )
 
 

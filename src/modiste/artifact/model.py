@@ -98,7 +98,7 @@ def _cannot(name: str, error: Exception) -> ArtifactError:
     return ArtifactError(f"{name}: onnxruntime cannot run it ({why}).")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """An exported model, checked and ready to answer.
 
@@ -117,6 +117,13 @@ class Artifact:
     rule: Rule
     typical: Typical
     session: Session
+
+    def __repr__(self) -> str:
+        height, width, channels = self.session.shape_HWC
+        return (
+            f"Artifact({str(self.folder.path)!r}: {len(self.class_names)} classes, images of "
+            f"{height} x {width} x {channels})"
+        )
 
     @property
     def batch_size(self) -> int:

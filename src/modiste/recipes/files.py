@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modiste.errors import SpecError, did_you_mean
+from modiste.errors import SpecError, did_you_mean, need_path
 from modiste.spec.files import read_yaml
 from modiste.spec.recipe import Recipe
 
@@ -47,7 +47,7 @@ def open_recipe(name: str) -> RecipeFile:
     Raises:
         SpecError: If there is none, or something in it makes no sense; names it.
     """
-    path = Path(name)
+    path = need_path(name, "name")
     if path.suffix not in (".yaml", ".yml"):
         if name not in names():
             hint = did_you_mean(name, names())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 import safetensors.numpy
 
-from modiste.errors import SpecError, StoreError, lacks, unknown_name
+from modiste.errors import SpecError, StoreError, lacks, need_path, unknown_name
 from modiste.interval import wilson
 from modiste.runs import files
 from modiste.spec.run import RunSpec
@@ -90,11 +90,12 @@ class Run:
         folder: Holds `manifest.json`.
 
     Raises:
+        SpecError: If it is no path.
         StoreError: If it is no run folder, or any file asked for is not what was written.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = folder = Path(folder)
+        self.folder = folder = need_path(folder, "folder")
         if not (folder / "manifest.json").is_file():
             why = lacks(folder, "no manifest.json")
             raise StoreError(f"{folder}: no run folder ({why}).")

@@ -34,7 +34,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modiste.errors import ResumeError, StoreError
+from modiste.errors import ResumeError, StoreError, need_path
 from modiste.runs import files
 from modiste.runs.run import Epoch, Run
 from modiste.search import shown, study_json, trial_log
@@ -147,6 +147,7 @@ class Study:
         without: Names of run folders that are taken as not there.
 
     Raises:
+        SpecError: If the folder is no path.
         StoreError: If there is no `study.json`, or it cannot be read.
     """
 
@@ -156,7 +157,7 @@ class Study:
         value: dict[str, Any] | None = None,
         without: Collection[str] = (),
     ) -> None:
-        self.folder = folder = Path(folder)
+        self.folder = folder = need_path(folder, "folder")
         self._without = without
         value = study_json.checked(folder, value)
         self.spec = StudySpec.parse(value["spec"], f"{folder}/study.json")
@@ -262,7 +263,7 @@ class Study:
         Raises:
             StoreError: If it is none, or cannot be read.
         """
-        return cls(Path(folder))
+        return cls(folder)
 
     def table(self, stage: str | None = None, *, each_seed: bool = False) -> Table:
         """The leaderboard as a list of dictionaries; `Table.to_frame` makes a DataFrame of it.

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from modiste.tables import to_frame, to_html, to_text
 
@@ -68,6 +68,18 @@ class Table(list[dict[str, Any]]):
     def __init__(self, rows: Iterable[dict[str, Any]] = (), columns: Sequence[str] = ()) -> None:
         super().__init__(rows)
         self._columns = tuple(columns)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Table: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> dict[str, Any] | Table:
+        """A row, or some of them as a table."""
+        if isinstance(place, slice):
+            return Table(super().__getitem__(place), self._columns)
+        return super().__getitem__(place)
 
     def __repr__(self) -> str:
         head, rows, words, more = self._shown()

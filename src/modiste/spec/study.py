@@ -222,8 +222,11 @@ class StudySpec(Spec):
 
     def data_place(self, file: str | Path) -> Path | None:
         """Where the images lie, seen from here, given where the study file does."""
-        path = self.data_path
-        return None if path is None else Path(file).parent / Path(path).expanduser()
+        if self.data_path is None:
+            return None
+        place = Path(file).parent / Path(self.data_path).expanduser()
+        # A disk finds no way through a folder that is not there yet, not even out of it again.
+        return place if Path(file).parent.exists() else place.resolve()
 
     def shared(self, profile: str) -> Settings:
         """What a profile sets in every point of every stage."""

@@ -8,6 +8,8 @@ import datetime as dt
 import importlib
 import io
 import pickle  # noqa: TID251 (scikit-learn pickles estimators; none of ours lies on disk)
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -242,7 +244,24 @@ def test_whole_numbers_are_the_same_images_as_floats_and_as_integers(form: str) 
 def test_fractions_may_lie_outside_of_what_was_learnt() -> None:
     X, y = few()
     net = ImageClassifier(**QUICK).fit(X / 255, y)
-    assert net.predict(X * 40.5).shape == y.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert net.predict(X / 60).shape == y.shape
+
+
+def test_fractions_on_another_scale_are_answered_with_a_warning(tmp_path: Path) -> None:
+    X, y = few()
+    of_shares, of_floats, of_integers = (
+        ImageClassifier(**QUICK).fit(each, y) for each in (X / 255, X.astype(float), X.astype(int))
+    )
+    for net, other in ((of_shares, X * 1.001), (of_floats, X / 255), (of_integers, X / 255)):
+        for each in (net, ImageClassifier.load(net.save(tmp_path / "saved"))):
+            with pytest.warns(UserWarning, match="X holds fractions, 0 to .* another scale"):
+                assert each.predict(other).shape == y.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        of_floats.predict(X * 0.5)
+        of_floats.predict(np.zeros_like(X, float))  # blank images are blank on any scale
 
 
 def test_read_only_images_are_read() -> None:
@@ -280,8 +299,8 @@ def test_logarithms_are_those_of_probabilities_and_always_finite(fitted: ImageCl
     logs = fitted.predict_log_proba(X)
     # A few roundings of float64, of logarithms down to -50 or so.
     np.testing.assert_allclose(np.exp(logs), fitted.predict_proba(X), rtol=1e-12)
-    far = fitted.predict_log_proba(X * 500.5)
-    assert (fitted.predict_proba(X * 500.5) == 0).any()
+    far = fitted.predict_log_proba(X * 500)
+    assert (fitted.predict_proba(X * 500) == 0).any()
     assert np.isfinite(far).all()
 
 
@@ -451,6 +470,36 @@ def test_images_of_a_palette_are_refused() -> None:
             ImageClassifier("mlp", {"hidden": [4]}, epochs=1).fit(other, y)
 
 
+def test_a_fit_that_fails_leaves_nothing_of_the_one_before() -> None:
+    X, y = few()
+    net = ImageClassifier(**QUICK).fit(X, y)
+    net.mine_ = 1  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="one class only"):
+        net.fit(X[:, :4], np.zeros_like(y))
+    left = {name for name in vars(net) if name.endswith("_")} - {"mine_"}
+    assert left <= {"n_features_in_", "image_shape_"}
+    with pytest.raises(NotFittedError):
+        net.predict(X)
+
+
+def test_one_change_of_images_may_be_named_alone() -> None:
+    X, y = few()
+    one = ImageClassifier(augment="mirror", **QUICK).fit(X, y)
+    assert bits(one, X) == bits(ImageClassifier(augment=["mirror"], **QUICK).fit(X, y), X)
+
+
+def test_what_are_no_images_is_told_what_would_do() -> None:
+    X, y = few()
+    net = ImageClassifier(**QUICK)
+    with pytest.raises(InputError, match=r"X holds paths, such as 'a\.png'"):
+        net.fit(["a.png", "b.png"], [0, 1])
+    tensor = torch.tensor(X / 255, requires_grad=True)
+    net.fit(tensor, y)
+    assert bits(net, tensor) == bits(net, X / 255)
+    with pytest.raises(InputError, match=r"a single image.*X\[np\.newaxis\]"):
+        net.predict(X[0] / 255)
+
+
 def test_balanced_classes_count_the_same_in_training() -> None:
     chance = np.random.default_rng(0)
     y = np.repeat([0, 1], [360, 40])
@@ -563,7 +612,7 @@ def test_images_that_make_no_sense_are_refused(X: Any, said: str) -> None:
         (["a"] * 9, "y holds one class only, 'a'"),
         (np.linspace(0, 1, 9), "Unknown label type: continuous"),
         ([[0, 1]] * 9, "y should be a 1d array"),
-        ([0, 1, np.nan] * 3, "contains NaN"),
+        ([0, 1, np.nan] * 3, r"y\[2\]: the label is missing"),
         (None, "requires y"),
         (np.array(["a", 1, 2] * 3, object), "labels of several kinds cannot be sorted"),
         (np.array([b"a", b"b", b"c"] * 3), r"labels are bytes, such as b'a'; .*label\.decode"),

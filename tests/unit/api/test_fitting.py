@@ -222,7 +222,11 @@ def test_runs_are_compared_best_first_and_what_diverged_last(
     ]
     rows = modiste.compare(runs, ["wild", "short", "long"])
     assert [row["name"] for row in rows] == ["long", "short", "wild"]
-    assert "val_accuracy" not in rows[2]
+    assert [row["status"] for row in rows] == ["finished", "finished", "diverged"]
+    assert rows[2]["val_accuracy"] is rows[2]["low"] is None
+    assert "95" not in repr(rows)
+    assert repr(rows).splitlines()[0].split()[:3] == ["name", "status", "parameters"]
+    assert rows[:2].to_frame()["name"].tolist() == ["long", "short"]
     share = rows[0]["val_accuracy"]
     assert rows[0]["standard_error"] == pytest.approx((share * (1 - share) / 100) ** 0.5)
     assert [row["num_val"] for row in rows] == [100, 100, 100]
@@ -383,6 +387,23 @@ def test_a_dictionary_is_written_as_the_study_file_once_it_was_accepted(
     assert modiste.run_study(more, **given)[1]
     spec, _ = read_study(path)
     assert [stage.name for stage in spec.stages] == ["grid", "best"]
+
+
+def test_a_path_in_a_dictionary_is_seen_from_a_study_folder_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    np.savez("all.npz", images=pixels, labels=np.arange(60) % 2)
+    values = small.study(
+        data={"name": "npz", "path": "../all.npz", "test_share": 0.2, "num_val": 9},
+        stages=[{"name": "one"}],
+    )
+    assert modiste.run_study(values, out="new", num_workers="here")[1]
+    values["data"]["path"] = "../none.npz"
+    with pytest.raises(DataError, match=rf"no such file or folder, .*\({tmp_path}/none\.npz\)"):
+        modiste.run_study(values, out="newer", num_workers="here")
+    assert not Path("newer").exists()
 
 
 def test_fresh_seeds_are_those_of_the_seed_that_is_asked_for(

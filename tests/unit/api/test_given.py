@@ -148,7 +148,6 @@ def test_a_run_and_a_study_go_where_their_folders_go(
     assert modiste.write_report(study.folder).parent == study.folder
     assert modiste.compare(run) == modiste.compare([run.folder]) == modiste.compare((run,))
     found = modiste.reproduce(run, data_folder=arrays)
-    assert found is not None
     assert found["verdict"] == "identical"
 
 
@@ -181,6 +180,23 @@ def test_a_study_is_no_run(study: Any) -> None:
         (lambda _: modiste.plan_study(None), "file: expected the path .* got NoneType"),
         (lambda _: modiste.together(3), "folders: expected one path or several, got 3"),
         (lambda _: modiste.compare([3]), r"runs: expected one path or several, got \[3\]"),
+        (modiste.Run, "folder: expected a path, got ndarray"),
+        (modiste.Study, "folder: expected a path, got ndarray"),
+        (modiste.Study.open, "folder: expected a path, got ndarray"),
+        (modiste.evaluate, "folder: expected a path, got ndarray"),
+        (lambda _: modiste.evaluate(["one", "two"]), "folder: expected a path, got list"),
+        (modiste.show, "folder: expected a path, got ndarray"),
+        (modiste.write_report, "folder: expected a path, got ndarray"),
+        (modiste.reproduce, "folder: expected a path, got ndarray"),
+        (modiste.load_artifact, "folder: expected a path, got ndarray"),
+        (modiste.verify_export, "folder: expected a path, got ndarray"),
+        (modiste.import_study, "source: expected a path, got ndarray"),
+        (lambda X: modiste.export_model(X, "to"), "folder: expected a path, got ndarray"),
+        (lambda _: modiste.export_model("from", None), "to: expected a path, got NoneType"),
+        (lambda _: modiste.compare_studies(None, "two"), "one: expected a path, got NoneType"),
+        (modiste.ImageClassifier.load, "folder: expected a path, got ndarray"),
+        (modiste.speedrun, "name: expected a path, got ndarray"),
+        (lambda _: modiste.init_study("all.npz", size=8), "size: 8; expected height and width"),
     ],
 )
 def test_what_is_something_else_is_told_what_would_do(
@@ -208,6 +224,8 @@ def test_a_family_may_be_named_alone(arrays: Path, tmp_path: Path) -> None:
             modiste.fit(data, model, train, folder=tmp_path)
     with pytest.raises(SpecError, match="points: expected keys and values"):
         modiste.fit_many(data, "mlp", ["seed"], folder=tmp_path)  # type: ignore[list-item]
+    with pytest.raises(SpecError, match="points: expected keys and values"):
+        modiste.fit_many(data, "mlp", None, folder=tmp_path)  # type: ignore[arg-type]
 
 
 def test_one_model_is_trained_on_the_device_that_is_asked_for(

@@ -15,7 +15,7 @@ import torch
 
 import modiste
 from modiste.data.load import TrainingData
-from modiste.errors import DataError, SpecError, StoreError
+from modiste.errors import DataError, Interrupted, SpecError, StoreError
 from modiste.runs import files
 from modiste.runs.environment import environment
 from modiste.runs.run import Run, RunRecord, write_run
@@ -309,7 +309,7 @@ def test_stopped_half_way_it_goes_on_from_there(
     run = modiste.fit(data, MLP, {**TRAIN, "epochs": 12}, folder=tmp_path / "runs")
     seen: list[Progress] = []
 
-    def reproduce(should_stop: Callable[[], bool]) -> dict[str, Any] | None:
+    def reproduce(should_stop: Callable[[], bool]) -> dict[str, Any]:
         return modiste.reproduce(
             run.folder,
             out=tmp_path / "again",
@@ -319,12 +319,12 @@ def test_stopped_half_way_it_goes_on_from_there(
             slice_seconds=0.0,
         )
 
-    assert reproduce(lambda: bool(seen) and seen[-1].epoch >= 5) is None
+    with pytest.raises(Interrupted, match="goes on"):
+        reproduce(lambda: bool(seen) and seen[-1].epoch >= 5)
     assert not list((tmp_path / "again").glob("*/manifest.json"))
     stopped_at = seen[-1].epoch
     seen.clear()
     answer = reproduce(lambda: False)
-    assert answer is not None
     assert answer["verdict"] == "identical"
     assert seen[0].epoch >= stopped_at >= 5
     assert not list((tmp_path / "again" / "work").rglob("*.safetensors"))

@@ -20,6 +20,7 @@ from modiste.evaluate.metrics import losses
 from modiste.interval import wilson
 from modiste.runs.files import drop_file
 from modiste.spec.study import StudySpec
+from modiste.tables import to_frame
 from tests import driving, small
 from tests.report_fixture import make_study
 
@@ -104,7 +105,7 @@ def test_a_study_shows_its_stages_and_gives_its_runs(study: Study) -> None:
     assert [row[2] for row in rows[1:]] == ["2 of 2", "1 of 1"]
     frame = study.to_frame()
     assert frame["stage"].tolist() == ["grid", "grid", "final"]
-    assert frame["model.params.hidden"].tolist() == [[8], [16], frame["model.params.hidden"][2]]
+    assert frame["model.params.hidden"].tolist() == [(8,), (16,), frame["model.params.hidden"][2]]
     for fingerprint, accuracy in zip(frame["fingerprint"], frame["val_accuracy_last"], strict=True):
         found = study.find_run(fingerprint)
         assert found is not None
@@ -257,6 +258,16 @@ def test_answers_take_lists_and_probabilities_of_0() -> None:
     assert made.class_names == ("a", "b")
 
 
+def test_probabilities_are_no_scores() -> None:
+    shares = np.array([[0.75, 0.25], [0.5, 0.5]], np.float16)
+    given: Any = ([0, 1], [0, 1], ["cat", "dog"])
+    with pytest.raises(DataError, match=r"np\.log\(probabilities\)"):
+        Predictions(shares, *given)
+    answers = Predictions(np.log(shares), *given)
+    np.testing.assert_allclose(answers.probabilities_NK, shares, atol=1e-3)
+    assert Predictions(shares, *given, are_probabilities=False).is_right_N.tolist() == [True, False]
+
+
 def test_a_run_without_answers_says_why(tmp_path: Path, run: Run) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     drop_file(tmp_path / "run", "predictions-val.npz", "dropped: to save space")
@@ -300,11 +311,20 @@ def test_hostile_names_are_shown_and_not_run() -> None:
 
 
 def _evaluation(name: str) -> Evaluation:
-    logits, ids = np.eye(2), np.arange(2)
+    logits, ids = 2 * np.eye(2), np.arange(2)
     return Predictions(logits, ids, ids, ("a", "b"), name=name).evaluate()
 
 
 # --- pandas ---------------------------------------------------------------------------------------
+
+
+def test_what_frames_are_grouped_by_can_be_hashed() -> None:
+    pytest.importorskip("pandas")
+    rows = [{"hidden": [8, [4]], "model": {"family": "mlp"}}, {"hidden": None}]
+    frame = to_frame(rows)
+    assert frame["hidden"][0] == (8, (4,))
+    assert frame["model"][0] == '{"family": "mlp"}'
+    assert len(frame.groupby("hidden")) == len(frame.groupby("model")) == 1
 
 
 def test_a_frame_without_pandas_says_what_to_install(

@@ -208,6 +208,9 @@ def test_a_table_prints_short_and_stays_a_list() -> None:
     assert "&lt;b&gt;" in html
     assert '<td style="text-align:right">0.2500</td>' in html
     assert repr(Table()) == "a table without rows"
+    some = many[1:3]
+    assert (type(some), some[0]["rank"], many[-1]["rank"]) == (Table, 1, 69)
+    assert Table([], ["point"])[:1].columns == ["point"]
     assert "0 rows" in Table()._repr_html_()
 
 

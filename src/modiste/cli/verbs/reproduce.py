@@ -55,18 +55,22 @@ def command(
     from modiste.errors import Interrupted
 
     with stop_on_interrupt() as should_stop, _display() as tell:
-        answer = reproduce(
-            run,
-            out=out,
-            epochs=epochs,
-            threads=threads,
-            device=device,
-            data_folder=data,
-            tell=tell,
-            should_stop=should_stop,
-        )
-    if answer is None:
-        raise Interrupted(f"stopped; everything done is saved. Go on with:\n  {this_command()}")
+        try:
+            answer = reproduce(
+                run,
+                out=out,
+                epochs=epochs,
+                threads=threads,
+                device=device,
+                data_folder=data,
+                tell=tell,
+                should_stop=should_stop,
+            )
+        except Interrupted:
+            command = this_command()
+            raise Interrupted(
+                f"stopped; everything done is saved. Go on with:\n  {command}"
+            ) from None
     if json:
         print_json(answer)
     else:

@@ -43,6 +43,8 @@ Array = npt.NDArray[Any]
 
 # As much as an IDX file may hold.
 MAX_BYTES = 1 << 30
+# What pandas puts where nothing is known.
+_NO_LABEL = ("NAType", "NaTType")
 CLASS_NAMES = ("class_names", "classes", "label_names", "target_names")
 _WHOLE = (("images", "labels"), ("X", "y"), ("x", "y"), ("data", "target"), ("arr_0", "arr_1"))
 _WHAT = "images as N x H x W or N x H x W x C, with 1, 3 or 4 channels"
@@ -191,6 +193,8 @@ def _images(path: Path, given: Arrays) -> Array:
 
 def _labels(path: Path, given: Arrays) -> Array:
     labels, where = _unboxed(given.labels), f"{shown(path)}: {given.labels_name}"
+    if labels.dtype == bool:
+        labels = labels.astype(np.str_)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2:
@@ -209,6 +213,28 @@ def _labels(path: Path, given: Arrays) -> Array:
             f"{where}: {len(labels):,} labels for {len(given.images):,} images; each needs one."
         )
     return labels
+
+
+def missing(labels: Any) -> int | None:
+    """The row of the first label that is None, NaN or pandas's word for either; none if all are.
+
+    Args:
+        labels: As they were handed over: an array of numbers or words has no such.
+
+    Example:
+        >>> missing(["cat", float("nan"), "dog"]), missing(["cat", "dog"]), missing(np.arange(3))
+        (1, None, None)
+    """
+    dtype = getattr(labels, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return None
+    if dtype is None and not isinstance(labels, list | tuple):
+        return None
+    for row, label in enumerate(labels):
+        is_nan = isinstance(label, float | np.floating) and np.isnan(label)
+        if label is None or is_nan or type(label).__name__ in _NO_LABEL:
+            return row
+    return None
 
 
 def _unboxed(labels: Array) -> Array:

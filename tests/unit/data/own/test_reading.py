@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modiste import ImageClassifier
 from modiste.api.data import from_arrays, open_data, scan
 from modiste.data.own import apart
 from modiste.data.own.recognise import recognise, source_at
 from modiste.data.own.walk import list_folder
 from modiste.data.source import open_source
-from modiste.errors import DataError, SpecError
+from modiste.errors import DataError, InputError, SpecError
 from modiste.spec.run import DataSpec
 from tests.bad_images import write_idx_set
 from tests.own_images import (
@@ -365,8 +366,57 @@ def test_labels_that_came_as_python_objects_are_words_or_whole_numbers():
         from_arrays(images, list(map(int, numbers))).digest
         == from_arrays(images, numbers.astype(object)).digest
     )
+    truths = from_arrays(images, numbers > 0)
+    assert truths.train.class_names == ("False", "True")
     with pytest.raises(DataError, match=r"labels: 60 of type object; expected a whole number or"):
-        from_arrays(images, np.array([None, *words[1:]], object))
+        from_arrays(images, np.array([1j, *words[1:]], object))
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, float("nan"), np.float32("nan"), "NA"], ids=["None", "nan", "np.nan", "NA"]
+)
+def test_a_label_that_is_missing_is_named_and_makes_no_class(nothing):
+    images, numbers = arrays(60)
+    words = ["ant" if number else nothing for number in numbers]
+    if nothing == "NA":
+        pandas = pytest.importorskip("pandas")
+        words = pandas.Series([None if word == "NA" else word for word in words], dtype="string")
+    first = int(np.flatnonzero(numbers == 0)[0])
+    with pytest.raises(DataError, match=rf"labels\[{first}\]: the label is missing"):
+        from_arrays(images, words)
+    with pytest.raises(InputError, match=rf"y\[{first}\]: the label is missing"):
+        ImageClassifier("mlp", {"hidden": [4]}, epochs=1).fit(images, words)
+
+
+@pytest.mark.parametrize(
+    "named", [{"zero": 0, "one": 1, "two": 2}, {"a", "b", "c"}, "abc", [0, 1, 2], 3], ids=str
+)
+def test_class_names_without_an_order_are_refused(named):
+    images, numbers = arrays(60)
+    with pytest.raises(SpecError, match=r"class_names: .*; expected words in a list"):
+        from_arrays(images, numbers, class_names=named)
+
+
+def test_validation_images_of_another_size_are_refused_unless_it_is_said_what_they_become():
+    images, numbers = arrays(60)
+    val = (images[:12, :4], numbers[:12])
+    with pytest.raises(DataError, match=r"val\[0\]: .* they differ in size"):
+        from_arrays(images, numbers, val=val)
+    stated = {"size": [8, 8], "channels": 1, "sizing": "stretch"}
+    assert len(from_arrays(images, numbers, val=val, decode=stated).val) == 12
+    with pytest.raises(SpecError, match="val: expected two things"):
+        from_arrays(images, numbers, val=images)
+
+
+def test_pictures_of_a_palette_or_of_several_modes_are_no_arrays():
+    images, numbers = arrays(60)
+    grey = [Image.fromarray(pixels) for pixels in images]
+    colours = [each.convert("RGB") for each in grey]
+    assert len(from_arrays(grey, numbers).val) == len(from_arrays(images, numbers).val)
+    with pytest.raises(InputError, match=r"images holds images of Pillow's mode P"):
+        from_arrays([each.quantize(8) for each in colours], numbers)
+    with pytest.raises(InputError, match=r"modes L and RGB\. Convert all"):
+        from_arrays([*grey[:9], *colours[9:]], numbers)
 
 
 def test_arrays_in_memory_know_nothing_of_a_folder_that_is_called_as_they_are(
