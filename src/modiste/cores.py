@@ -22,10 +22,15 @@ def memory_bytes(pid: int | Literal["self"] = "self") -> int:
     On Linux its proportional set: pages that several processes map, such as the data set and the
     libraries, count for each by its share, so that processes can be added up. Elsewhere the most
     that was resident of this one, which counts such pages in full.
+
+    Raises:
+        OSError: If the process is another one, and has ended or cannot be looked into.
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
     except (OSError, StopIteration):
+        if pid != "self":
+            raise ProcessLookupError(f"memory of process {pid} is not known") from None
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most << 10

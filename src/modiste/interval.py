@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from modiste.errors import SpecError
 
+# Confidence, as a proportion, of every interval where nobody says another.
+LEVEL = 0.95
+
 
 class Interval(NamedTuple):
     """From `low` to `high`, both proportions."""
@@ -16,7 +19,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(correct: int, total: int, level: float = 0.95) -> Interval:
+def wilson(correct: int, total: int, level: float = LEVEL) -> Interval:
     """Interval for the accuracy behind ``correct`` right answers out of ``total``.
 
     Covers one source of doubt only: that the images are a sample. The spread over training
@@ -48,7 +51,7 @@ def wilson(correct: int, total: int, level: float = 0.95) -> Interval:
     return wilson_of(correct / total, total, level)
 
 
-def wilson_of(share: float, number: float, level: float = 0.95) -> Interval:
+def wilson_of(share: float, number: float, level: float = LEVEL) -> Interval:
     """The same of a share, on an effective number of answers, which need not be whole.
 
     For shares whose variance is not that of one sample: the effective number is that of a sample
@@ -72,3 +75,17 @@ def wilson_of(share: float, number: float, level: float = 0.95) -> Interval:
     half = z / scale * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
     # At 0 and at 1 the ends are exactly 0 and 1; rounding must not leave them beside it.
     return Interval(max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
+
+
+def standard_error(accuracy: float, total: int) -> float:
+    """Of an accuracy measured on ``total`` images: the binomial ``sqrt(p (1 - p) / n)``.
+
+    Covers the images only, as `wilson` does.
+
+    Example:
+        >>> f"{standard_error(0.91, 12_000):.4f}"
+        '0.0026'
+    """
+    if not 0 <= accuracy <= 1 or total < 1:
+        raise SpecError(f"an accuracy of {accuracy} on {total} images: no such thing.")
+    return math.sqrt(accuracy * (1 - accuracy) / total)

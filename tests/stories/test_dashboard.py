@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from modiste.api.dashboard import _ours_alone
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import Cli, Place, new_place
@@ -162,3 +163,28 @@ def test_what_cannot_be_shown_is_named(
     assert said in answer.err
     assert "Traceback" not in answer.err
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost:8080", True),
+        ("[::1]:8080", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example:8080", False),
+        ("", False),
+    ],
+)
+def test_a_page_that_made_its_name_point_here_gets_no_answer(host: str, is_ours: bool) -> None:
+    asked: list[str] = []
+    told: list[str] = []
+
+    def app(request: dict[str, Any], start_response: Any) -> list[bytes]:
+        asked.append(request["HTTP_HOST"])
+        return [b"studies"]
+
+    request = {"HTTP_HOST": host, "SERVER_PORT": "8080"}
+    answer = _ours_alone(app)(request, lambda status, headers: told.append(status))
+    assert (answer == [b"studies"]) == bool(asked) == is_ours
+    assert told == ([] if is_ours else ["403 Forbidden"])

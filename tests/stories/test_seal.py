@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ import pytest
 
 from modiste.api.counting import tally_of
 from modiste.api.evaluation import evaluate
-from modiste.api.study import collect_results, run_study
+from modiste.api.study import collect_results, look_at_test, run_study
 from modiste.counts import UNKNOWN
+from modiste.data.source import Source
+from modiste.final import look as final_look
+from modiste.runs.chain import LOOK, RESULT
 from modiste.runs.ledger import Ledger
+from modiste.runs.run import Run
 from modiste.search.study import Study
 from tests import small
 from tests.command_line import Cli
@@ -132,6 +138,27 @@ def test_the_same_look_again_shows_what_was_stored_and_says_so(
     assert "is shown again" in same.out
     assert "stands nowhere" not in same.out
     assert ledger_of(place / "study").count() == before
+
+
+def test_two_at_the_same_time_look_once(
+    study: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODISTE_LEDGER", str(tmp_path / "ledger"))
+    both_are_there = threading.Barrier(2, timeout=60)
+    prepared = final_look._models
+
+    def together(run: Run, source: Source) -> Any:
+        """The last step before the seal; both are past the question whether it was done."""
+        found = prepared(run, source)
+        both_are_there.wait()
+        return found
+
+    monkeypatch.setattr(final_look, "_models", together)
+    with ThreadPoolExecutor() as pool:
+        looks = [pool.submit(look_at_test, Study(study), "now", None, data) for _ in range(2)]
+        folders = {each.result() for each in looks}
+    assert len(folders) == 1
+    assert [entry["kind"] for entry in ledger_of(study).entries()] == [LOOK, RESULT]
 
 
 # --- what somebody could do to it -----------------------------------------------------------------

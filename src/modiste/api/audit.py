@@ -127,7 +127,7 @@ def audit(  # noqa: PLR0913 (by keyword; each is an option of the verb)
     )
     content = record(report)
     files.write_bytes(folder / kept_audit.PAIRS, files.to_npz(kept_audit.across_arrays(found)))
-    files.write_bytes(folder / kept_audit.RECORD, f"{to_lines(content)}\n".encode())
+    files.write_bytes(folder / kept_audit.RECORD, files.to_utf8(f"{to_lines(content)}\n"))
     paths = [folder / kept_audit.RECORD, folder / kept_audit.PAIRS, *pages.write(report, folder)]
     told = keeper or (Study(around) if with_test and around is not None else None)
     if told is not None:

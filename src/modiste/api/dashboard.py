@@ -13,6 +13,7 @@ from modiste.errors import InstallError, StoreError
 from modiste.search.mirror import Keeper, open_storage, url_of
 from modiste.search.study import Study
 from modiste.search.work_folder import Lock
+from modiste.serve.access import LOOPBACK_NAMES, host_name
 
 HOST = "127.0.0.1"
 # The end is noticed within so long, where nobody asks for anything.
@@ -51,7 +52,7 @@ def dashboard(
     with Lock(study_folder / "work" / "dashboard.lock"):  # whoever else shows it has another port
         keeper = Keeper(study_folder, url)
         keeper.look()
-        server = _server(port, wsgi(open_storage(url)))
+        server = _server(port, _ours_alone(wsgi(open_storage(url))))
         for work, tool in ((_answer_on, server), (_look_on, keeper)):
             threading.Thread(target=work, args=(tool, ended), daemon=True).start()
         started()
@@ -75,6 +76,22 @@ def _answer_on(server: WSGIServer, ended: threading.Event) -> None:
 def _look_on(keeper: Keeper, ended: threading.Event) -> None:
     while not ended.wait(keeper.pause_seconds):
         keeper.look()
+
+
+def _ours_alone(app: Any) -> Any:
+    """The same for who calls this machine by a name of its own.
+
+    A browser can be made to ask by a foreign name that was made to point here ("DNS rebinding"),
+    and the page deletes studies.
+    """
+
+    def answer(request: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if host_name(request.get("HTTP_HOST", "")) in LOOPBACK_NAMES:
+            return app(request, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"Ask for http://{HOST}:{request['SERVER_PORT']}/ itself.\n".encode()]
+
+    return answer
 
 
 class _Quiet(WSGIRequestHandler):

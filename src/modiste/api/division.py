@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from modiste import seeds
-from modiste.data.split import Split, stratified
+from modiste.data.split import MIN_PER_CLASS, Split, stratified
 from modiste.data.types import LabelsN
 from modiste.errors import InputError
 
-# A class of fewer images than this is only trained on; `stratified` asks for as many.
-LEAST_PER_CLASS = 3
 # The loss of fewer images than this is noise: nothing is chosen by it. Ten answers of each of two
 # classes tell an accuracy to about 10 points.
 FEWEST_TO_CHOOSE_BY = 20
@@ -36,7 +34,7 @@ def hold_back(labels_N: LabelsN, share: float, seed: int) -> Split:
         1
     """
     counts_K = np.bincount(labels_N)
-    able = np.flatnonzero(counts_K >= LEAST_PER_CLASS)
+    able = np.flatnonzero(counts_K >= MIN_PER_CLASS)
     if not len(able):
         return _one_image(labels_N, counts_K, seed)
     places = np.flatnonzero(np.isin(labels_N, able))

@@ -23,8 +23,6 @@ from modiste.runs.run import Run
 from modiste.search.picked import KEPT, picked_by_val
 from modiste.search.study import Stage, Study
 
-NUM_ERRORS_SHOWN = 48
-
 
 def save_finals(study: Study, images: ImageSet) -> None:
     """The models of final stages as folders, their worst errors, and how they bear stress."""
@@ -42,7 +40,7 @@ def save_finals(study: Study, images: ImageSet) -> None:
         )
         if not errors.exists():
             logits = run.predictions[f"logits_{epoch}_NK"]
-            files.write_bytes(errors, files.to_npz(worst_errors(logits, rows, NUM_ERRORS_SHOWN)))
+            files.write_bytes(errors, files.to_npz(worst_errors(logits, rows)))
         if run.has_weights and not stress.exists():
             files.write_bytes(stress, files.to_npz(under_stress(run, epoch, rows)))
 

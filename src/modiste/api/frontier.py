@@ -66,7 +66,7 @@ def frontier(
     lines, folder = table(points), Path(out)
     paths = draw(points, f"{', '.join(data)}: accuracy against what it costs", folder)
     for name, text in (("frontier.csv", lines.csv()), ("frontier.md", lines.markdown())):
-        files.write_bytes(folder / name, text.encode())
+        files.write_bytes(folder / name, files.to_utf8(text))
         paths.append(folder / name)
     return lines, paths
 

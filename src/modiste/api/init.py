@@ -236,7 +236,7 @@ def _write(file: Path, text: str, values: dict[str, Any]) -> None:
             for stage, said in zip(meant.stages, spec.stages, strict=True)
         )
         assert spec == meant.model_copy(update={**words, "stages": stages}), "the text says more"
-    files.write_bytes(file, text.encode())
+    files.write_bytes(file, files.to_utf8(text))
 
 
 def _need_size(given: object) -> None:

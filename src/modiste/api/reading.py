@@ -14,7 +14,7 @@ from modiste.api.given import each_folder, each_name
 from modiste.api.places import run_of
 from modiste.errors import DataError, SpecError, StoreError, need_path
 from modiste.evaluate.finding import facts, findings
-from modiste.interval import wilson
+from modiste.interval import standard_error, wilson
 from modiste.runs import files
 from modiste.runs.run import EPOCHS, Run
 from modiste.search.study import Study
@@ -105,13 +105,12 @@ def compare(
         }
         if metrics["status"] == "finished":
             last = metrics["last"]["val"]
-            error = (last["accuracy"] * (1 - last["accuracy"]) / last["total"]) ** 0.5
             low, high = wilson(last["correct"], last["total"])
             row |= {
                 "val_accuracy": last["accuracy"],
                 "val_loss": last["loss"],
                 "val_accuracy_best": metrics["best"]["val"]["accuracy"],
-                "standard_error": error,
+                "standard_error": standard_error(last["accuracy"], last["total"]),
                 "low": low,
                 "high": high,
             }

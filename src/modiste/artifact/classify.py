@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from modiste.data.decode import Rule, decode
+from modiste.data.decode import ENDINGS, Rule, decode
 from modiste.errors import DataError
 
 # What image files in a folder are told by; a file that is named is opened whatever it is called.
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp"})
+SUFFIXES = frozenset(chain.from_iterable(ENDINGS.values()))
 
 
 class Classifier(Protocol):

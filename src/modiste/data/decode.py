@@ -39,6 +39,15 @@ from modiste.spec.run import DataSpec, Resize, Sizing
 
 Format = Literal["PNG", "JPEG", "BMP", "GIF", "WEBP"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+# What files of them are called, and what senders call their contents.
+ENDINGS: Mapping[Format, tuple[str, ...]] = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+}
+MEDIA_TYPES = tuple(f"image/{name.lower()}" for name in FORMATS)
 SIZING_WORDS: Mapping[Sizing, str] = {
     "stretch": "each side scaled by itself, so that proportions change",
     "fit": "scaled as a whole until it fits inside, the rest filled",

@@ -7,6 +7,7 @@ passed that check is placed under its name.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import shutil
 import subprocess
@@ -23,9 +24,6 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from modiste.errors import DataError
-
-if sys.platform != "win32":
-    import fcntl
 
 T = TypeVar("T")
 Show = Callable[[int, int | None], None]  # bytes there so far, bytes in all where known
@@ -295,13 +293,10 @@ def alone(folder: Path) -> Iterator[bool]:
     """Waits until no other process fetches into `folder`; the lock dies with its process.
 
     Yields:
-        Whether we are alone. False where the system has no such locks: then use names that no
-        other process uses.
+        Whether we are alone. False where the file system has no such locks: then use names that
+        no other process uses.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
-        yield False
-        return
     with (folder / ".lock").open("a") as lock:
         is_alone = True
         try:

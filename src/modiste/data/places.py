@@ -46,8 +46,6 @@ def cache_folder() -> Path:
     """Where fetched data are kept; it can be deleted at any time and is filled again."""
     if value := os.environ.get(CACHE_VARIABLE):
         return Path(value).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "modiste"
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/modiste"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modiste"

@@ -21,7 +21,8 @@ from modiste.data.types import ImageSet, LabelsN
 from modiste.errors import DataError, SpecError
 
 SCHEMA = "modiste.split/1"
-_MIN_PER_CLASS = 3  # one to validate on, and two, of which augmentation or k-fold may need both
+# One to validate on, and two to learn from, of which augmentation or k-fold may need both.
+MIN_PER_CLASS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +153,11 @@ def stratified(labels_N: LabelsN, num_val: int, split_seed: int) -> Split:
     if split_seed < 0:
         raise SpecError(f"data.split_seed: {split_seed} is below 0.")
     counts_K = np.bincount(labels_N)
-    scarce = np.flatnonzero(counts_K < _MIN_PER_CLASS)
+    scarce = np.flatnonzero(counts_K < MIN_PER_CLASS)
     if not len(labels_N) or len(scarce):
         which = f"class {scarce[0]} has {counts_K[scarce[0]]} image(s)" if len(scarce) else "none"
         raise DataError(
-            f"a stratified split needs {_MIN_PER_CLASS} images of each class; {which}. Leave the "
+            f"a stratified split needs {MIN_PER_CLASS} images of each class; {which}. Leave the "
             "class out (labels without gaps), or add images."
         )
     shares_K = _shares(counts_K, num_val)

@@ -14,8 +14,8 @@ from modiste.evaluate.contrast import UNMOVED, Pooled, Seeds
 from modiste.evaluate.distributions import coin_tail, normal_quantile
 from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images, tail
 from modiste.evaluate.intervals import BoolsSN, Interval, wilson
+from modiste.interval import LEVEL
 
-LEVEL = 0.95
 # How often what is said to be needed is to show a difference that is there.
 _POWER = 0.8
 # More than this is no advice.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from modiste.errors import DataError
 from modiste.evaluate.distributions import normal_quantile, normal_share
 from modiste.evaluate.intervals import Interval
+from modiste.interval import LEVEL
 from modiste.seeds import generator
 
 Floats = npt.NDArray[np.float64]
@@ -28,7 +29,7 @@ _KEPT_BYTES = 32 << 20
 def bootstrap(
     features_NM: Floats,
     figure: Statistic,
-    level: float = 0.95,
+    level: float = LEVEL,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Interval:
@@ -66,7 +67,7 @@ def bootstrap(
 
 def bootstraps(
     questions: Sequence[tuple[Floats, Statistic]],
-    level: float = 0.95,
+    level: float = LEVEL,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> list[Interval]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import DataError
-from modiste.evaluate.metrics import FloatsN, FloatsNK, LabelsN, losses, probabilities
+from modiste.evaluate.metrics import FloatsN, FloatsNK, LabelsN, losses
 from modiste.seeds import generator
 
 NUM_BINS = 15
@@ -141,11 +141,6 @@ def tempered_logits(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> Fl
     for own, other in (halves, halves[::-1]):
         answer[own] = logits_NK[own] / settled_temperature(logits_NK[other], labels_N[other])
     return answer
-
-
-def tempered(logits_NK: FloatsNK, labels_N: LabelsN, seed: int = 0) -> npt.NDArray[np.float64]:
-    """The probabilities of `tempered_logits`."""
-    return probabilities(tempered_logits(logits_NK, labels_N, seed))
 
 
 def risk_coverage(shares_NK: FloatsNK, labels_N: LabelsN) -> Risk:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from modiste.errors import SpecError
 from modiste.evaluate.distributions import f_tail
 from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images
+from modiste.interval import LEVEL
 
 Expectation = Literal["more", "less", "same", "not_less", "not_more"]
 Verdict = Literal["holds", "fails", "undecided"]
@@ -176,7 +177,7 @@ def contrast(
     two: Sequence[Sequence[float]],
     seeds: Seeds | Sequence[Seeds],
     image_differences_N: npt.NDArray[np.float64] | None = None,
-    level: float = 0.95,
+    level: float = LEVEL,
     weights: Sequence[float] | None = None,
     image_shares: Sequence[npt.NDArray[np.float64]] = (),
 ) -> Contrast:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import SpecError
-from modiste.evaluate.best import LEVEL, Standing
+from modiste.evaluate.best import Standing
 from modiste.evaluate.distributions import t_quantile, t_tail
 from modiste.evaluate.doubt import error_of, of_images
 from modiste.evaluate.intervals import Interval
-from modiste.interval import wilson_of
+from modiste.interval import LEVEL, wilson_of
 
 FloatsN = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Slices:
 
 
 def cross_validated(
-    accuracies: Sequence[float], share_held_out: float, num_images: int, level: float = 0.95
+    accuracies: Sequence[float], share_held_out: float, num_images: int, level: float = LEVEL
 ) -> Interval:
     """Interval for the mean accuracy over k-fold trainings, repeated or not.
 
@@ -86,7 +86,7 @@ def fold_difference(
     two: Sequence[float],
     differences_N: FloatsN,
     share_held_out: float,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Interval:
     """Interval for the mean accuracy of one point less that of another, over the same trainings.
 

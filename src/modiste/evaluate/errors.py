@@ -10,11 +10,14 @@ import numpy.typing as npt
 from modiste.data.types import ImageSet
 from modiste.evaluate.metrics import probabilities
 
+# That are kept of a model, and shown.
+NUM_KEPT = 48
+
 
 def worst_errors(
     logits_NK: npt.NDArray[np.float32],
     images: ImageSet,
-    count: int,
+    count: int = NUM_KEPT,
     *,
     are_probabilities: bool = True,
 ) -> dict[str, Any]:

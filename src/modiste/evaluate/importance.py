@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.errors import DataError
+from modiste.interval import LEVEL
 
 Floats = npt.NDArray[np.float64]
-LEVEL = 0.95
 # Trees of the forest, and of each forest of the bootstrap; shares of 16 and of 64 trees differ by
 # less than their intervals are wide.
 NUM_TREES, NUM_TREES_RESAMPLED, RESAMPLES = 64, 16, 60

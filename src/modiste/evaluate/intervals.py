@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from modiste.errors import DataError, SpecError
 from modiste.evaluate.distributions import t_quantile
-from modiste.interval import Interval, wilson
+from modiste.interval import LEVEL, Interval, standard_error, wilson
 
 # The two from below are found here as well, beside the others of their kind.
 __all__ = [
@@ -69,20 +69,6 @@ class Difference(NamedTuple):
     interval: Interval | None = None
 
 
-def standard_error(accuracy: float, total: int) -> float:
-    """Of an accuracy measured on ``total`` images: the binomial ``sqrt(p (1 - p) / n)``.
-
-    Covers the images only, as `wilson` does.
-
-    Example:
-        >>> f"{standard_error(0.91, 12_000):.4f}"
-        '0.0026'
-    """
-    if not 0 <= accuracy <= 1 or total < 1:
-        raise SpecError(f"an accuracy of {accuracy} on {total} images: no such thing.")
-    return math.sqrt(accuracy * (1 - accuracy) / total)
-
-
 def seed_spread(figures: Sequence[float]) -> Spread:
     """Mean and standard deviation of one figure over training seeds.
 
@@ -98,7 +84,7 @@ def seed_spread(figures: Sequence[float]) -> Spread:
     return Spread(len(figures), fmean(figures), deviation)
 
 
-def mean_interval(spread: Spread, level: float = 0.95) -> Interval | None:
+def mean_interval(spread: Spread, level: float = LEVEL) -> Interval | None:
     """Student's interval for the mean over the seeds of a spread; none for a single seed.
 
     Covers the seeds only.
@@ -115,7 +101,7 @@ def mean_interval(spread: Spread, level: float = 0.95) -> Interval | None:
     return Interval(spread.mean - half, spread.mean + half)
 
 
-def f1_interval(right: int, missed: int, mistaken: int, level: float = 0.95) -> Interval:
+def f1_interval(right: int, missed: int, mistaken: int, level: float = LEVEL) -> Interval:
     """Interval for the F1 of one class.
 
     Of the images that belong to the class or were taken for it, each is right with the same

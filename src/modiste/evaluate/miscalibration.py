@@ -20,6 +20,7 @@ from modiste.evaluate.calibration import NUM_BINS, bins_of
 from modiste.evaluate.distributions import normal_share
 from modiste.evaluate.intervals import Interval, wilson
 from modiste.evaluate.metrics import FloatsN
+from modiste.interval import LEVEL
 from modiste.seeds import generator
 
 BoolsN = npt.NDArray[np.bool_]
@@ -59,7 +60,7 @@ class Calibration:
 
 
 def calibration(
-    confidences_N: FloatsN, is_right_N: BoolsN, num_bins: int = NUM_BINS, level: float = 0.95
+    confidences_N: FloatsN, is_right_N: BoolsN, num_bins: int = NUM_BINS, level: float = LEVEL
 ) -> Calibration:
     """The calibration error of the answers that a model gave, its interval, and two yardsticks.
 

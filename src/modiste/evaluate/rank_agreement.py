@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from modiste.errors import DataError
+from modiste.interval import LEVEL
 
-LEVEL = 0.95
 RESAMPLES = 400
 # With fewer points a resample holds too few different ones to say anything.
 LEAST_FOR_INTERVAL = 6

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from modiste.errors import SpecError
 from modiste.evaluate.doubt import half_width, of_accuracy
-
-LEVEL = 0.95
+from modiste.interval import LEVEL
 
 
 def may_be_best(accuracies: Sequence[float], total: int, level: float = LEVEL) -> list[bool]:

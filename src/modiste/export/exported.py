@@ -178,7 +178,7 @@ def export(
     content = {
         **model_files,
         folders.CONFIG: files.to_json({**net.config, "test": known.to_dict()}),
-        folders.CARD: card(facts).encode(),
+        folders.CARD: files.to_utf8(card(facts)),
         **golden,
     }
     certificate["files"] = files.entries(content)

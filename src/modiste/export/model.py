@@ -27,6 +27,7 @@ from modiste.errors import StoreError, lacks
 from modiste.evaluate.calibration import settled_temperature
 from modiste.evaluate.metrics import probabilities
 from modiste.export.card import escape
+from modiste.interval import standard_error
 from modiste.runs import files
 from modiste.runs.ledger import Looked, Tally
 from modiste.runs.run import Epoch, Run
@@ -107,7 +108,7 @@ def save_model(
             written.
     """
     config = {**model_config(run, epoch), "test": looked.to_dict()}
-    told = {"config.json": files.to_json(config), "README.md": card.encode(), **(more or {})}
+    told = {"config.json": files.to_json(config), "README.md": files.to_utf8(card), **(more or {})}
     new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
     if old.exists() and not folder.exists():  # a call was stopped between the two renames below
         old.rename(folder)
@@ -265,14 +266,14 @@ def card(run: Run, epoch: Epoch, title: str, looked: Looked, also_chosen: str = 
     """
     val = run.metrics[epoch]["val"]
     images = f"{val['total']:,} images"
-    error = (val["accuracy"] * (1 - val["accuracy"]) / val["total"]) ** 0.5
+    error = standard_error(val["accuracy"], val["total"])
     spec, layers, metrics = run.spec, run.layers, run.metrics
     return f"""# {title}
 
 A `{spec.model.family}` of {layers["parameters"]["total"]:,} parameters
 ({layers["parameters"]["trainable"]:,} trainable), for images of
 {" x ".join(map(str, layers["input_shape"]))} (height, width, channels) in
-{len(layers["class_names"])} classes: {", ".join(layers["class_names"])}.
+{len(layers["class_names"])} classes: {", ".join(map(escape, layers["class_names"]))}.
 
 | | |
 |---|---|

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from modiste.counts import Count
 from modiste.data.load import divide
 from modiste.data.sealed import SealedTest
 from modiste.data.source import Source
-from modiste.errors import StoreError
+from modiste.errors import DataError, StoreError
 from modiste.evaluate.errors import worst_errors
 from modiste.final.stored import Candidate, folder_of, is_stored
 from modiste.runs import files
@@ -24,8 +24,6 @@ from modiste.spec.parts import Estimator
 from modiste.train.one_go import fit_in_one_go
 from modiste.train.predictor import Predictor
 from modiste.train.session import measured
-
-NUM_ERRORS_KEPT = 48
 
 
 class Answers(Protocol):
@@ -56,6 +54,8 @@ def look(
 ) -> Path:
     """Open the seal once, measure every candidate, and store what was seen.
 
+    Who looks at the same test set meanwhile, on this account, waits.
+
     Best and last weights of all runs together are one look. A list that was looked at before is
     not looked at again: what was stored then is the answer, also if a kill came between writing
     it and putting it in its place.
@@ -84,8 +84,31 @@ def look(
     # Everything that can fail is done before the seal opens.
     models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
     files.need_writable(next(path for path in (folder, *folder.parents) if path.exists()))
+    with ledger.alone():
+        # Whoever looked in between has left the answer.
+        if not is_stored(target):
+            _measure(source, candidates, models, reason, ledger, target)
+    return target
+
+
+def _measure(
+    source: Source,
+    candidates: Sequence[Candidate],
+    models: Mapping[str, Mapping[str, Answers]],
+    reason: str,
+    ledger: Ledger,
+    target: Path,
+) -> None:
+    """Open the seal, and write down what is seen."""
     book = LookLedger(ledger, candidates)
     test = SealedTest(source, book).open(reason)
+    shapes = {tuple(c.run.layers["input_shape"]) for c in candidates}
+    channels, height, width = test.shape_CHW
+    if shapes != {(height, width, channels)}:
+        raise DataError(
+            f"the test images have {height} x {width} pixels and {channels} channel(s), and are "
+            "none that these runs can answer. The look is counted."
+        )
     content: dict[str, bytes] = {}
     rows = []
     for candidate in candidates:
@@ -106,7 +129,6 @@ def look(
             worst_errors(
                 logits["last"],
                 test,
-                NUM_ERRORS_KEPT,
                 are_probabilities=run.metrics["last"]["val"]["loss"] is not None,
             )
         )
@@ -140,7 +162,6 @@ def look(
     content["look.json"] = files.to_json(value)
     manifest = {"schema": 2, "ledger": tally, "files": files.entries(content)}
     files.write_folder(target, content, files.sealed(manifest))
-    return target
 
 
 def _models(run: Run, source: Source) -> dict[str, Answers]:

@@ -54,8 +54,8 @@ def write(report: AuditReport, folder: Path) -> list[Path]:
         for number, (title, ident, blocks) in enumerate(built)
     ]
     paths = [folder / "audit.html", folder / "audit.md"]
-    files.write_bytes(paths[0], html.render(head, sections).encode())
-    files.write_bytes(paths[1], markdown.render(head, sections).encode())
+    files.write_bytes(paths[0], files.to_utf8(html.render(head, sections)))
+    files.write_bytes(paths[1], files.to_utf8(markdown.render(head, sections)))
     return paths
 
 

@@ -21,7 +21,7 @@ from modiste.report.blocks import (
     TableRow,
     Words,
 )
-from modiste.report.numbers import NONE, count, points, proportion
+from modiste.report.numbers import NONE, bound, count, points, proportion
 
 FOUND = {
     "duplicates": "without duplicates",
@@ -147,7 +147,7 @@ def _beside_row(name: str, found: Beside) -> TableRow:
 def beside_cells(found: Beside) -> list[Cell]:
     """Accuracy on the duplicates, on others of their classes, the difference and its interval."""
     difference = None if found.others is None else found.accuracy - found.others
-    between = "" if found.low is None else f"{points(found.low)} to {points(found.high)}"
+    between = "" if found.low is None else f"{bound(found.low)} to {bound(found.high)}"
     return [
         Cell(proportion(found.accuracy), found.accuracy),
         Cell(proportion(found.others), found.others),
@@ -246,4 +246,4 @@ def _openings(report: AuditReport) -> list[Block]:
 
 def interval(found: Worth) -> str:
     """Of a difference, in points."""
-    return f"{points(found.low)} to {points(found.high)}"
+    return f"{bound(found.low)} to {bound(found.high)}"

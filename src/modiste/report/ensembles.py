@@ -26,7 +26,7 @@ from modiste.report.blocks import (
 from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import NONE, between, count, listing, plural, points, proportion
+from modiste.report.numbers import NONE, between, bound, count, listing, plural, points, proportion
 from modiste.report.quality import FEW_WRONG
 from modiste.report.saved import IntsN, Part, Said, said
 from modiste.runs.run import Epoch, Run
@@ -280,7 +280,7 @@ def _added(group: Group) -> list[Cell]:
 
 def _between(found: Difference) -> str:
     low, high = difference_interval(found)
-    return f"{points(low)} to {points(high)}"
+    return f"{bound(low)} to {bound(high)}"
 
 
 def _between_losses(found: Difference) -> str:

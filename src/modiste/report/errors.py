@@ -14,9 +14,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from modiste.errors import StoreError
+from modiste.evaluate.errors import NUM_KEPT
 from modiste.report.blocks import Picture
 
-NUM_SHOWN = 48
 _MORE = 10  # classes with their probabilities, the surest first: all, of up to ten
 _SIDE_PX = 96  # larger images are shown smaller, so that a report stays a few megabytes
 
@@ -91,11 +91,11 @@ def read(path: Path, num_classes: int) -> Errors | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             errors = Errors(
-                arrays["images"][:NUM_SHOWN],
-                arrays["labels"][:NUM_SHOWN],
-                arrays["predicted"][:NUM_SHOWN],
-                arrays["probabilities_NK"][:NUM_SHOWN],
-                arrays["image_ids"][:NUM_SHOWN],
+                arrays["images"][:NUM_KEPT],
+                arrays["labels"][:NUM_KEPT],
+                arrays["predicted"][:NUM_KEPT],
+                arrays["probabilities_NK"][:NUM_KEPT],
+                arrays["image_ids"][:NUM_KEPT],
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: cannot be read ({error}). Remove it and try again.") from None

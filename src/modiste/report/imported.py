@@ -56,8 +56,8 @@ def write_imported(folder: Path) -> Path:
     ]
     sections = with_explanations(sections)
     path = folder / "report.html"
-    files.write_bytes(folder / "report.md", markdown.render(head, sections).encode())
-    files.write_bytes(path, html.render(head, sections).encode())
+    files.write_bytes(folder / "report.md", files.to_utf8(markdown.render(head, sections)))
+    files.write_bytes(path, files.to_utf8(html.render(head, sections)))
     return path
 
 
@@ -117,7 +117,8 @@ def tied_with_first(imported: Imported) -> list[ImportedRow] | None:
 
 def _table(imported: Imported) -> Table:
     ranked = imported.ranked
-    rest = [row for row in imported.rows if row not in ranked]
+    competing = {id(row) for row in ranked}
+    rest = [row for row in imported.rows if id(row) not in competing]
     ordered = [*ranked, *rest]
     settings = _varying(imported)
     figures = [n for n in _names(row.figures for row in imported.rows) if n != imported.figure]
@@ -133,9 +134,9 @@ def _table(imported: Imported) -> Table:
         Column("time"),
         *([] if same else [Column("evidence", is_number=False)]),
     ]
-    tied = tied_with_first(imported) or []
+    tied = {id(row) for row in (tied_with_first(imported) or [])[1:]}
     rows = [
-        _line(imported, row, shown, figures, is_tied=row in tied[1:], is_first=row is ordered[0],
+        _line(imported, row, shown, figures, is_tied=id(row) in tied, is_first=row is ordered[0],
               with_evidence=not same)
         for row in ordered[:NUM_ROWS]
     ]  # fmt: skip

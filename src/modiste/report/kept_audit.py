@@ -45,7 +45,7 @@ from modiste.report.cells import full_name
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.report.leaks import exact_in, remark_on
-from modiste.report.numbers import count, listing, plural, points, proportion
+from modiste.report.numbers import bound, count, listing, plural, points, proportion
 from modiste.report.saved import read_arrays
 from modiste.runs import files
 from modiste.search.standing import is_right
@@ -268,7 +268,7 @@ def _worth(kept: Kept, models: Sequence[Measured]) -> list[Inline]:
         for model in models
         for found in (model.without["duplicates"],)
     )
-    between = points(low) if points(low) == points(high) else f"{points(low)} to {points(high)}"
+    between = bound(low) if bound(low) == bound(high) else f"{bound(low)} to {bound(high)}"
     return [
         (
             f"What they are worth: left out, they move the validation accuracies of "

@@ -56,8 +56,8 @@ def escape(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A code span that holds any text."""
-    text = " ".join(text.split()).replace("|", "\\|")
+    """A code span that holds any text; not for a table, whose cells end at any `|`."""
+    text = " ".join(text.split())
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"

@@ -68,7 +68,7 @@ def size(difference: float) -> str:
     return f"{abs(100 * difference):.2f}"
 
 
-def bound(end: float) -> str:
+def bound(end: float | None) -> str:
     """The end of an interval of a difference, in points: the sign stays where it rounds to 0.
 
     So one sees on which side of 0 the end lies.
@@ -77,6 +77,8 @@ def bound(end: float) -> str:
         >>> bound(0.00002), bound(-0.00002), bound(0.0), bound(0.0044)
         ('+0.00', '−0.00', '0.00', '+0.44')
     """
+    if end is None or math.isnan(end):
+        return NONE
     text = f"{abs(100 * end):.2f}"
     return text if end == 0 else f"{'+' if end > 0 else '−'}{text}"
 

@@ -15,7 +15,7 @@ from modiste.evaluate.intervals import difference_interval, paired_difference, w
 from modiste.report.blocks import Block, Cell, Column, Heading, Paragraph, Table, TableRow
 from modiste.report.cells import full_name
 from modiste.report.context import Context
-from modiste.report.numbers import NONE, count, listing, points, proportion
+from modiste.report.numbers import NONE, bound, count, listing, points, proportion
 from modiste.report.saved import read_arrays
 
 _ARRAYS = {"right_RN", "names", "amounts", "units"}
@@ -152,5 +152,5 @@ def _cells(
         return [*cells, Cell(NONE)]
     lost = paired_difference(before_N[np.newaxis], right_N[np.newaxis])
     low, high = difference_interval(lost)
-    between = f"{points(low)} to {points(high)}"
+    between = f"{bound(low)} to {bound(high)}"
     return [*cells, Cell(points(lost.mean), lost.mean, note=between)]

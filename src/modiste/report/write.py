@@ -34,8 +34,8 @@ def write(study: Study, tally: Tally = NOT_ASKED) -> Path:
     context = gather(study, tally)
     head, sections = _head(context), _sections(context)
     path = study.folder / "report.html"
-    files.write_bytes(study.folder / "report.md", markdown.render(head, sections).encode())
-    files.write_bytes(path, html.render(head, sections).encode())
+    files.write_bytes(study.folder / "report.md", files.to_utf8(markdown.render(head, sections)))
+    files.write_bytes(path, files.to_utf8(html.render(head, sections)))
     return path
 
 

@@ -87,10 +87,15 @@ def _vector_instructions(processor: Mapping[str, str]) -> str:
 
 def _git_commit() -> str | None:
     """The commit of the source this package runs from, with ``+`` where files were changed."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    try:
+    here = Path(__file__).resolve()
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here.parent), *words]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        return answer.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # else it is installed in somebody's project
+        return git("describe", "--always", "--abbrev=12", "--dirty=+") or None
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip() or None

@@ -59,8 +59,17 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Readable JSON, keys in the order given."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
-    # Names of files need not be text; what is none is written as JSON escapes it, and read again.
-    return f"{text}\n".encode(errors="backslashreplace")
+    return to_utf8(f"{text}\n")
+
+
+def to_utf8(text: str) -> bytes:
+    r"""Text as files hold it. Names of files need not be text: what is none, as JSON escapes it.
+
+    Example:
+        >>> to_utf8("caf\udce9")
+        b'caf\\udce9'
+    """
+    return text.encode(errors="backslashreplace")
 
 
 def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -18,7 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +37,6 @@ def ledger_folder() -> Path:
     """Where ledgers are kept."""
     if value := os.environ.get(LEDGER_VARIABLE):
         return Path(value).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "modiste"
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/modiste/ledger"
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
@@ -240,6 +238,20 @@ class Ledger:
             self._write(lines, is_first=chain.is_fresh)
         return Chain(tuple(lines)).head
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else on this account opens the test set meanwhile; waits for who does.
+
+        Raises:
+            SealError: If no lock can be had.
+        """
+        own = ledger_folder() / self.path.with_suffix(".look.lock").name
+        with ExitStack() as held:
+            with self._or_closed():
+                own.parent.mkdir(parents=True, exist_ok=True)
+                fcntl.flock(held.enter_context(own.open("a")), fcntl.LOCK_EX)
+            yield
+
     def _read(self) -> Chain:
         return Chain.read(_content(self.path), _content(self._head_path))
 
@@ -261,11 +273,16 @@ class Ledger:
         results, and who writes a copy writes on from the own one.
         """
         own = ledger_folder() / self.path.with_suffix(".lock").name
-        try:
+        with self._or_closed():
             own.parent.mkdir(parents=True, exist_ok=True)
             with own.open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield
+
+    @contextmanager
+    def _or_closed(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise SealError(
                 f"{error.filename or self.path}: the ledger of test looks cannot be written "

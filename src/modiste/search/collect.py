@@ -223,7 +223,7 @@ def closely(text: bytes) -> bytes:
         value = json.loads(text)
     except ValueError:
         return text
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return files.to_utf8(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) + b"\n"
 
 
 def lighter(predictions: bytes, epoch: Epoch) -> bytes:
@@ -399,7 +399,7 @@ def _table(stage: Stage) -> bytes:
     for row in stage.rows:
         for run in row.runs:
             writer.writerow(_line(row, run))
-    return text.getvalue().encode()
+    return files.to_utf8(text.getvalue())
 
 
 def _line(row: Row, run: Run) -> dict[str, Any]:

@@ -269,34 +269,59 @@ def until_the_end(survey: Survey, seconds: Mapping[str, float], num_workers: int
     The longest first, by FLOPs, as long as their threads fit; those of a stage as soon as the
     stages that it needs are finished. Runs that `seconds` does not name take no time.
     """
-    fingerprints = {part.name: set(part.fingerprints) for part in survey.parts}
-    needs = defaultdict(list)
-    for part in survey.parts:
-        needed = set().union(*(fingerprints.get(name, set()) for name in part.needs))
-        for name in part.fingerprints:
-            needs[name].append(needed)
-    waiting = sorted(
-        (trial for trial in survey.todo if trial.fingerprint in seconds), key=lambda t: -t.flops
-    )
-    missing = {trial.fingerprint for trial in waiting}
+    waiting = _Waiting(survey, seconds)
     running: list[tuple[float, str]] = []
     clock, used = 0.0, 0
-    while waiting or running:
-        ready = [
-            trial
-            for trial in waiting
-            if any(missing.isdisjoint(needed) for needed in needs[trial.fingerprint])
-        ]
-        for trial in ready:
-            if running and used + trial.spec.threads > num_workers:
-                break
-            waiting.remove(trial)
-            used += trial.spec.threads
-            heapq.heappush(running, (clock + seconds[trial.fingerprint], trial.fingerprint))
+    while waiting.ready or running:
+        while waiting.ready and (not running or used + waiting.ready[0][1] <= num_workers):
+            _, threads, name = heapq.heappop(waiting.ready)
+            used += threads
+            heapq.heappush(running, (clock + seconds[name], name))
         clock, name = heapq.heappop(running)
         used -= survey.trials[name].spec.threads
-        missing.discard(name)
+        waiting.end(name)
     return clock
+
+
+class _Waiting:
+    """Runs that have not begun.
+
+    Attributes:
+        ready: Those that wait for nothing but a worker, as a heap: place in the driver's order,
+            threads, fingerprint.
+    """
+
+    def __init__(self, survey: Survey, names: Collection[str]) -> None:
+        todo = [trial for trial in survey.todo if trial.fingerprint in names]
+        ordered = enumerate(sorted(todo, key=lambda trial: -trial.flops))
+        self._waiting = {t.fingerprint: (at, t.spec.threads, t.fingerprint) for at, t in ordered}
+        self._parts = [part.fingerprints for part in survey.parts]
+        # How many runs of others a part waits for, and which parts wait for a run.
+        self._missing: list[int] = []
+        self._waited_for_by: dict[str, list[int]] = defaultdict(list)
+        self.ready: list[tuple[int, int, str]] = []
+        runs_of = {part.name: part.fingerprints for part in survey.parts}
+        for number, part in enumerate(survey.parts):
+            needed = {name for other in part.needs for name in runs_of.get(other, ())}
+            needed &= self._waiting.keys()
+            self._missing.append(len(needed))
+            for name in needed:
+                self._waited_for_by[name].append(number)
+        for number, count in enumerate(self._missing):
+            if not count:
+                self._let_go(number)
+
+    def end(self, name: str) -> None:
+        """A run has ended: parts that waited for no other may begin."""
+        for number in self._waited_for_by[name]:
+            self._missing[number] -= 1
+            if not self._missing[number]:
+                self._let_go(number)
+
+    def _let_go(self, number: int) -> None:
+        for name in self._parts[number]:
+            if name in self._waiting:
+                heapq.heappush(self.ready, self._waiting.pop(name))
 
 
 # --- disk -----------------------------------------------------------------------------------------

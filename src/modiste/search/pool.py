@@ -54,7 +54,8 @@ def _ended(code: int | None) -> str:
     if code is None:
         return "ended, and so did the process that would have heard how"
     if code < 0:
-        name = signal.Signals(-code).name
+        known = {each.value: each.name for each in signal.Signals}
+        name = known.get(-code, f"signal {-code}")  # real-time signals have no names
         hint = " (the kernel does so when memory runs out)" if name == "SIGKILL" else ""
         return f"was ended by {name}{hint}"
     return f"ended with status {code}"

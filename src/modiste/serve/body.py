@@ -12,13 +12,14 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from modiste.data.decode import MEDIA_TYPES
 from modiste.serve.limits import MEBIBYTE, Limits
 from modiste.serve.problem import Problem
 
 FORM, FIELD = "multipart/form-data", "images"
 # A body of one of these is an image; which one, its first bytes say.
 OTHER = "application/octet-stream"
-RAW = ("image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp", OTHER)
+RAW = (*MEDIA_TYPES, OTHER)
 
 
 class Upload(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,7 +114,9 @@ def _remembered(cookie: str, token: str, scope: Scope) -> Response:
 
     So it stays out of the history, and no script can read it.
     """
-    response = Response(status_code=303, headers={"location": scope["path"]})
+    # Two slashes at its beginning would lead to another host.
+    location = f"/{quote(scope['path'].lstrip('/'))}"
+    response = Response(status_code=303, headers={"location": location})
     response.set_cookie(cookie, token, httponly=True, samesite="strict", path="/")
     return response
 

@@ -292,7 +292,7 @@ class RunSpec(Spec):
         return found
 
     def fingerprint(self, data_digest: str, versions: Mapping[str, Any] | None = None) -> str:
-        """SHA-256 of everything that decides the numbers, in hexadecimal.
+        """SHA-256 of what a run is told by: its spec, its data and `versions_here`, in hexadecimal.
 
         Args:
             data_digest: Of the decoded images and labels the run trains on.
@@ -310,7 +310,11 @@ class RunSpec(Spec):
 
 @functools.cache
 def versions_here() -> Mapping[str, Any]:
-    """The versions that decide numbers: of torch, and of our own arithmetic."""
+    """Versions that tell runs apart: of torch, and of our own arithmetic.
+
+    Those of NumPy and scikit-learn, which decide the numbers of models without a network, stand in
+    the record alone (docs/decisions/0009).
+    """
     return {"torch": version("torch").split("+")[0], "numerics_version": NUMERICS_VERSION}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,7 +112,7 @@ class Range(Spec):
     def _bounds(self) -> tuple[float, ...]:
         return (self.low, self.high, *([self.step] if self.step else []))
 
-    @property
+    @cached_property
     def listed(self) -> tuple[Value, ...] | None:
         """All its values in rising order; none if they cannot be listed."""
         if self.num:
@@ -220,7 +221,8 @@ def check_values(values: Sequence[Value], where: str) -> None:
                 "to YAML is a word in quotes."
             ) from None
     names = [identity({"": value}) for value in values]
-    twice = [v for n, v in zip(names, values, strict=True) if names.count(n) > 1]
+    counts = Counter(names)
+    twice = [v for n, v in zip(names, values, strict=True) if counts[n] > 1]
     if twice:
         raise SpecError(f"{where}: {twice[0]!r} stands here twice.")
 

@@ -80,6 +80,7 @@ def fit(
                 diverge(state, rate, "training loss")
                 return
             yield Tick("train", state.step, num_steps)
+            clock = time.perf_counter()  # what was done with the tick is no training
 
         loss_sum, num_correct = state.counted()
         if not math.isfinite(loss_sum):

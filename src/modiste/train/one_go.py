@@ -26,6 +26,9 @@ from modiste.train.record import record
 from modiste.train.session import held_part, measured
 
 ScoresNK = npt.NDArray[np.float32]
+Listen = Callable[[float], bool]
+
+FITTED = "fitted in one go"
 
 # How often somebody who wants to stop is heard.
 LISTEN_SECONDS = 0.05
@@ -33,15 +36,10 @@ LISTEN_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Answerer:
-    """A fitted model with its preprocessing: from decoded images to scores.
-
-    Attributes:
-        remarks: What scikit-learn had to say, such as that a solver did not converge.
-    """
+    """A fitted model with its preprocessing: from decoded images to scores."""
 
     fitted: Fitted
     preprocess: Preprocess
-    remarks: tuple[str, ...]
 
     def logits(self, images_NCHW: npt.NDArray[np.uint8]) -> ScoresNK:
         """One row of scores for each image, N x K; see `Estimator.gives_probabilities`."""
@@ -62,15 +60,44 @@ def fit_in_one_go(spec: RunSpec, data: TrainingData) -> Answerer:
         raise DataError(f"class {train.counts().index(0)} has no image to train on.")
     params.check(train.shape_CHW, train.num_classes)
     prepare(spec.threads)
-    with _threads(spec.threads), warnings.catch_warnings(record=True) as heard:
+    with _threads(spec.threads):
         images_NCHW = data.preprocess.apply(train.images_NCHW)
         fitted = params.fit(images_NCHW, train.labels_N, train.num_classes, spec.seed)
-    remarks = tuple(str(warning.message).partition("\n")[0] for warning in heard)
-    return Answerer(fitted, data.preprocess, remarks)
+    return Answerer(fitted, data.preprocess)
 
 
-def compute(spec: RunSpec, data: TrainingData) -> RunRecord:
-    """Fit, answer the validation images, and say what came out; both epochs are the same."""
+def compute(
+    spec: RunSpec, data: TrainingData, listen: Listen = lambda _: False
+) -> RunRecord | None:
+    """Fit, answer the validation images, and say what came out; both epochs are the same.
+
+    What scikit-learn remarks, such as that a solver did not converge, stands in the reason.
+
+    Args:
+        spec: Of an estimator.
+        data: To fit and to choose by.
+        listen: Told again and again how many seconds have passed; true if somebody wants to stop.
+
+    Returns:
+        The record; none if somebody stopped it.
+
+    Raises:
+        DataError, SpecError: As `fit_in_one_go`.
+    """
+    # Filters are the whole process's: they are put back when the fit is given up, whose thread
+    # goes on for as long as it likes.
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("default")
+        for unasked in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", unasked)
+        found = beside(lambda: _computed(spec, data), listen)
+    if found is None:
+        return None
+    remarks = dict.fromkeys(str(warning.message).partition("\n")[0] for warning in heard)
+    return replace(found, metrics={**found.metrics, "reason": "; ".join((FITTED, *remarks))})
+
+
+def _computed(spec: RunSpec, data: TrainingData) -> RunRecord:
     with _threads(spec.threads):
         began = time.perf_counter()
         answerer = fit_in_one_go(spec, data)
@@ -78,7 +105,7 @@ def compute(spec: RunSpec, data: TrainingData) -> RunRecord:
         held_NK = None if data.held is None else answerer.logits(data.held.images_NCHW)
     assert scores_NK.shape == (len(data.val), data.val.num_classes)
     assert np.isfinite(scores_NK).all()
-    found = record(spec, data, "finished", "; ".join(("fitted in one go", *answerer.remarks)))
+    found = record(spec, data, "finished", FITTED)
     epoch = {"epoch": 0, "val": measured(spec, scores_NK, data.val)}
     held = {}
     if held_NK is not None and data.held is not None:
@@ -116,7 +143,7 @@ def _threads(count: int) -> AbstractContextManager[object]:
     return limits
 
 
-def beside(work: Callable[[], RunRecord], listen: Callable[[float], bool]) -> RunRecord | None:
+def beside(work: Callable[[], RunRecord], listen: Listen) -> RunRecord | None:
     """Do a long work in a thread of its own, and listen meanwhile.
 
     Args:

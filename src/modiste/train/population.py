@@ -143,6 +143,7 @@ class _Group:
         began = time.perf_counter()
         grads = torch.empty_like(nets.weights)
         sums_P2 = torch.zeros(len(members), 2, dtype=torch.float64, device=grads.device)
+        lost_P = torch.zeros(len(members), dtype=torch.float64, device=grads.device)
         orders = [self._train.order(member.seed, number) for member in members]
         for step in range(self._num_steps):
             update = number * self._num_steps + step
@@ -158,15 +159,14 @@ class _Group:
             with torch.no_grad():
                 sums_P2[:, 0] += losses_P * labels_PN.shape[1]
                 sums_P2[:, 1] += (logits_PNK.argmax(2) == labels_PN).sum(1)
+                lost_P.masked_fill_((lost_P == 0) & ~losses_P.isfinite(), step + 1)
             yield Tick("train", step + 1, self._num_steps)
         scores_P2 = _scores((yield from self._infer()), self._val.labels)
         self._hand_back()
-        figures = torch.cat((sums_P2, scores_P2), 1).tolist()
+        figures = torch.cat((sums_P2, scores_P2, lost_P.unsqueeze(1)), 1).tolist()
         seconds = (time.perf_counter() - began) / len(members)
-        for member, (loss_sum, correct, val_loss, val_accuracy) in zip(
-            members, figures, strict=True
-        ):
-            self._end(member, loss_sum, correct, (val_loss, val_accuracy), seconds)
+        for member, (loss_sum, correct, *scores, lost) in zip(members, figures, strict=True):
+            self._end(member, loss_sum, correct, (scores[0], scores[1]), int(lost), seconds)
 
     def _take(
         self, orders: Sequence[Tensor], step: int, update: int, epoch: int
@@ -220,14 +220,19 @@ class _Group:
         loss_sum: float,
         correct: float,
         scores: tuple[float, float],
+        lost: int,
         seconds: float,
     ) -> None:
-        """What an epoch of the loop ends with, for one member."""
+        """What an epoch of the loop ends with, for one member.
+
+        One whose loss was lost at an update of the epoch, counted from 1, ended there: what the
+        others went on with is none of its own.
+        """
         state = member.state
-        state.update += self._num_steps
+        state.update += lost or self._num_steps
         val_loss, val_accuracy = scores
         rate = rate_of(member.spec, state, self._num_steps)
-        if not math.isfinite(loss_sum):
+        if lost:
             diverge(state, rate, "training loss")
             return
         if not math.isfinite(val_loss):

@@ -20,6 +20,10 @@ SCHEMA = 1
 # Batches whose right answers are counted at once: by itself each would cost 70 us, 2 % of the step
 # of an MLP [768].
 COUNTED_AT_ONCE = 16
+_COUNTERS = (
+    *("schedule", "epoch", "step", "update", "seconds", "best_epoch", "status", "reason"),
+    "lost_at",
+)
 
 
 @dataclass
@@ -127,10 +131,7 @@ class TrainState:
         counters = {
             "schema": SCHEMA,
             "fingerprint": fingerprint,
-            **{
-                name: getattr(self, name)
-                for name in ("schedule epoch step update seconds best_epoch status reason").split()
-            },
+            **{name: getattr(self, name) for name in _COUNTERS},
             # JSON has no infinity.
             "best_val_loss": None if math.isinf(self.best_val_loss) else self.best_val_loss,
             "stopping": asdict(self.stopping) if self.stopping else None,
@@ -166,7 +167,7 @@ class TrainState:
             counters["best_val_loss"] = math.inf
         self._losses.clear()
         self._answers.clear()
-        self.lost_at = 0
+        self.lost_at = 0  # older checkpoints do not say
         for name, value in counters.items():
             setattr(self, name, value)
         for name, tensor in tensors.items():

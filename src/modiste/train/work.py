@@ -108,7 +108,7 @@ class Worker:
         self._last = None
         data = self._load(task.spec)
         try:
-            found = one_go.beside(lambda: one_go.compute(task.spec, data), listen)
+            found = one_go.compute(task.spec, data, listen)
         except SpecError as error:  # no such model of so many images; other points may have one
             found = record(task.spec, data, "failed", str(error))
         return Outcome(task.fingerprint, record=found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 import modiste
+from modiste.api.study import collect_results
 from modiste.data.load import TrainingData, divide
 from modiste.data.types import ImageSet
 from modiste.errors import DataError, ResumeError, SealError, SpecError
@@ -404,6 +406,18 @@ def test_a_path_in_a_dictionary_is_seen_from_a_study_folder_that_is_not_there_ye
     with pytest.raises(DataError, match=rf"no such file or folder, .*\({tmp_path}/none\.npz\)"):
         modiste.run_study(values, out="newer", num_workers="here")
     assert not Path("newer").exists()
+
+
+def test_a_study_may_lie_in_a_folder_whose_name_is_no_text(
+    tmp_path: Path, synthetic_folder: Path
+) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    given: dict[str, Any] = {"out": place / "out", "data_folder": synthetic_folder}
+    study, is_finished = modiste.run_study(small.study(), num_workers="here", **given)
+    assert is_finished
+    assert "caf\\udce9" in (study.folder / "report.md").read_text("utf-8")
+    collect_results(study, place / "results")
+    assert (place / "results" / "report.html").is_file()
 
 
 def test_fresh_seeds_are_those_of_the_seed_that_is_asked_for(

@@ -80,6 +80,16 @@ def test_a_list_of_classes_names_each_once_and_deceives_nobody(tmp_path, text, w
         load(tmp_path)
 
 
+def test_test_images_of_another_size_are_found_out_before_the_seal_opens(tmp_path):
+    write_idx(tmp_path)
+    write_gzip(tmp_path / "t10k-images-idx3-ubyte.gz", idx_bytes(np.zeros((9, 14, 14), np.uint8)))
+    write_gzip(tmp_path / "t10k-labels-idx1-ubyte.gz", idx_bytes(np.zeros(9, np.uint8)))
+    source = SOURCES.get("idx")(tmp_path)
+    assert source.where("train") == tmp_path
+    with pytest.raises(DataError, match=r"its test images have 14 x 14 pixels, those .* 28 x 28"):
+        source.where("test")
+
+
 def test_too_few_names_for_the_labels_are_an_error(tmp_path):
     (write_idx(tmp_path) / "classes.txt").write_text("a\nb\n")
     with pytest.raises(DataError, match="labels run from 0 to 9, but there are 2 classes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +16,9 @@ from modiste.report.effects_table import effects_table
 from modiste.runs.run import Epoch, Run
 from modiste.search.answers import Answers
 from modiste.search.study import Study
+from modiste.spec.run import RunSpec
 from modiste.spec.study import StudySpec
+from tests import report_fixture
 from tests.report_fixture import make_study
 
 GRID: dict[str, Any] = {
@@ -27,6 +30,10 @@ GRID: dict[str, Any] = {
         "train.optimizer": [{"name": "adam"}, {"name": "sgd", "learning_rate": 0.01}],
     },
 }
+
+
+# Beyond its own interval here, and within one that allows for eleven of them.
+DROPOUT = 0.008
 
 
 def gathered(folder: Path, *stages: dict[str, Any], **more: Any) -> Context:
@@ -98,10 +105,25 @@ def test_opposite_values_of_a_pair_mirror_each_other(tmp_path: Path) -> None:
     assert (low.low, low.high) == pytest.approx((-(high.high or 0), -(high.low or 0)))
 
 
-def test_what_is_bold_survives_the_number_of_intervals(tmp_path: Path) -> None:
+def test_what_is_bold_survives_the_number_of_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invent = report_fixture.invent
+
+    def with_effects(spec: RunSpec, **more: Any) -> Any:
+        """Of the optimizer a large one, and of dropout one that a single interval would show."""
+        how = invent(spec, **more)
+        params = spec.to_dict()["model"]["params"]
+        gain = 0.04 * (spec.train.optimizer.name == "adam") + DROPOUT * (params["dropout"] == 0.1)
+        return replace(how, accuracy=how.accuracy - 0.04 + gain)
+
+    monkeypatch.setattr(report_fixture, "invent", with_effects)
     given = found(gathered(tmp_path, GRID))
-    for effect in given.effects:
-        assert effect.leaves_out_0 or not effect.is_clear
+    large, small = one(given, "optimizer", "adam"), one(given, "dropout", "0.1")
+    assert large.leaves_out_0
+    assert large.is_clear
+    assert small.leaves_out_0
+    assert not small.is_clear
 
 
 def test_without_repeats_nothing_is_bold(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_child_that_is_killed_is_replaced_and_its_work_named(pool: Pool) -> No
     event = answer(pool)
     assert event == Death(long.fingerprint, -signal.SIGKILL)
     assert "ended by SIGKILL" in str(event)
+    assert "ended by signal 40" in str(Death(long.fingerprint, -40))  # a real-time signal's number
     assert pool.running == []
     pool.submit(task())
     weights(answer(pool))

@@ -173,6 +173,21 @@ def test_talos_columns_are_told_apart_where_a_rate_was_scheduled(tmp_path: Path)
     assert found.direction == "min"
 
 
+@pytest.mark.parametrize(("metric", "best_first"), [("val_loss", "bca"), ("val_acc", "abc")])
+def test_the_best_row_is_the_lowest_of_a_loss_and_the_highest_of_an_accuracy(
+    tmp_path: Path, metric: str, best_first: str
+) -> None:
+    text = "round_epochs,val_loss,val_acc,name\n3,0.9,0.9,a\n3,0.2,0.8,b\n3,0.5,0.7,c\n3,,,d\n"
+    found = read_foreign(write(tmp_path / "a.csv", text), Asked(metric=metric))
+    assert "".join(row.settings["name"] for row in found.ranked) == best_first
+
+
+def test_values_that_python_alone_reads_as_numbers_stay_words(tmp_path: Path) -> None:
+    text = "round_epochs,val_acc,units,other\n3,0.9,128_64,\N{ARABIC-INDIC DIGIT THREE}\n"
+    (row,) = read_foreign(write(tmp_path / "a.csv", text)).rows
+    assert row.settings == {"units": "128_64", "other": "\N{ARABIC-INDIC DIGIT THREE}"}
+
+
 def test_talos_values_are_read_as_what_they_are(tmp_path: Path) -> None:
     text = (
         "round_epochs,val_acc,rate,flag,none,optimizer,activation,wide,hidden,mixed,open,deep\n"

@@ -70,7 +70,13 @@ def test_off_loopback_everything_but_health_needs_the_token(open_app: FastAPI, p
         reply = ask(open_app, "GET", path, {**host, **headers})
         assert (reply.status, reply.code) == (401, "token_needed")
         assert reply.headers["www-authenticate"] == "Bearer"
-    right = ({"authorization": f"Bearer {TOKEN}"}, {"cookie": f"a=b; modiste-80={TOKEN}"})
+    others = ('theme={"a":1}', "flag", "sess=a b", 'open="x', "modiste-8000=wrong")
+    right = (
+        {"authorization": f"Bearer {TOKEN}"},
+        {"cookie": f"a=b; modiste-80={TOKEN}"},
+        # What other servers of this host have left stands before ours.
+        *({"cookie": f"{other}; modiste-80={TOKEN}"} for other in others),
+    )
     statuses = {ask(open_app, "GET", path, {**host, **headers}).status for headers in right}
     assert statuses == {404 if path == "/none" else 200}
     for health in ("/healthz", "/readyz"):
@@ -84,6 +90,24 @@ def test_the_printed_address_becomes_a_cookie_that_no_script_reads(open_app: Fas
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert ask(open_app, "GET", "/?token=wrong", {"host": "model.example"}).status == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [
+        ("//evil.example/", "/evil.example/"),
+        ("///evil.example", "/evil.example"),
+        ("/\\evil.example", "/%5Cevil.example"),
+        ("/\N{CJK UNIFIED IDEOGRAPH-4E2D}", "/%E4%B8%AD"),
+        ("/a\r\nb: c", "/a%0D%0Ab%3A%20c"),
+    ],
+    ids=["another host", "three slashes", "backslash", "letters", "line ends"],
+)
+def test_the_printed_address_leads_to_no_other_host(
+    open_app: FastAPI, asked: str, leads_to: str
+) -> None:
+    reply = ask(open_app, "GET", f"{asked}?token={TOKEN}", {"host": "model.example"})
+    assert (reply.status, reply.headers["location"]) == (303, leads_to)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7:8000", "[2001:db8::1]"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -129,14 +130,34 @@ def test_it_computes_on_as_many_threads_as_the_spec_says(odd: type[Odd]) -> None
     assert seen[1] == {2}
 
 
-@pytest.mark.filterwarnings("default")
-def test_a_fit_that_did_not_converge_says_so() -> None:
+@pytest.mark.parametrize("asked_for", ["ignore", "error", "default"])
+def test_a_fit_that_did_not_converge_says_so_whatever_is_done_with_warnings(asked_for: Any) -> None:
     model = {"family": "logistic_regression", "params": {"max_iterations": 1}}
-    record = one_go.compute(small.run_spec({"model": model}), DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter(asked_for)
+        record = one_go.compute(small.run_spec({"model": model}), DATA)
+        plain = one_go.compute(small.run_spec({"model": {"family": "logistic_regression"}}), DATA)
+    assert record is not None
     assert record.metrics["status"] == "finished"
-    assert "failed to converge" in record.metrics["reason"]
-    plain = one_go.compute(small.run_spec({"model": {"family": "logistic_regression"}}), DATA)
+    assert record.metrics["reason"].count("failed to converge") == 1
+    assert plain is not None
     assert plain.metrics["reason"] == "fitted in one go"
+
+
+def test_a_fit_that_was_given_up_takes_no_warnings_along(odd: type[Odd]) -> None:
+    is_let_go, has_begun = threading.Event(), threading.Event()
+
+    def work_on() -> None:
+        has_begun.set()
+        is_let_go.wait(60)
+
+    odd.does = work_on
+    filters = list(warnings.filters)
+    worker().work(task(), should_stop=has_begun.is_set)
+    assert warnings.filters == filters
+    with pytest.warns(UserWarning, match="mine"):
+        warnings.warn("mine", stacklevel=1)
+    is_let_go.set()
 
 
 def test_a_class_without_an_image_is_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import mmap
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,3 +159,10 @@ def test_memory_grows_by_what_is_held_and_shrinks_again() -> None:
     # Other things come and go meanwhile, but not tens of megabytes.
     assert grown == pytest.approx(num_bytes, abs=30_000_000)
     assert memory_bytes() - before < 30_000_000
+
+
+def test_memory_of_a_process_that_has_ended_is_nobody_elses() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    with pytest.raises(ProcessLookupError):
+        memory_bytes(ended.pid)

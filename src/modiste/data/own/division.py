@@ -18,13 +18,12 @@ from modiste.data.own import apart
 from modiste.data.own.listing import PLACES, Place
 from modiste.data.own.names import shown
 from modiste.data.own.stock import Seen, Stock
+from modiste.data.split import MIN_PER_CLASS
 from modiste.errors import DataError, SpecError, StoreError
 from modiste.spec.run import DataSpec
 
 # Of all images, how many may be left out as unreadable where that was asked for.
 MOST_BAD = 0.01
-# One to validate on, and two to learn from: what a division within the class takes.
-MIN_PER_CLASS = 3
 # Examples in a message.
 NUM_NAMED = 5
 Origin = Literal["given", "split off", "none"]

@@ -15,8 +15,10 @@ import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from modiste.data.decode import ENDINGS
 from modiste.data.own import names
 from modiste.data.own.listing import PLACES, Content, Item, Listing, Place, check_classes
 from modiste.data.own.names import shown
@@ -27,7 +29,8 @@ PART_NAMES: dict[Place, tuple[str, ...]] = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+# TIFF is an image as well, which is refused by name.
+IMAGE_ENDINGS = {*chain.from_iterable(ENDINGS.values()), ".tif", ".tiff"}
 # What systems put into folders unasked; so do those whose names begin with a point.
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 # What tells a study, a run and a look at a recipe; and the figures that `data show` draws.

@@ -41,6 +41,8 @@ def idx_folder(folder: Path | None = None) -> Source:
         place = named("idx", folder)
         for name in _NAMES[part]:
             _located(place, name)
+        if part == "test":
+            _need_one_size(place)
         return place
 
     def load_part(part: Part) -> ImageSet:
@@ -104,6 +106,17 @@ def _located(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise DataError(f"{folder}: no file {name}.gz or {name} is in this folder.")
+
+
+def _need_one_size(folder: Path) -> None:
+    """That test images have the size of those to train on, by what the files say they hold."""
+    train, test = (idx.read_header(_located(folder, _NAMES[part][0])) for part in _NAMES)
+    if train.shape[1:] != test.shape[1:]:
+        sizes = [" x ".join(map(str, each.shape[1:])) for each in (test, train)]
+        raise DataError(
+            f"{folder}: its test images have {sizes[0]} pixels, those to train on {sizes[1]}: what "
+            "was trained on these cannot answer them."
+        )
 
 
 def _read(folder: Path, part: Part) -> ImageSet:

@@ -19,7 +19,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 @OPTIMIZERS.register("muon")
 class Muon(Optimizer):
-    """Kernels by orthogonal momentum; biases, norms and the last layer by AdamW.
+    """Kernels by orthogonal momentum; biases, norms and the last layer by Adam.
 
     A kernel counts as a matrix of one row for each output. Its step has the same length whatever
     the gradient's: rate times ``sqrt(max(1, rows / columns))`` for each singular value.

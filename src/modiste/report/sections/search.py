@@ -23,7 +23,7 @@ from modiste.report.blocks import (
     TableRow,
 )
 from modiste.report.context import Context
-from modiste.report.numbers import NONE, count, plural, points, proportion
+from modiste.report.numbers import NONE, bound, count, plural, points, proportion
 from modiste.report.searching import Searched, Tried, described, spent
 from modiste.report.section import SECTIONS, Section
 from modiste.search.versus import contrast_of
@@ -162,7 +162,7 @@ def _compared(context: Context, searched: Searched) -> Table:
             found = contrast_of(context.study, first.row.row, best.row.row, seeds)
             difference = points(found.difference)
             if found.low is not None:
-                between = f"{points(found.low)} to {points(found.high)}"
+                between = f"{bound(found.low)} to {bound(found.high)}"
         rows.append(
             TableRow(
                 [

@@ -141,8 +141,10 @@ def _space(parts: Sequence[Mapping[str, Any]]) -> dict[str, Space]:
         name = str(config.get("name"))
         if part.get("class_name") in ("Int", "Float"):
             low, high = finite(config.get("min_value")), finite(config.get("max_value"))
-            is_log = config.get("sampling") in ("log", "reverse_log")
-            found[name] = Space(low=low, high=high, log=is_log)
+            sampling = config.get("sampling")
+            # Of `reverse_log`, whose values crowd at the upper end, nothing is said.
+            if sampling != "reverse_log":
+                found[name] = Space(low=low, high=high, log=sampling == "log")
         elif part.get("class_name") == "Choice":
             found[name] = Space(values=tuple(map(plain, config.get("values", []))))
     return found

@@ -213,13 +213,16 @@ def _value(text: str) -> Any:
     Example:
         >>> [_value(t) for t in ("128", "1e-3", "True", "None", "<class 'keras.optimizers.Adam'>")]
         [128, 0.001, True, None, 'Adam']
+        >>> _value("128_64"), _value("\N{ARABIC-INDIC DIGIT THREE}")
+        ('128_64', '٣')
         >>> _value("[512, 256]"), _value("(0.9, 'same')"), _value("[512")
         ([512, 256], [0.9, 'same'], '[512')
     """
     words = {"True": True, "False": False, "None": None, "": None}
     if text in words:
         return words[text]
-    for kind in (int, float):
+    # Python reads more as numbers: `128_64`, and the digits of other scripts.
+    for kind in (int, float) if text.isascii() and "_" not in text else ():
         try:
             return plain(kind(text))
         except ValueError:
