@@ -108,8 +108,8 @@ def test_half_a_study_is_planned_from_what_its_finished_runs_took(place: Place, 
         for row in Study(place.root / "out").stage("grid").rows
         for run in row.runs
     ]
-    # The same run on another seed; and the inference at the end.
-    assert 0.9 * min(took) < final["seconds"] < 1.2 * max(took)
+    # The same run on another seed; and the inference at the end. It is told in tenths.
+    assert 0.9 * min(took) - 0.05 < final["seconds"] < 1.2 * max(took) + 0.05
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

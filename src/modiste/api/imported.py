@@ -10,7 +10,7 @@ from modiste.errors import SpecError, need_path
 from modiste.report.imported import write_imported
 from modiste.report.numbers import plural
 from modiste.search.imported import Imported, ImportedRow, save_imported
-from modiste.search.reader import Asked, Direction, is_accuracy, read_foreign
+from modiste.search.reader import Direction, Stated, is_accuracy, read_foreign
 
 
 def import_study(
@@ -44,7 +44,7 @@ def import_study(
         StoreError: If the folder cannot be written, or holds something else.
     """
     place = need_path(source, "source")
-    found = read_foreign(place, Asked(study, metric, direction))
+    found = read_foreign(place, Stated(study, metric, direction))
     if num_val is not None:
         _check_accuracy(found)
     rows = found.rows if seeds is None else tuple(_with_seeds(row, seeds) for row in found.rows)

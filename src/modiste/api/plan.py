@@ -141,7 +141,7 @@ def plan_study(  # noqa: PLR0913 (by keyword; each is an option of the verb)
         folder=study.folder,
         profile=profile,
         forecast=forecast(found, probed.paces if probed else {}, workers),
-        misfits=tuple(f"{trial.stage}: {trial.misfit}" for trial in found.misfits),
+        misfits=tuple(f"{run.stage}: {run.misfit}" for run in found.misfits),
         left=found.left,
         disk=disk_of(found, workers, images.images_NCHW.nbytes + images.labels_N.nbytes),
         free_bytes=shutil.disk_usage(place).free,

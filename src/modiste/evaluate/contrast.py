@@ -16,7 +16,7 @@ from modiste.evaluate.doubt import Doubt, error_of, half_width, of_images
 from modiste.interval import LEVEL
 
 Expectation = Literal["more", "less", "same", "not_less", "not_more"]
-Verdict = Literal["holds", "fails", "undecided"]
+ClaimVerdict = Literal["holds", "fails", "undecided"]
 
 
 class Pooled(NamedTuple):
@@ -270,7 +270,7 @@ def _image_parts(
     return [of_images(differences_N, 1.0, math.fsum(scatters))]
 
 
-def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdict:
+def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> ClaimVerdict:
     """Whether a contrast bears out what was expected of it.
 
     Only an interval that lies wholly on one side decides. ``same`` holds if it lies within the
@@ -301,7 +301,7 @@ def judge(found: Contrast, expected: Expectation, margin: float = 0.0) -> Verdic
     return "fails" if high < least or low > most else "undecided"
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
+def joint_verdict(verdicts: Sequence[ClaimVerdict]) -> ClaimVerdict:
     """Of several tests of one claim: it holds if all hold, and fails if any fails."""
     if "fails" in verdicts:
         return "fails"

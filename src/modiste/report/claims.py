@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from modiste.evaluate.contrast import Contrast, Verdict, contrast, judge, together
+from modiste.evaluate.contrast import ClaimVerdict, Contrast, contrast, joint_verdict, judge
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.runs.run import Epoch, Run
@@ -78,7 +78,7 @@ class TestAnswer:
     num_without: int = 0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ClaimVerdict:
         """Undecided unless all runs are there and the interval covers all doubt that there is.
 
         Where nobody repeated a comparable point, nobody knows what another seed would have said.
@@ -113,7 +113,7 @@ class ClaimAnswer:
 
     claim: Claim
     tests: Sequence[TestAnswer]
-    verdict: Verdict
+    verdict: ClaimVerdict
 
 
 def answer(context: Context) -> list[ClaimAnswer]:
@@ -122,7 +122,7 @@ def answer(context: Context) -> list[ClaimAnswer]:
     for claim in context.published.claims:
         tests = [_test(context, test) for test in claim.tests]
         deciding = [found.verdict for found in tests if found.test.decides]
-        verdict: Verdict = "holds" if claim.because else together(deciding)
+        verdict: ClaimVerdict = "holds" if claim.because else joint_verdict(deciding)
         answers.append(ClaimAnswer(claim, tests, verdict))
     return answers
 

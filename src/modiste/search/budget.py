@@ -185,9 +185,9 @@ class Clock:
 
     def _left(self, found: Survey) -> dict[str, float]:
         """Seconds of each run that cannot be closed; the best so far stand for those to come."""
-        trials = found.trials.values()
-        paces = paces_of_finished(trials)
-        epochs = expected_epochs(trials)
+        runs = found.runs.values()
+        paces = paces_of_finished(runs)
+        epochs = expected_epochs(runs)
         spec = self._study.spec
         rigid = {
             name
@@ -196,10 +196,10 @@ class Clock:
             for name in part.fingerprints
         }
         return {
-            trial.fingerprint: expected.expected
-            for trial in found.todo
-            if trial.fingerprint in rigid
-            and (expected := time_of(trial, epochs[trial.fingerprint].number, paces, trials))
+            run.fingerprint: expected.expected
+            for run in found.todo
+            if run.fingerprint in rigid
+            and (expected := time_of(run, epochs[run.fingerprint].number, paces, runs))
         }
 
 
@@ -215,15 +215,15 @@ def _num_finished(stages: Sequence[Stage]) -> int:
 
 def _report_seconds(found: Survey, slowness: float) -> float:
     """How long drawing and writing take, with final models shown worse images and exported."""
-    num_done = sum(trial.done is not None for trial in found.trials.values())
+    num_done = sum(run.done is not None for run in found.runs.values())
     seconds = slowness * (REPORT_SECONDS + SECONDS_PER_RUN * num_done)
-    paces = paces_of_finished(found.trials.values())
+    paces = paces_of_finished(found.runs.values())
     for part in found.parts:
-        trials = [found.trials[name] for name in part.fingerprints if part.is_final]
-        known = [pace for t in trials if t.kind and (pace := pace_of(t.kind, paces))]
+        runs = [found.runs[name] for name in part.fingerprints if part.is_final]
+        known = [pace for t in runs if t.kind and (pace := pace_of(t.kind, paces))]
         num_images = IMAGES_AGAIN
-        if trials and part.is_exported:
+        if runs and part.is_exported:
             seconds += slowness * EXPORT_SECONDS
-            num_images += 2 * max(trial.num_val for trial in trials)
+            num_images += 2 * max(run.num_val for run in runs)
         seconds += num_images * max((pace.per_image_inferred for pace in known), default=0.0)
     return seconds

@@ -25,7 +25,7 @@ SCHEMA = 1
 FILE = "imported.json"
 
 Status = Literal["finished", "pruned", "failed", "unfinished"]
-Part = Literal["validation", "test", "training"]
+ScoredOn = Literal["validation", "test", "training"]
 
 
 class ImportedRow(Spec):
@@ -76,7 +76,7 @@ class Imported(Spec):
     figure: str
     direction: Literal["max", "min"] = "max"
     epoch: Literal["best", "last"] | None = None
-    scored_on: Part | None = None
+    scored_on: ScoredOn | None = None
     num_images: int | None = Field(None, ge=1)
     rows: tuple[ImportedRow, ...]
     space: dict[str, Space] = {}

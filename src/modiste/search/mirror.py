@@ -46,7 +46,7 @@ AGAIN_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Part:
+class DatabaseStudy:
     """What of a study folder is one study of a database.
 
     Attributes:
@@ -143,7 +143,7 @@ def mirror(study: Study, storage: BaseStorage, owner: str = "") -> int:
     return sum(_write(storage, part) for part in parts(study, owner))
 
 
-def parts(study: Study, owner: str = "") -> Iterator[Part]:
+def parts(study: Study, owner: str = "") -> Iterator[DatabaseStudy]:
     """A study folder as it would stand in a database; see `mirror`."""
     whole = "-".join([study.name, study.profile, *filter(None, [owner])])
     for stage in study.stages():
@@ -192,8 +192,8 @@ def _part(
     goals: tuple[Goal, ...],
     known: Mapping[str, BaseDistribution],
     rows: Sequence[tuple[Sequence[Row], str]],
-) -> Part:
-    return Part(name, goals, tuple(_trial(study, goals, known, *row) for row in rows))
+) -> DatabaseStudy:
+    return DatabaseStudy(name, goals, tuple(_trial(study, goals, known, *row) for row in rows))
 
 
 def _trial(
@@ -259,7 +259,7 @@ def _scalar(value: object) -> Any:
     return value if is_scalar else json.dumps(value)
 
 
-def _write(storage: BaseStorage, part: Part) -> int:
+def _write(storage: BaseStorage, part: DatabaseStudy) -> int:
     from optuna.study import StudyDirection
 
     best = {"accuracy": StudyDirection.MAXIMIZE}

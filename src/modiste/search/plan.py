@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from modiste.search.kinds import Kind, Pace, pace_of, pace_of_epochs
-from modiste.search.survey import Survey, Trial
+from modiste.search.survey import PlannedRun, Survey
 
 Source = Literal["finished", "published", "limit"]
 
@@ -115,31 +115,29 @@ def forecast(survey: Survey, measured: Mapping[Kind, Pace], num_workers: int) ->
         measured: How fast kinds of work go here; finished runs of a kind tell it better.
         num_workers: Threads in all.
     """
-    trials = survey.trials.values()
-    finished = paces_of_finished(trials)
+    runs = survey.runs.values()
+    finished = paces_of_finished(runs)
     paces = {**measured, **finished}
-    epochs = expected_epochs(trials)
+    epochs = expected_epochs(runs)
     times = {
-        trial.fingerprint: time
-        for trial in survey.todo
-        if (time := time_of(trial, epochs[trial.fingerprint].number, paces, trials)) is not None
+        run.fingerprint: time
+        for run in survey.todo
+        if (time := time_of(run, epochs[run.fingerprint].number, paces, runs)) is not None
     }
     expected = {name: time.expected for name, time in times.items()}
     most = {name: time.most for name, time in times.items()}
-    timed = [survey.trials[name] for name in times]
+    timed = [survey.runs[name] for name in times]
     return Forecast(
         stages=tuple(_stages(survey, times)),
         num_workers=num_workers,
         seconds=until_the_end(survey, expected, num_workers),
         most_seconds=until_the_end(survey, most, num_workers),
-        epochs_from=dict(
-            Counter(str(epochs[trial.fingerprint].source) for trial in timed if trial.kind)
-        ),
-        pace_from=dict(Counter(_pace_from(trial, finished, measured) for trial in timed)),
+        epochs_from=dict(Counter(str(epochs[run.fingerprint].source) for run in timed if run.kind)),
+        pace_from=dict(Counter(_pace_from(run, finished, measured) for run in timed)),
     )
 
 
-def expected_epochs(trials: Collection[Trial]) -> dict[str, Epochs]:
+def expected_epochs(runs: Collection[PlannedRun]) -> dict[str, Epochs]:
     """How many epochs each run takes: as many as the runs most like it, on average.
 
     Most like it are the same on another seed, then those of its stage with its optimizer, then
@@ -151,22 +149,22 @@ def expected_epochs(trials: Collection[Trial]) -> dict[str, Epochs]:
         By fingerprint.
     """
     alike: dict[tuple[Source, Hashable], list[tuple[int, int]]] = defaultdict(list)
-    for trial in trials:
-        limit = trial.spec.train.last_epoch
-        for likeness in _likenesses(trial):
-            if trial.done and trial.done.is_good:
-                alike["finished", likeness].append((trial.done.epochs, limit))
-            if trial.published_epochs:
-                alike["published", likeness].append((trial.published_epochs, limit))
-    return {trial.fingerprint: _epochs(trial, alike) for trial in trials}
+    for run in runs:
+        limit = run.spec.train.last_epoch
+        for likeness in _likenesses(run):
+            if run.done and run.done.is_good:
+                alike["finished", likeness].append((run.done.epochs, limit))
+            if run.published_epochs:
+                alike["published", likeness].append((run.published_epochs, limit))
+    return {run.fingerprint: _epochs(run, alike) for run in runs}
 
 
 def _epochs(
-    trial: Trial, alike: Mapping[tuple[Source, Hashable], Sequence[tuple[int, int]]]
+    run: PlannedRun, alike: Mapping[tuple[Source, Hashable], Sequence[tuple[int, int]]]
 ) -> Epochs:
-    limit = trial.spec.train.last_epoch
+    limit = run.spec.train.last_epoch
     sources: tuple[Source, ...] = ("finished", "published")
-    for likeness in _likenesses(trial) if trial.spec.train.early_stopping else ():
+    for likeness in _likenesses(run) if run.spec.train.early_stopping else ():
         for source in sources:
             # One that went to a lower limit does not tell when it would have stopped.
             numbers = [
@@ -180,28 +178,28 @@ def _epochs(
     return Epochs(limit, "limit")
 
 
-def _likenesses(trial: Trial) -> tuple[Hashable, ...]:
+def _likenesses(run: PlannedRun) -> tuple[Hashable, ...]:
     """What runs that are alike have in common, the most alike first."""
-    spec = trial.spec.to_dict()
+    spec = run.spec.to_dict()
     del spec["seed"]
-    family, optimizer = trial.spec.model.family, trial.spec.train.optimizer.name
-    return json.dumps(spec), (trial.stage, optimizer, family), (optimizer, family), (family,)
+    family, optimizer = run.spec.model.family, run.spec.train.optimizer.name
+    return json.dumps(spec), (run.stage, optimizer, family), (optimizer, family), (family,)
 
 
-def paces_of_finished(trials: Iterable[Trial]) -> dict[Kind, Pace]:
+def paces_of_finished(runs: Iterable[PlannedRun]) -> dict[Kind, Pace]:
     """The mean pace of each kind of work that was finished on this kind of processor."""
     found: dict[Kind, list[Pace]] = defaultdict(list)
-    for trial in trials:
-        done = trial.done
-        if trial.kind and done and done.is_from_here and done.epochs and done.seconds:
+    for run in runs:
+        done = run.done
+        if run.kind and done and done.is_from_here and done.epochs and done.seconds:
             per_epoch = done.seconds / done.epochs
-            pace = pace_of_epochs(trial.kind, trial.num_train, trial.num_val, per_epoch)
-            found[trial.kind].append(pace)
+            pace = pace_of_epochs(run.kind, run.num_train, run.num_val, per_epoch)
+            found[run.kind].append(pace)
     return {kind: Pace(*map(fmean, zip(*paces, strict=True))) for kind, paces in found.items()}
 
 
 def time_of(
-    trial: Trial, epochs: int, paces: Mapping[Kind, Pace], trials: Iterable[Trial]
+    run: PlannedRun, epochs: int, paces: Mapping[Kind, Pace], runs: Iterable[PlannedRun]
 ) -> Time | None:
     """How long a run takes that goes so many epochs.
 
@@ -210,35 +208,37 @@ def time_of(
     Returns:
         None where nothing tells.
     """
-    if trial.kind is None:
-        family = trial.spec.model.family
+    if run.kind is None:
+        family = run.spec.model.family
         took = [
             t.done.seconds
-            for t in trials
+            for t in runs
             if t.done and not t.misfit and t.spec.model.family == family
         ]
         return Time(fmean(took), max(took)) if took else None
-    pace = pace_of(trial.kind, paces)
+    pace = pace_of(run.kind, paces)
     if pace is None:
         return None
-    num_updates = -(-trial.num_train // trial.kind.batch_size)
-    epoch = num_updates * pace.per_update + trial.num_val * pace.per_image_inferred
+    num_updates = -(-run.num_train // run.kind.batch_size)
+    epoch = num_updates * pace.per_update + run.num_val * pace.per_image_inferred
     # At the end all images go through the net of the best epoch, and of the last; of a run that is
     # cut, the validation images do.
-    num_inferred = trial.num_val + (trial.num_train if trial.spec.train.until is None else 0)
+    num_inferred = run.num_val + (run.num_train if run.spec.train.until is None else 0)
     end = 2 * num_inferred * pace.per_image_inferred
-    numbers = (max(0, number - trial.begun) for number in (epochs, trial.spec.train.last_epoch))
+    numbers = (max(0, number - run.begun) for number in (epochs, run.spec.train.last_epoch))
     # A limit of time ends training after the epoch in which it is reached.
     limit = math.inf
-    if trial.spec.train.max_seconds is not None:
-        limit = trial.spec.train.max_seconds + epoch
+    if run.spec.train.max_seconds is not None:
+        limit = run.spec.train.max_seconds + epoch
     return Time(*(min(number * epoch, limit) + end for number in numbers))
 
 
-def _pace_from(trial: Trial, finished: Mapping[Kind, Pace], measured: Mapping[Kind, Pace]) -> str:
-    if trial.kind is None or trial.kind in finished:
+def _pace_from(
+    run: PlannedRun, finished: Mapping[Kind, Pace], measured: Mapping[Kind, Pace]
+) -> str:
+    if run.kind is None or run.kind in finished:
         return "finished"
-    return "measured" if trial.kind in measured else "flops"
+    return "measured" if run.kind in measured else "flops"
 
 
 def _stages(survey: Survey, times: Mapping[str, Time]) -> Iterable[StageForecast]:
@@ -248,12 +248,12 @@ def _stages(survey: Survey, times: Mapping[str, Time]) -> Iterable[StageForecast
         shared = Counter(home[name] for name in names if name in home)
         own = [name for name in names if name not in home]
         home |= dict.fromkeys(own, part.name)
-        todo = [name for name in own if not survey.trials[name].is_over]
+        todo = [name for name in own if not survey.runs[name].is_over]
         timed = [times[name] for name in todo if name in times]
         yield StageForecast(
             part.name,
             num_runs=len(own),
-            num_finished=sum(survey.trials[name].done is not None for name in own),
+            num_finished=sum(survey.runs[name].done is not None for name in own),
             num_todo=len(todo),
             shared=dict(shared),
             seconds=sum(time.expected for time in timed),
@@ -278,7 +278,7 @@ def until_the_end(survey: Survey, seconds: Mapping[str, float], num_workers: int
             used += threads
             heapq.heappush(running, (clock + seconds[name], name))
         clock, name = heapq.heappop(running)
-        used -= survey.trials[name].spec.threads
+        used -= survey.runs[name].spec.threads
         waiting.end(name)
     return clock
 
@@ -292,8 +292,8 @@ class _Waiting:
     """
 
     def __init__(self, survey: Survey, names: Collection[str]) -> None:
-        todo = [trial for trial in survey.todo if trial.fingerprint in names]
-        ordered = enumerate(sorted(todo, key=lambda trial: -trial.flops))
+        todo = [run for run in survey.todo if run.fingerprint in names]
+        ordered = enumerate(sorted(todo, key=lambda run: -run.flops))
         self._waiting = {t.fingerprint: (at, t.spec.threads, t.fingerprint) for at, t in ordered}
         self._parts = [part.fingerprints for part in survey.parts]
         # How many runs of others a part waits for, and which parts wait for a run.
@@ -335,12 +335,12 @@ def disk_of(survey: Survey, num_workers: int, arrays_bytes: int) -> Disk:
         num_workers: Runs under way at once, each with its checkpoints.
         arrays_bytes: Of the decoded images, of which a copy lies there.
     """
-    epochs = expected_epochs(survey.trials.values())
+    epochs = expected_epochs(survey.runs.values())
     asked, todo = survey.asked, survey.todo
-    weights = {trial.fingerprint: _weights_bytes(trial) for trial in asked}
-    rest = sum(_rest_bytes(trial, epochs[trial.fingerprint].number) for trial in asked)
+    weights = {run.fingerprint: _weights_bytes(run) for run in asked}
+    rest = sum(_rest_bytes(run, epochs[run.fingerprint].number) for run in asked)
     rest += arrays_bytes + REPORT_BYTES
-    divisions = {trial.spec.data.model_copy(update={"scaling": "unit"}): trial for trial in asked}
+    divisions = {run.spec.data.model_copy(update={"scaling": "unit"}): run for run in asked}
     rest += sum(POSITION_BYTES * (t.num_train + t.num_val) for t in divisions.values())
     kept: set[str] = set()
     for part in survey.parts:
@@ -350,9 +350,9 @@ def disk_of(survey: Survey, num_workers: int, arrays_bytes: int) -> Disk:
         if part.is_final:
             rest += max(weights[name] for name in part.fingerprints) // 2
     for name in dict.fromkeys(name for part in survey.parts for name in part.lower):
-        trial = survey.trials[name]
-        rest += _rest_bytes(trial, epochs[name].number)
-    checkpoints = sorted((_checkpoints_bytes(trial) for trial in todo), reverse=True)
+        run = survey.runs[name]
+        rest += _rest_bytes(run, epochs[name].number)
+    checkpoints = sorted((_checkpoints_bytes(run) for run in todo), reverse=True)
     return Disk(
         now=sum(t.done.kept_bytes + t.done.weights_bytes for t in asked if t.done),
         end=rest + sum(weights[name] for name in kept),
@@ -364,26 +364,24 @@ def _parked(survey: Survey) -> int:
     """Checkpoints of trials that wait to be let up: one of each, all of a stage at the most."""
     parked = 0
     for part in survey.parts:
-        if part.lower and any(survey.trials[name].done is None for name in part.fingerprints):
-            parked += sum(
-                _checkpoints_bytes(survey.trials[name]) // 2 for name in part.fingerprints
-            )
+        if part.lower and any(survey.runs[name].done is None for name in part.fingerprints):
+            parked += sum(_checkpoints_bytes(survey.runs[name]) // 2 for name in part.fingerprints)
     return parked
 
 
-def _weights_bytes(trial: Trial) -> int:
-    if trial.done:
-        return trial.done.weights_bytes
-    if trial.spec.train.until is not None:
+def _weights_bytes(run: PlannedRun) -> int:
+    if run.done:
+        return run.done.weights_bytes
+    if run.spec.train.until is not None:
         return 0
-    return WEIGHTS_BYTES * trial.kind.parameters if trial.kind else 0
+    return WEIGHTS_BYTES * run.kind.parameters if run.kind else 0
 
 
-def _checkpoints_bytes(trial: Trial) -> int:
-    return CHECKPOINTS_BYTES * trial.kind.parameters if trial.kind else 0
+def _checkpoints_bytes(run: PlannedRun) -> int:
+    return CHECKPOINTS_BYTES * run.kind.parameters if run.kind else 0
 
 
-def _rest_bytes(trial: Trial, epochs: int) -> int:
-    if trial.done:
-        return trial.done.kept_bytes
-    return RUN_BYTES + EPOCH_BYTES * epochs + LOGIT_BYTES * trial.num_classes * trial.num_val
+def _rest_bytes(run: PlannedRun, epochs: int) -> int:
+    if run.done:
+        return run.done.kept_bytes
+    return RUN_BYTES + EPOCH_BYTES * epochs + LOGIT_BYTES * run.num_classes * run.num_val

@@ -62,11 +62,11 @@ def kinds_to_probe(survey: Survey) -> dict[Kind, RunSpec]:
     """
     specs: dict[Kind, RunSpec] = {}
     flops: dict[Kind, float] = defaultdict(float)
-    for trial in survey.todo:
-        if trial.kind is not None:
-            specs.setdefault(trial.kind, trial.spec)
-            flops[trial.kind] += trial.flops
-    finished = paces_of_finished(survey.trials.values())
+    for run in survey.todo:
+        if run.kind is not None:
+            specs.setdefault(run.kind, run.spec)
+            flops[run.kind] += run.flops
+    finished = paces_of_finished(survey.runs.values())
     dearest = {kind.family: kind for kind in sorted(specs, key=lambda k: k.flops_per_update)}
     return {
         kind: specs[kind]

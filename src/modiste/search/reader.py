@@ -20,7 +20,7 @@ _ACCURACY = re.compile(r"acc", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
+class Stated:
     """What a person says beside the file.
 
     Attributes:
@@ -46,13 +46,13 @@ class Reader:
 
     expects: str
     can_read: Callable[[Path], bool]
-    read: Callable[[Path, Asked], Imported]
+    read: Callable[[Path, Stated], Imported]
 
 
 READERS: Registry[Reader] = Registry("tool to import from", "modiste.search.readers")
 
 
-def read_foreign(path: Path, asked: Asked | None = None) -> Imported:
+def read_foreign(path: Path, asked: Stated | None = None) -> Imported:
     """Read whatever study of another tool lies there.
 
     Raises:
@@ -63,7 +63,7 @@ def read_foreign(path: Path, asked: Asked | None = None) -> Imported:
     for name in READERS.names():
         reader = READERS.get(name)
         if reader.can_read(path):
-            return reader.read(path, asked or Asked())
+            return reader.read(path, asked or Stated())
     expected = "; ".join(READERS.get(name).expects for name in READERS.names())
     raise SpecError(f"{path}: no study of a tool that is known. Expected one of: {expected}.")
 

@@ -44,7 +44,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Trial:
+class PlannedRun:
     """A run of a study.
 
     Attributes:
@@ -82,7 +82,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Part:
+class AskedStage:
     """A stage, as far as its points are asked for.
 
     Attributes:
@@ -117,29 +117,29 @@ class Survey:
 
     Attributes:
         parts: What is asked for, in order.
-        trials: By fingerprint, the runs of all stages: what is finished tells of what is not.
+        runs: By fingerprint, the runs of all stages: what is finished tells of what is not.
         left: Stages that will not be run, because one that they need has points left.
     """
 
-    parts: tuple[Part, ...]
-    trials: Mapping[str, Trial]
+    parts: tuple[AskedStage, ...]
+    runs: Mapping[str, PlannedRun]
     left: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> list[Trial]:
+    def asked(self) -> list[PlannedRun]:
         """Every run that is asked for, once."""
         names = dict.fromkeys(name for part in self.parts for name in part.fingerprints)
-        return [self.trials[name] for name in names]
+        return [self.runs[name] for name in names]
 
     @property
-    def todo(self) -> list[Trial]:
+    def todo(self) -> list[PlannedRun]:
         """Those of them that are to be trained yet."""
-        return [trial for trial in self.asked if not trial.is_over]
+        return [run for run in self.asked if not run.is_over]
 
     @property
-    def misfits(self) -> list[Trial]:
+    def misfits(self) -> list[PlannedRun]:
         """Those that will fail before they begin."""
-        return [trial for trial in self.asked if trial.misfit and trial.done is None]
+        return [run for run in self.asked if run.misfit and run.done is None]
 
 
 def survey(
@@ -154,18 +154,18 @@ def survey(
         most_foreseen: See `with_guesses`.
     """
     published = publication.read(study.published)
-    trials: dict[str, Trial] = {}
+    runs: dict[str, PlannedRun] = {}
     parts, left = [], []
     lacking: dict[str, list[Row]] = {}
     for stage in with_guesses(study, most_foreseen):
         name, needs = stage.spec.name, study.spec.needs(stage.spec)
         below = {id(trial.row): trial.rungs[:-1] for trial in stage.trials}
         for row in (*stage.rows, *stage.lower):
-            for trial in _trials(name, row, images, below.get(id(row), ())):
-                known = trials.get(trial.fingerprint, trial)
-                found = publication.find(published, name, trial.spec)
+            for run in _planned(name, row, images, below.get(id(row), ())):
+                known = runs.get(run.fingerprint, run)
+                found = publication.find(published, name, run.spec)
                 epochs = (found.epochs or found.epochs_about) if found else None
-                trials[trial.fingerprint] = replace(
+                runs[run.fingerprint] = replace(
                     known, published_epochs=known.published_epochs or epochs
                 )
         rows: list[Row] = []
@@ -182,7 +182,7 @@ def survey(
             left += [name] if rows else []
         elif rows:
             parts.append(
-                Part(
+                AskedStage(
                     name,
                     tuple(row.fingerprints for row in rows),
                     needs,
@@ -193,7 +193,7 @@ def survey(
                     lower=tuple(name for row in stage.lower for name in row.fingerprints),
                 )
             )
-    return Survey(tuple(parts), trials, tuple(left))
+    return Survey(tuple(parts), runs, tuple(left))
 
 
 def with_guesses(study: Study, most_foreseen: int | None = None) -> list[Stage]:
@@ -263,10 +263,10 @@ def _foreseen(study: Study, stage: Stage, found: Mapping[str, Found], most: int 
     )
 
 
-def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> list[Trial]:
+def _planned(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> list[PlannedRun]:
     """The runs of a row, with what is known of them and of the beginnings of the same trial."""
     runs = {run.fingerprint: run for run in row.runs}
-    trials = []
+    planned = []
     for number, (spec, fingerprint) in enumerate(zip(row.specs, row.fingerprints, strict=True)):
         begun = [
             int(run.metrics["epochs"])
@@ -276,8 +276,8 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
         ]
         num_left = _num_to_fit(spec, images)
         kind, why = _kind(spec, images)
-        trials.append(
-            Trial(
+        planned.append(
+            PlannedRun(
                 stage,
                 spec,
                 fingerprint,
@@ -290,7 +290,7 @@ def _trials(stage: str, row: Row, images: ImageSet, below: Sequence[Row]) -> lis
                 begun=max(begun, default=0),
             )
         )
-    return trials
+    return planned
 
 
 def _num_to_fit(spec: RunSpec, images: ImageSet) -> int:

@@ -17,9 +17,9 @@ from modiste.evaluate.contrast import (
     alike,
     contrast,
     image_scatter,
+    joint_verdict,
     judge,
     pooled,
-    together,
 )
 from modiste.evaluate.curse import winners_curse
 from modiste.evaluate.doubt import LEAST_TAIL, Doubt, half_width, tail
@@ -307,8 +307,8 @@ def test_only_an_interval_on_one_side_decides(
 
 
 def test_a_claim_is_as_strong_as_its_weakest_test() -> None:
-    assert together(["holds", "holds"]) == "holds"
-    assert together(["holds", "undecided"]) == "undecided"
-    assert together([]) == "undecided"
+    assert joint_verdict(["holds", "holds"]) == "holds"
+    assert joint_verdict(["holds", "undecided"]) == "undecided"
+    assert joint_verdict([]) == "undecided"
     for others in itertools.product(["holds", "undecided", "fails"], repeat=2):
-        assert together(["fails", *others]) == "fails"
+        assert joint_verdict(["fails", *others]) == "fails"

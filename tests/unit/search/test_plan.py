@@ -19,18 +19,18 @@ from modiste.search.plan import (
     time_of,
     until_the_end,
 )
-from modiste.search.survey import Done, Part, Survey, Trial
+from modiste.search.survey import AskedStage, Done, PlannedRun, Survey
 from tests import small
 
 STOPPING = {"train.early_stopping": {"patience": 2}, "train.epochs": 100}
 NUM_TRAIN, NUM_VAL = 90, 30
 
 
-def trial(name: str, stage: str = "one", done: Done | None = None, **more: Any) -> Trial:
+def trial(name: str, stage: str = "one", done: Done | None = None, **more: Any) -> PlannedRun:
     settings = {**STOPPING, **more.pop("settings", {})}
     spec = small.run_spec(settings, seed=more.pop("seed", 0), threads=more.pop("threads", 1))
     kind = kind_of(spec, (1, 28, 28), 10)
-    return Trial(stage, spec, name, NUM_TRAIN, NUM_VAL, 10, kind, done=done, **more)
+    return PlannedRun(stage, spec, name, NUM_TRAIN, NUM_VAL, 10, kind, done=done, **more)
 
 
 def done(epochs: int = 10, seconds: float = 100.0, **more: Any) -> Done:
@@ -38,16 +38,17 @@ def done(epochs: int = 10, seconds: float = 100.0, **more: Any) -> Done:
     return Done(epochs, seconds, **{**given, **more})
 
 
-def surveyed(*trials: Trial, parts: list[Part] | None = None) -> Survey:
+def surveyed(*trials: PlannedRun, parts: list[AskedStage] | None = None) -> Survey:
     by_name = {t.fingerprint: t for t in trials}
     stages = dict.fromkeys(t.stage for t in trials)
     found = parts or [
-        Part(stage, tuple((t.fingerprint,) for t in trials if t.stage == stage)) for stage in stages
+        AskedStage(stage, tuple((t.fingerprint,) for t in trials if t.stage == stage))
+        for stage in stages
     ]
     return Survey(tuple(found), by_name)
 
 
-def kind_in(one: Trial) -> Kind:
+def kind_in(one: PlannedRun) -> Kind:
     assert one.kind is not None
     return one.kind
 
@@ -55,7 +56,7 @@ def kind_in(one: Trial) -> Kind:
 # --- epochs ---------------------------------------------------------------------------------------
 
 
-def epochs_of(first: Trial, *others: Trial) -> Epochs:
+def epochs_of(first: PlannedRun, *others: PlannedRun) -> Epochs:
     return expected_epochs([first, *others])["a"]
 
 
@@ -164,7 +165,7 @@ def test_runs_from_another_machine_tell_no_pace() -> None:
 # --- workers --------------------------------------------------------------------------------------
 
 
-def sized(name: str, units: int, stage: str = "one", **more: Any) -> Trial:
+def sized(name: str, units: int, stage: str = "one", **more: Any) -> PlannedRun:
     """A run whose place in the queue follows from its size."""
     return trial(name, stage, settings={"model.params.hidden": [units]}, **more)
 
@@ -195,9 +196,9 @@ def test_one_that_does_not_fit_lets_none_pass() -> None:
 def test_a_stage_waits_for_those_that_it_needs() -> None:
     trials = [sized("a", 2), sized("b", 5), sized("c", 9, stage="two"), sized("d", 1, "three")]
     parts = [
-        Part("one", (("a",), ("b",))),
-        Part("two", (("c",),), needs=("one",)),
-        Part("three", (("d",),), needs=("not asked for",)),
+        AskedStage("one", (("a",), ("b",))),
+        AskedStage("two", (("c",),), needs=("one",)),
+        AskedStage("three", (("d",),), needs=("not asked for",)),
     ]
     survey = surveyed(*trials, parts=parts)
     seconds = {"a": 2.0, "b": 5.0, "c": 9.0, "d": 1.0}
@@ -208,7 +209,7 @@ def test_a_stage_waits_for_those_that_it_needs() -> None:
 
 
 def test_a_shared_run_need_not_wait_for_the_stage_that_comes_later() -> None:
-    parts = [Part("one", (("a",), ("b",))), Part("two", (("b", "c"),), needs=("one",))]
+    parts = [AskedStage("one", (("a",), ("b",))), AskedStage("two", (("b", "c"),), needs=("one",))]
     survey = surveyed(sized("a", 4), sized("b", 3), sized("c", 9, "two"), parts=parts)
     assert until_the_end(survey, {"a": 4.0, "b": 3.0, "c": 9.0}, 2) == 13.0
 
@@ -218,8 +219,8 @@ def test_a_shared_run_need_not_wait_for_the_stage_that_comes_later() -> None:
 
 def test_each_run_is_counted_once_in_the_first_stage_that_has_it() -> None:
     parts = [
-        Part("one", (("a",), ("b",))),
-        Part("two", (("b",), ("c",), ("c",)), is_guessed=True),
+        AskedStage("one", (("a",), ("b",))),
+        AskedStage("two", (("b",), ("c",), ("c",)), is_guessed=True),
     ]
     trials = [sized("a", 2, done=done()), sized("b", 3), sized("c", 4, "two")]
     paces = {kind_in(t): Pace(1.0, 0.0) for t in trials}
@@ -256,7 +257,7 @@ def test_with_everything_finished_no_time_is_left() -> None:
 def test_the_disk_holds_weights_of_the_best_and_logits_of_all() -> None:
     trials = [sized(name, units) for name, units in (("a", 2), ("b", 3), ("c", 4))]
     weights = [8 * kind_in(t).parameters for t in trials]
-    part = Part("one", (("a",), ("b",), ("c",)), keep_weights=1)
+    part = AskedStage("one", (("a",), ("b",), ("c",)), keep_weights=1)
     found = disk_of(surveyed(*trials, parts=[part]), num_workers=2, arrays_bytes=1_000_000)
     logits = 3 * (2 * 4 * 10 * NUM_VAL)
     files = 3 * (plan.RUN_BYTES + 100 * plan.EPOCH_BYTES) + plan.REPORT_BYTES
@@ -280,5 +281,5 @@ def test_what_is_finished_takes_what_it_takes() -> None:
 def test_a_final_stage_has_its_model_besides() -> None:
     one = sized("a", 2)
     plain = disk_of(surveyed(one), 1, 0)
-    final = disk_of(surveyed(one, parts=[Part("one", (("a",),), is_final=True)]), 1, 0)
+    final = disk_of(surveyed(one, parts=[AskedStage("one", (("a",),), is_final=True)]), 1, 0)
     assert final.end - plain.end == 4 * kind_in(one).parameters

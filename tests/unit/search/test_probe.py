@@ -17,19 +17,19 @@ from modiste.search.kinds import Kind, kind_of
 from modiste.search.plan import forecast
 from modiste.search.pool import Death, Event, Trouble
 from modiste.search.probe import kinds_to_probe, probe
-from modiste.search.survey import Done, Part, Survey, Trial
+from modiste.search.survey import AskedStage, Done, PlannedRun, Survey
 from modiste.spec.run import RunSpec
 from modiste.train.task import Sample, Task
 from tests import small
 
 
-def trial(name: str, done: Done | None = None, **settings: Any) -> Trial:
+def trial(name: str, done: Done | None = None, **settings: Any) -> PlannedRun:
     spec = small.run_spec({key.replace("__", "."): value for key, value in settings.items()})
-    return Trial("one", spec, name, 90, 30, 10, kind_of(spec, (1, 28, 28), 10), done=done)
+    return PlannedRun("one", spec, name, 90, 30, 10, kind_of(spec, (1, 28, 28), 10), done=done)
 
 
-def surveyed(*trials: Trial) -> Survey:
-    part = Part("one", tuple((t.fingerprint,) for t in trials))
+def surveyed(*trials: PlannedRun) -> Survey:
+    part = AskedStage("one", tuple((t.fingerprint,) for t in trials))
     return Survey((part,), {t.fingerprint: t for t in trials})
 
 

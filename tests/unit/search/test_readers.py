@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modiste.errors import SpecError
-from modiste.search.reader import READERS, Asked, read_foreign
+from modiste.search.reader import READERS, Stated, read_foreign
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SOURCES = {
@@ -25,7 +25,7 @@ SOURCES = {
     "optuna": [SAMPLES / "optuna.db"],
 }
 ALL = [path for paths in SOURCES.values() for path in paths]
-ASKED = {"optuna.db": Asked(study="mlp")}
+ASKED = {"optuna.db": Stated(study="mlp")}
 
 
 # --- what every reader promises ---
@@ -96,7 +96,7 @@ def test_slices_that_talos_measured_one_model_on_are_told_as_such() -> None:
     assert found.rows[0].seconds == pytest.approx(3.158, abs=0.001)
     assert "M012" in [finding.code for finding in found.findings()]
     # Half the rows were not evaluated: that is no failure.
-    by_slices = read_foreign(path, Asked(metric="eval_f1score_mean"))
+    by_slices = read_foreign(path, Stated(metric="eval_f1score_mean"))
     assert len(by_slices.ranked) == 3
     assert {row.status for row in by_slices.rows} == {"finished"}
     assert "one trained model" in by_slices.ranked[0].evidence
@@ -166,7 +166,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_talos_columns_are_told_apart_where_a_rate_was_scheduled(tmp_path: Path) -> None:
     text = "round_epochs,loss,val_loss,lr,lr,hidden\n3,0.5,0.6,0.0001,0.01,8\n"
-    found = read_foreign(write(tmp_path / "a.csv", text), Asked(metric="val_loss"))
+    found = read_foreign(write(tmp_path / "a.csv", text), Stated(metric="val_loss"))
     row = found.rows[0]
     assert row.settings == {"lr": 0.01, "hidden": 8}
     assert row.figures == {"loss": 0.5, "val_loss": 0.6, "lr": 0.0001}
@@ -178,7 +178,7 @@ def test_the_best_row_is_the_lowest_of_a_loss_and_the_highest_of_an_accuracy(
     tmp_path: Path, metric: str, best_first: str
 ) -> None:
     text = "round_epochs,val_loss,val_acc,name\n3,0.9,0.9,a\n3,0.2,0.8,b\n3,0.5,0.7,c\n3,,,d\n"
-    found = read_foreign(write(tmp_path / "a.csv", text), Asked(metric=metric))
+    found = read_foreign(write(tmp_path / "a.csv", text), Stated(metric=metric))
     assert "".join(row.settings["name"] for row in found.ranked) == best_first
 
 
@@ -227,7 +227,7 @@ def test_a_talos_file_that_cannot_be_read_says_why(tmp_path: Path, text: str, sa
 
 def test_a_figure_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"--metric val_acuracy.*'val_accuracy'"):
-        read_foreign(SAMPLES / "talos1.csv", Asked(metric="val_acuracy"))
+        read_foreign(SAMPLES / "talos1.csv", Stated(metric="val_acuracy"))
 
 
 # --- KerasTuner ---
@@ -292,7 +292,7 @@ def test_a_keras_tuner_folder_without_trials_says_so(tmp_path: Path) -> None:
 
 
 def test_optuna_is_one_value_of_which_nothing_more_is_known() -> None:
-    found = read_foreign(SAMPLES / "optuna.db", Asked(study="mlp"))
+    found = read_foreign(SAMPLES / "optuna.db", Stated(study="mlp"))
     assert (found.tool, found.figure, found.direction) == ("Optuna", "objective value", "max")
     assert found.scored_on is None
     states = [row.status for row in found.rows]
@@ -314,7 +314,7 @@ def test_optuna_is_one_value_of_which_nothing_more_is_known() -> None:
 
 
 def test_optuna_trials_that_returned_the_best_of_their_reports_are_told() -> None:
-    found = read_foreign(SAMPLES / "optuna.db", Asked(study="mlp"))
+    found = read_foreign(SAMPLES / "optuna.db", Stated(study="mlp"))
     assert found.epoch == "best"
     assert "M010" in [finding.code for finding in found.findings()]
 
@@ -324,19 +324,19 @@ def test_a_database_of_several_studies_or_objectives_asks_which() -> None:
     with pytest.raises(SpecError, match=r"which study.*mlp, two"):
         read_foreign(path)
     with pytest.raises(SpecError, match="'mlp'"):
-        read_foreign(path, Asked(study="mpl"))
+        read_foreign(path, Stated(study="mpl"))
     with pytest.raises(SpecError, match=r"which objective.*val_accuracy, flops"):
-        read_foreign(path, Asked(study="two"))
+        read_foreign(path, Stated(study="two"))
     with pytest.raises(SpecError, match=r"--metric flop.*'flops'"):
-        read_foreign(path, Asked(study="two", metric="flop"))
-    flops = read_foreign(path, Asked(study="two", metric="flops"))
+        read_foreign(path, Stated(study="two", metric="flop"))
+    flops = read_foreign(path, Stated(study="two", metric="flops"))
     assert (flops.figure, flops.direction) == ("flops", "min")
-    accuracy = read_foreign(path, Asked(study="two", metric="val_accuracy"))
+    accuracy = read_foreign(path, Stated(study="two", metric="val_accuracy"))
     assert (accuracy.direction, accuracy.scored_on) == ("max", "validation")
 
 
 def test_an_objective_without_a_name_may_be_given_one() -> None:
-    found = read_foreign(SAMPLES / "optuna.db", Asked(study="mlp", metric="test_accuracy"))
+    found = read_foreign(SAMPLES / "optuna.db", Stated(study="mlp", metric="test_accuracy"))
     assert found.figure == "test_accuracy"
     assert "M011" in [finding.code for finding in found.findings()]
 
@@ -363,7 +363,7 @@ def test_distributions_of_older_versions_are_read(
             (distribution, value),
         )
         base.execute("DELETE FROM trial_params WHERE trial_id > 1 AND param_name = 'dropout'")
-    found = read_foreign(path, Asked(study="mlp"))
+    found = read_foreign(path, Stated(study="mlp"))
     assert found.rows[0].settings["dropout"] == setting
     assert type(found.rows[0].settings["dropout"]) is type(setting)
     allowed = found.space["dropout"]

@@ -42,7 +42,7 @@ def of(study: Study, asked: Asked | None = None) -> Survey:
 def hidden(found: Survey, stage: str) -> list[tuple[tuple[int, ...], int]]:
     """Hidden units and seed of each run of a stage."""
     part = next(part for part in found.parts if part.name == stage)
-    specs = [found.trials[name].spec for name in part.fingerprints]
+    specs = [found.runs[name].spec for name in part.fingerprints]
     return [(spec.model.params.to_dict()["hidden"][0], spec.seed) for spec in specs]
 
 
@@ -115,7 +115,7 @@ def test_stages_are_asked_for_with_those_that_they_need(study: Study) -> None:
     found = of(study, asked_for(study.spec, ["best"]))
     assert [part.name for part in found.parts] == ["grid", "best"]
     # The others may still tell something.
-    assert len(found.trials) > len(found.asked) == 3 + 2
+    assert len(found.runs) > len(found.asked) == 3 + 2
 
 
 def test_only_some_points_leave_out_what_needs_them_all(study: Study, script: Script) -> None:

@@ -14,8 +14,16 @@ from typing import Any
 
 from modiste.errors import SpecError
 from modiste.evaluate.study_finding import Space
-from modiste.search.imported import Imported, ImportedRow, Part, Status, read_json_object
-from modiste.search.reader import READERS, Asked, Reader, choose_metric, direction_of, finite, plain
+from modiste.search.imported import Imported, ImportedRow, ScoredOn, Status, read_json_object
+from modiste.search.reader import (
+    READERS,
+    Reader,
+    Stated,
+    choose_metric,
+    direction_of,
+    finite,
+    plain,
+)
 
 _NOTE = (
     "KerasTuner does not record how many trainings it averaged for a trial (executions_per_trial)."
@@ -40,7 +48,7 @@ def _can_read(path: Path) -> bool:
     return _project(path) is not None
 
 
-def _read(path: Path, asked: Asked) -> Imported:
+def _read(path: Path, asked: Stated) -> Imported:
     project = _project(path)
     assert project is not None
     oracle = read_json_object(project / "oracle.json")
@@ -75,7 +83,7 @@ def _metrics(trial: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _part(metric: str) -> Part | None:
+def _part(metric: str) -> ScoredOn | None:
     if metric.startswith("val_"):
         return "validation"
     return "training" if metric in ("loss", "accuracy", "acc") else None
@@ -107,7 +115,7 @@ def _objective(trials: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _row(
-    trial: Mapping[str, Any], metric: str, part: Part | None, times: Mapping[str, Any]
+    trial: Mapping[str, Any], metric: str, part: ScoredOn | None, times: Mapping[str, Any]
 ) -> ImportedRow:
     name = str(trial.get("trial_id"))
     figures = _figures(trial)

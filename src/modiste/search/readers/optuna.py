@@ -18,7 +18,7 @@ from typing import Any, Literal
 from modiste.errors import SpecError, unknown_name
 from modiste.evaluate.study_finding import Space
 from modiste.search.imported import Imported, ImportedRow, Status
-from modiste.search.reader import READERS, Asked, Direction, Reader, finite, plain
+from modiste.search.reader import READERS, Direction, Reader, Stated, finite, plain
 
 _MAGIC = b"SQLite format 3\0"
 _TABLES = {"studies", "study_directions", "trials", "trial_params", "trial_values"}
@@ -41,7 +41,7 @@ def _can_read(path: Path) -> bool:
         return stream.read(len(_MAGIC)) == _MAGIC
 
 
-def _read(path: Path, asked: Asked) -> Imported:
+def _read(path: Path, asked: Stated) -> Imported:
     try:
         address = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True)) as base:
@@ -51,7 +51,7 @@ def _read(path: Path, asked: Asked) -> Imported:
         raise SpecError(f"{path}: cannot be read as a database of Optuna ({error}).") from None
 
 
-def _study(base: sqlite3.Connection, path: Path, asked: Asked) -> Imported:
+def _study(base: sqlite3.Connection, path: Path, asked: Stated) -> Imported:
     tables = {row["name"] for row in base.execute("SELECT name FROM sqlite_master")}
     if missing := sorted(_TABLES - tables):
         raise SpecError(f"{path}: no database of Optuna (it has no table {', '.join(missing)}).")

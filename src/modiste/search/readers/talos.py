@@ -20,12 +20,12 @@ import numpy as np
 
 from modiste.errors import SpecError
 from modiste.evaluate.study_finding import Space
-from modiste.search.imported import Imported, ImportedRow, Part, read_json_object
+from modiste.search.imported import Imported, ImportedRow, ScoredOn, read_json_object
 from modiste.search.reader import (
     READERS,
-    Asked,
     Direction,
     Reader,
+    Stated,
     choose_metric,
     direction_of,
     finite,
@@ -66,7 +66,7 @@ def _file(path: Path) -> Path:
     return path / "results.csv" if path.is_dir() else path
 
 
-def _read(path: Path, asked: Asked) -> Imported:
+def _read(path: Path, asked: Stated) -> Imported:
     file = _file(path)
     head, lines = _table(file)
     metadata = _metadata(file)
@@ -74,7 +74,7 @@ def _read(path: Path, asked: Asked) -> Imported:
     metric = choose_metric(
         asked.metric or _objective(metadata, columns.figures), columns.figures, str(file)
     )
-    part: Part = "validation" if metric.startswith("val_") else "training"
+    part: ScoredOn = "validation" if metric.startswith("val_") else "training"
     rows = tuple(
         _row(number, line, columns, metric, part, seed=_seed(metadata))
         for number, line in enumerate(lines, start=1)
@@ -170,7 +170,7 @@ def _row(
     line: Sequence[str],
     columns: _Columns,
     metric: str,
-    part: Part,
+    part: ScoredOn,
     *,
     seed: int | None,
 ) -> ImportedRow:
@@ -195,7 +195,7 @@ def _row(
     )
 
 
-def _evidence(metric: str, part: Part, seed: int | None) -> str:
+def _evidence(metric: str, part: ScoredOn, seed: int | None) -> str:
     if _REFOLDED.fullmatch(metric):
         return "mean over slices of the data that one trained model answered"
     known = "its seed is not recorded" if seed is None else f"seed {seed} plus the rounds before it"
