@@ -54,11 +54,9 @@ def with_table(readme: str, context: Context) -> str:
 def _cells(context: Context, stage: StageFacts, row: RowFacts) -> list[str]:
     published = row.published
     assert published is not None
-    theirs = [
-        proportion(figure)
-        for figure in (published.val_accuracy, published.test_accuracy)
-        if figure is not None
-    ]
+    theirs = [proportion(published.val_accuracy)]
+    if published.test_accuracy is not None:
+        theirs.append(proportion(published.test_accuracy))
     name = markdown.escape(row.label if len(stage.rows) > 1 else stage.title)
     cells = [stage.name, name, ", ".join(theirs)]
     ours = row.values("last", "val", "accuracy")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modiste.evaluate.contrast import ClaimVerdict, Contrast, contrast, joint_verdict, judge
+from modiste.interval import LEVEL
 from modiste.report.context import Context
 from modiste.report.facts import RowFacts, StageFacts
 from modiste.runs.run import Epoch, Run
@@ -68,6 +69,7 @@ class TestAnswer:
     Attributes:
         found: None where a point that has run has no such figure, or a side has not run at all.
         num_without: Runs that came to a good end and have no such figure.
+        allowed: The same with an interval that allows for all tests that decide claims.
     """
 
     test: ClaimTest
@@ -76,6 +78,14 @@ class TestAnswer:
     found: Contrast | None
     published: Published | None
     num_without: int = 0
+    allowed: Contrast | None = None
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether its verdict is the same where the number of tests is allowed for."""
+        if self.verdict == "undecided" or self.allowed is None:
+            return True
+        return judge(self.allowed, self.test.expect, self.test.margin) == self.verdict
 
     @property
     def verdict(self) -> ClaimVerdict:
@@ -115,6 +125,18 @@ class ClaimAnswer:
     tests: Sequence[TestAnswer]
     verdict: ClaimVerdict
 
+    @property
+    def is_firm(self) -> bool:
+        """Whether the tests that decide it are firm, where they decide anything."""
+        deciding = [found for found in self.tests if found.test.decides]
+        return self.verdict == "undecided" or all(found.is_firm for found in deciding)
+
+
+def num_deciding(context: Context) -> int:
+    """Tests that claims stand or fall with."""
+    claims = context.published.claims
+    return sum(test.decides for claim in claims for test in claim.tests)
+
 
 def answer(context: Context) -> list[ClaimAnswer]:
     """Every claim, in order."""
@@ -150,9 +172,12 @@ def _test(context: Context, test: ClaimTest) -> TestAnswer:
     ]
     # Of a gap, those of the accuracy that is taken off: it moves the gap by as much.
     images = _images(context, one, two) if asks_images else _Images()
-    found = contrast(first, second, seeds, images.differences_N, image_shares=images.shares)
+    given = (first, second, seeds, images.differences_N)
+    found = contrast(*given, image_shares=images.shares)
+    level = 1 - (1 - LEVEL) / max(1, num_deciding(context))
+    allowed = contrast(*given, level=level, image_shares=images.shares)
     num_without = one.num_runs + two.num_runs - sum(map(len, (*first, *second)))
-    return TestAnswer(test, one, two, found, published, num_without)
+    return TestAnswer(test, one, two, found, published, num_without, allowed)
 
 
 def _sides(context: Context, test: ClaimTest) -> tuple[Side, Side]:

@@ -69,17 +69,20 @@ def size(difference: float) -> str:
 
 
 def bound(end: float | None) -> str:
-    """The end of an interval of a difference, in points: the sign stays where it rounds to 0.
+    """The end of an interval of a difference, in points, with more digits where it is near 0.
 
-    So one sees on which side of 0 the end lies.
+    So one sees on which side of 0 the end lies, and how near: a verdict may hang on it.
 
     Example:
         >>> bound(0.00002), bound(-0.00002), bound(0.0), bound(0.0044)
-        ('+0.00', '−0.00', '0.00', '+0.44')
+        ('+0.002', '−0.002', '0.00', '+0.44')
     """
     if end is None or math.isnan(end):
         return NONE
-    text = f"{abs(100 * end):.2f}"
+    value = abs(100 * end)
+    text = f"{value:.2f}"
+    if value > 0 and float(text) == 0:
+        text = f"{value:.{min(9, -math.floor(math.log10(value)))}f}"
     return text if end == 0 else f"{'+' if end > 0 else '−'}{text}"
 
 

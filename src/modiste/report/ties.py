@@ -13,7 +13,7 @@ from modiste.report.blocks import Inline, Ref, Strong
 from modiste.report.context import Context
 from modiste.report.effects import Effects
 from modiste.report.facts import RowFacts, StageFacts
-from modiste.report.numbers import bound, count, listing, plural, points, rough, size
+from modiste.report.numbers import bound, count, listing, plural, points, proportion, rough, size
 from modiste.search.standing import is_right
 from modiste.spec.match import holds
 from modiste.spec.published import PublishedStage
@@ -191,6 +191,60 @@ def why_groups_differ(choices: Effects | None, stage: StageFacts) -> list[Inline
     ]
 
 
+def _is_tie(found: Contrast) -> bool:
+    """Whether neither is preferred: also where nobody knows how far a seed moves them."""
+    if found.seed_error is None or found.low is None or found.high is None:
+        return True
+    return found.low * found.high <= 0
+
+
+def _of_a_tie(found: Contrast, taken: RowFacts, over: RowFacts) -> list[Inline]:
+    """What is recommended where neither is better."""
+    if found.seed_error is None:
+        return ["and as nobody knows how far a seed moves them, neither is preferred here."]
+    cheaper, other = sorted((taken, over), key=lambda row: row.parameters or 0)
+    is_its_own = "as it did" if cheaper is taken else "and not the one it took"
+    return [
+        "a tie, in which the cheaper one is recommended, ",
+        f"{is_its_own}: ",
+        Strong(cheaper.label),
+        f", with {plural(cheaper.parameters or 0, 'parameter')}{fewer(cheaper, other)}.",
+    ]
+
+
+def _on_fresh_seeds(
+    context: Context, stage: StageFacts, taken: RowFacts, over: RowFacts
+) -> list[Inline]:
+    """The same choice where one of the two was trained again; it decides, and nothing else does.
+
+    A row that was ahead in a search may owe that to its seed.
+    """
+    again = {row.label: context.on_fresh_seeds(stage, row) for row in (taken, over)}
+    known = {label: pair for label, pair in again.items() if pair is not None}
+    if not known:
+        return []
+    rows = [known[row.label][1] if row.label in known else row for row in (taken, over)]
+    found = between(context, *rows)
+    if found is None:
+        return []
+    where, _ = next(iter(known.values()))
+    figures = listing(
+        [
+            f"{label} has {proportion(row.mean(context.epoch, 'val', 'accuracy'))}"
+            for label, (_, row) in known.items()
+        ]
+    )
+    words: list[Inline] = [
+        "by the seeds of this stage. On fresh ones (",
+        Ref(f"stage-{where.name}"),
+        (f") {figures}, and the difference is {points(found.difference)} points{ends_of(found)}, "),
+    ]
+    if _is_tie(found):
+        return [*words, *_of_a_tie(found, taken, over)]
+    better = taken if found.difference > 0 else over
+    return [*words, "which is no tie: ", Strong(better.label), " is the better one."]
+
+
 def decision(context: Context, stage: StageFacts) -> list[Inline]:
     """The publication's choice between two rows, as a computed one; nothing where it names none."""
     choice = context.published.stages.get(stage.name, PublishedStage()).choice
@@ -213,18 +267,11 @@ def decision(context: Context, stage: StageFacts) -> list[Inline]:
             f"{points(found.difference)} points{ends_of(found)}, "
         ),
     ]
-    if found.seed_error is None:
-        return [*words, "and as nobody knows how far a seed moves them, neither is preferred here."]
-    if found.low is None or found.high is None or found.low * found.high <= 0:
-        cheaper, other = sorted((taken[0], over[0]), key=lambda row: row.parameters or 0)
-        is_its_own = "as it did" if cheaper is taken[0] else "and not the one it took"
-        return [
-            *words,
-            "a tie, in which the cheaper one is recommended, ",
-            f"{is_its_own}: ",
-            Strong(cheaper.label),
-            f", with {plural(cheaper.parameters or 0, 'parameter')}{fewer(cheaper, other)}.",
-        ]
+    fresh = _on_fresh_seeds(context, stage, taken[0], over[0])
+    if fresh:
+        return [*words, *fresh]
+    if _is_tie(found):
+        return [*words, *_of_a_tie(found, taken[0], over[0])]
     better = taken[0] if found.difference > 0 else over[0]
     words += ["which is no tie: ", Strong(better.label), " is the better one."]
     compared = [row for row in stage.ranked if row.standing is not None]

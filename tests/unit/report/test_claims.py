@@ -182,7 +182,7 @@ def test_published_rows_that_are_others_than_ours_are_counted(folder: Path) -> N
 
 @pytest.mark.parametrize("taken", [16, 512])
 def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
-    taken: int, folder: Path
+    taken: int, folder: Path, tmp_path: Path
 ) -> None:
     published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
     over = 528 - taken
@@ -194,7 +194,7 @@ def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
             }
         }
     }
-    context, _ = answered(folder, published)
+    context, _ = answered(tmp_path / "plain", published, [STAGES[0], STAGES[2]])
     known = {row.row.label: row for row in context.stage("grid").rows}
     gap = fmean(known[f"hidden=[{taken}]"].values("last", "val", "accuracy")) - fmean(
         known[f"hidden=[{over}]"].values("last", "val", "accuracy")
@@ -217,6 +217,22 @@ def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
     fewer = [replace(row, standing=None) if "64" in row.label else row for row in rows]
     words = ties.decision(context, replace(stage, rows=fewer))
     assert "asked about all 3 points at once" in str(words[-1])
+    # Where one of them was trained again, what its fresh seeds say is what counts.
+    context, _ = answered(folder, published)
+    again = {row.row.label: row for row in context.stage("again").rows}
+    first = {row.row.label: row for row in context.stage("grid").rows}
+    assert set(again) == {"hidden=[512]", "hidden=[128]"}
+    wide, narrow = again["hidden=[512]"], first["hidden=[16]"]
+    means = [row.mean("last", "val", "accuracy") or 0.0 for row in (wide, narrow)]
+    gap = means[0] - means[1] if taken == 512 else means[1] - means[0]
+    text = decided(context)
+    fresh = text.partition("by the seeds of this stage. On fresh ones (")[2]
+    assert f"hidden\u00a0[512] has {means[0]:.4f}, and the difference is" in fresh
+    assert f"{'+' if gap > 0 else '−'}{abs(100 * gap):.2f} points" in fresh
+    assert fresh.endswith("which is no tie: hidden\u00a0[512] is the better one.")
+    # And where a reader looks for the best of its family, they speak for it as well.
+    ((stage, row),) = context.best_of_families
+    assert (stage.name, row) == ("again", wide)
 
 
 def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> None:

@@ -33,8 +33,8 @@ STUDY_FINDINGS.add(
         "silent where the number of images is not known.",
         "Such a lead says next to nothing about which of the two is better: other images of the "
         "same kind may well turn it round.",
-        "Call the two equal, and take the cheaper one; more images or more seeds could tell them "
-        "apart.",
+        "Take it as undecided, which is not equal, and prefer the cheaper one; more images or more "
+        "seeds could tell them apart.",
         _look,
     ),
 )

@@ -81,7 +81,9 @@ def _reading() -> Words:
             "The mean of a group is known better than any of its points, so a claim about groups "
             "can hold although no two single points can be told apart. "
             "No allowance is made for their number: among twenty tests of nothing, one would "
-            "come out wrong. Accuracies differ in percentage points, losses in nats."
+            "come out wrong; an answer that such an allowance would take back is marked ¤. "
+            "Accuracies differ in percentage points, losses in nats; training accuracy and loss "
+            "are those of the trained net on its training images, not those seen in training."
         )
     ]
 
@@ -91,14 +93,37 @@ def _claims_table(answers: Sequence[ClaimAnswer]) -> Table:
     for found in answers:
         claim = found.claim
         note = " ".join(part for part in (claim.note, claim.because) if part)
-        cells = [Cell(claim.id), Cell(claim.says, note=note), Cell(found.verdict, is_strong=True)]
+        verdict = Cell(found.verdict, mark="" if found.is_firm else "¤", is_strong=True)
+        cells = [Cell(claim.id), Cell(claim.says, note=note), verdict]
         rows.append(TableRow(cells))
     columns = [
         Column("claim", is_number=False),
         Column("what the publication concludes", is_number=False),
         Column("here it", is_number=False),
     ]
-    return Table("table-claims", ["The publication’s claims, answered."], columns, rows)
+    return Table(
+        "table-claims",
+        ["The publication’s claims, answered."],
+        columns,
+        rows,
+        notes=_softly(answers),
+    )
+
+
+def _softly(answers: Sequence[ClaimAnswer]) -> list[Words]:
+    """What the mark at an answer means that does not bear an allowance; none without such."""
+    number = sum(test.test.decides for found in answers for test in found.tests)
+    shown = [test for found in answers for test in found.tests]
+    if all(test.is_firm for test in shown):
+        return []
+    return [
+        [
+            (
+                f"¤ Not if one allows for all {count(number)} tests that decide claims "
+                "(Bonferroni): the interval is wider then, and leaves the other answer open."
+            )
+        ]
+    ]
 
 
 def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
@@ -125,6 +150,7 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
         for name in group.stages
     ]
     notes: list[Words] = [
+        *_softly(answers),
         ["* Shown beside; the claim does not stand or fall with it."],
         [
             (
@@ -199,7 +225,11 @@ def _test_cells(claim: str, answer: TestAnswer) -> list[Cell]:
         Cell(_difference(test, found.difference), found.difference),
         interval,
         published,
-        Cell(answer.verdict, is_strong=answer.verdict != "undecided"),
+        Cell(
+            answer.verdict,
+            mark="" if answer.is_firm else "¤",
+            is_strong=answer.verdict != "undecided",
+        ),
     ]
 
 

@@ -176,7 +176,8 @@ def _test_table(context: Context) -> Table:
             Column("accuracy", "test, best epoch"),
             Column("95 % interval", "test, best epoch"),
             Column("accuracy", "published"),
-            Column("difference", "published"),
+            Column("difference, last epoch", "published"),
+            Column("difference, best epoch", "published"),
         ],
         rows,
         notes=notes,
@@ -200,6 +201,7 @@ def _test_row(stage: StageFacts, row: RowFacts, scores: dict[Epoch, list[Score]]
             cells.interval(accuracies["best"], total),
             Cell(proportion(theirs), theirs),
             cells.difference(mean(accuracies["last"]), theirs, is_cut=stage.touches_runs),
+            cells.difference(mean(accuracies["best"]), theirs, is_cut=stage.touches_runs),
         ]
     )
 

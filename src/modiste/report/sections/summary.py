@@ -258,8 +258,16 @@ def _caption(context: Context) -> Words:
     return words
 
 
+_TIMES = (
+    "Times are those of one training as it went, on the processor and beside the other work of "
+    "that hour: they tell what it took, and compare no two models."
+)
+
+
 def _notes(context: Context) -> list[Words]:
     notes: list[Words] = [_intervals(context)]
+    if any(model.row is not None and model.row.runs for model in _models(context)):
+        notes.append([_TIMES])
     if any(model.mark for model in _models(context)):
         notes.append(["‡ A training that was cut; the published one beside it was not."])
     for stage, row in context.finals:
