@@ -101,13 +101,14 @@ def folds(context: Context, stage: StageFacts) -> list[Block]:
         return []
     first = rows[0].row
     held_out = first.runs[0].metrics["last"]["held"]["total"]
+    num_fitted = first.runs[0].metrics["num_train"]
     table = Table(
         f"table-folds-{stage.name}",
         [
             (
                 f"Cross-validation: {plural(len(first.runs), 'training')} of each point "
                 f"({first.trainings}), each judged on the {count(held_out)} images of a fold that "
-                "it was not fitted, stopped or chosen by."
+                f"it was not fitted, stopped or chosen by. Fitted were {count(num_fitted)} images."
             )
         ],
         [
@@ -124,7 +125,8 @@ def folds(context: Context, stage: StageFacts) -> list[Block]:
             [
                 (
                     "± is the standard deviation between trainings, which differ in the images "
-                    "that they were fitted to and judged on: folds are no seeds. Intervals are "
+                    "that they were fitted to and judged on: folds are no seeds. A stage without "
+                    "folds fits more images, so its accuracies are no match. Intervals are "
                     "corrected for the images that the trainings share (Nadeau and Bengio), and "
                     "never narrower than those of the images alone; they "
                     "cover the choice of training and held-out images and what chance does to "
