@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from modiste.evaluate.intervals import difference_interval, wilson
+from modiste.evaluate.intervals import difference_interval
 from modiste.report import looks, prose, ties
 from modiste.report.blocks import Inline, Strong
 from modiste.report.context import Context
@@ -74,7 +74,9 @@ def beside(context: Context) -> list[Inline]:
         ]
     tested = [text for stage in whole for text in _tested(context, stage)]
     if tested:
-        return [" ".join(f"On the sealed test set {text}." for text in tested)]
+        first, *others = tested
+        sentences = (f"{text[0].upper()}{text[1:]}." for text in others)
+        return [" ".join([f"On the sealed test set {first}.", *sentences])]
     pairs = [pair for stage in whole for pair in prose.published_pairs(context, stage)]
     if not pairs:
         return ["No row that was run so far has a published validation accuracy."]
@@ -221,13 +223,11 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
         ours = mean([score.accuracy for score in scores])
         if theirs is None or ours is None:
             continue
-        low, high = wilson(round(ours * scores[0].total), scores[0].total)
-        seeds = f"mean of {len(scores)} seeds; " if len(scores) > 1 else ""
+        seeds = f"mean of {len(scores)} seeds" if len(scores) > 1 else "one seed"
         name = in_text(stage.title) if len(stage.rows) == 1 else row.label
         answer.append(
             f"{name} reaches {proportion(ours)} at the {context.published.epoch} epoch ({seeds}"
-            f"other images: 95\u00a0% interval {proportion(low)}–{proportion(high)})"
-            f"{_beside_published(row, theirs, ours, len(scores))}{_at_other_epoch(context, row)}"
+            f"{_at_other_epoch(context, row)}){_beside_published(row, theirs, ours, len(scores))}"
         )
     return answer
 
@@ -259,7 +259,7 @@ def _at_other_epoch(context: Context, row: RowFacts) -> str:
         context.looks, row.row.fingerprints, context.published.epoch
     ):
         return ""
-    return f"; at the {other} epoch ours is {proportion(ours)}"
+    return f"; {proportion(ours)} at the {other} one"
 
 
 def _best_over_folds(context: Context) -> list[Inline]:
