@@ -43,7 +43,7 @@ def to_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
 def _hashable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return json.dumps(value)
+        return json.dumps(value, default=str)
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 

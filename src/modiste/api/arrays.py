@@ -94,6 +94,7 @@ _EXPECTED = "N x H x W, N x H x W x 1, N x H x W x 3 or flattened, N x D."
 
 # Modes of Pillow's whose numbers are not how bright grey, red, green and blue are.
 _OTHER_MODES = {"P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}
+_BYTES = {"1", "L", "LA", "RGB", "RGBA"}
 
 
 def need_colours(images: Any, name: str) -> None:
@@ -118,10 +119,12 @@ def need_colours(images: Any, name: str) -> None:
             f"{name}]."
         )
     if len(modes) > 1:
+        # Others, of 16 bits or of floats, are cut off where they are converted.
+        one = "L" if set(modes) <= {"1", "L"} else "RGB"
+        how = f": [image.convert('{one}') for image in {name}]" if set(modes) <= _BYTES else ""
         raise InputError(
-            f"{name} holds images of Pillow's modes {' and '.join(modes)}. Convert all to one "
-            f"first: [image.convert('{'L' if set(modes) <= {'1', 'L'} else 'RGB'}') for image in "
-            f"{name}]."
+            f"{name} holds images of Pillow's modes {' and '.join(modes)}. Bring all to one mode "
+            f"first{how}."
         )
 
 

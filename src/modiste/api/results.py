@@ -331,7 +331,7 @@ def _array(name: str, values: Any, dimensions: int) -> npt.NDArray[Any]:
 
 def _need_logarithms(scores_NK: npt.NDArray[np.floating[Any]]) -> None:
     """That scores are none that sum to 1 already: softmax would make other ones of them."""
-    is_share = ((scores_NK >= 0) & (scores_NK <= 1)).all()
+    is_share = scores_NK.shape[1] > 1 and ((scores_NK >= 0) & (scores_NK <= 1)).all()
     if is_share and np.abs(scores_NK.sum(axis=1, dtype=np.float64) - 1).max() < _NEAR_ONE:
         raise DataError(
             "logits_NK: from 0 to 1, and the scores of each image sum to 1, so that these are "

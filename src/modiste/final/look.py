@@ -21,7 +21,7 @@ from modiste.runs.chain import LOOK, RESULT
 from modiste.runs.ledger import Ledger
 from modiste.runs.run import Run
 from modiste.spec.parts import Estimator
-from modiste.train.one_go import fit_in_one_go
+from modiste.train.one_go import fit_in_one_go, heard
 from modiste.train.predictor import Predictor
 from modiste.train.session import measured
 
@@ -196,7 +196,8 @@ def _why_not(run: Run) -> str:
 def _fitted_again(run: Run, source: Source) -> Answers:
     """A model that was fitted in one go has no weights: the same fit gives it back."""
     data = divide(source.load_train(), run.spec.data, str(run.metrics["data_digest"]))
-    model = fit_in_one_go(run.spec, data)
+    with heard():  # what it remarks stands in the run's record
+        model = fit_in_one_go(run.spec, data)
     before = run.metrics["last"]["val"]["correct"]
     again = measured(run.spec, model.logits(data.val.images_NCHW), data.val)["correct"]
     if again != before:

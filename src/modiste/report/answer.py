@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from modiste.evaluate.contrast import Seeds
 from modiste.evaluate.intervals import difference_interval
 from modiste.report import looks, prose, ties
 from modiste.report.blocks import Inline, Strong
@@ -13,9 +14,10 @@ from modiste.report.facts import RowFacts, StageFacts, mean
 from modiste.report.folds import scored
 from modiste.report.numbers import count, plural, points, proportion, size
 from modiste.runs.run import EPOCHS
+from modiste.search.standing import seeds_of
 from modiste.spec.run import RunSpec
 
-# Less than half of what four digits show.
+# Half of what four digits show.
 _SAME = 0.00005
 
 
@@ -225,14 +227,17 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
             continue
         seeds = f"mean of {len(scores)} seeds" if len(scores) > 1 else "one seed"
         name = in_text(stage.title) if len(stage.rows) == 1 else row.label
+        epoch = f" at the {context.published.epoch} epoch" if row.is_net else ""
+        spread = context.published_spreads.of(stage.name, row.row)
+        beside = _beside_published(theirs, ours, seeds_of(row.row, spread), len(scores))
         answer.append(
-            f"{name} reaches {proportion(ours)} at the {context.published.epoch} epoch ({seeds}"
-            f"{_at_other_epoch(context, row)}){_beside_published(row, theirs, ours, len(scores))}"
+            f"{name} reaches {proportion(ours)}{epoch} ({seeds}{_at_other_epoch(context, row)})"
+            f"{beside}"
         )
     return answer
 
 
-def _beside_published(row: RowFacts, theirs: float, ours: float, num_seeds: int) -> str:
+def _beside_published(theirs: float, ours: float, seeds: Seeds, num_seeds: int) -> str:
     """Where the published figure lies, which was scored on the same test images.
 
     So what parts them is not the choice of images: it is measured by what seeds do, of a single
@@ -244,9 +249,11 @@ def _beside_published(row: RowFacts, theirs: float, ours: float, num_seeds: int)
     side = "above" if above > 0 else "below"
     words = f"; the published {proportion(theirs)}, on the same images, is {size(above)} points"
     words += f" {side}"
-    if row.spread is None or not row.spread.pooled.variance:
+    if seeds is None:
+        return f"{words}; how far a seed moves it is not known"
+    if not seeds.variance:
         return words
-    error = math.sqrt(row.spread.pooled.variance * (1 + 1 / num_seeds))
+    error = math.sqrt(seeds.variance * (1 + 1 / num_seeds))
     return f"{words}, {abs(above) / error:.1f} times the standard error that seeds give that"
 
 

@@ -127,8 +127,13 @@ class ClaimAnswer:
 
     @property
     def is_firm(self) -> bool:
-        """Whether the tests that decide it are firm, where they decide anything."""
+        """Whether its verdict is the same where the number of tests is allowed for.
+
+        It fails with one test that fails; it holds with all of them.
+        """
         deciding = [found for found in self.tests if found.test.decides]
+        if self.verdict == "fails":
+            return any(found.is_firm for found in deciding if found.verdict == "fails")
         return self.verdict == "undecided" or all(found.is_firm for found in deciding)
 
 

@@ -123,33 +123,40 @@ class Context:
     def best_of_families(self) -> list[tuple[StageFacts, RowFacts]]:
         """Of each family, the row with the highest validation accuracy and its first stage.
 
-        Of a point that was trained again on fresh seeds these speak: what chose it flattered it.
+        Of a point that was trained again on fresh seeds these speak: what chose it flattered it. A
+        point that stood behind one of these competes no more: it was passed over by figures that
+        flattered it as well.
         """
         found: dict[str, tuple[StageFacts, RowFacts]] = {}
         for stage in self.stages:
+            confirmed: set[str] = set()
             for row in stage.ranked:
                 # Trainings of cross-validation saw fewer images, and none of them is the model.
                 if not row.runs or row.broken or row.is_folded or row.row.until is not None:
                     continue
-                if self.on_fresh_seeds(stage, row) is not None:
+                if self.on_fresh_seeds(stage, row):
+                    confirmed.add(row.family)
+                if row.family in confirmed:
                     continue
                 before = found.get(row.family)
                 if before is None or self._accuracy(row) > self._accuracy(before[1]):
                     found[row.family] = (stage, row)
         return list(found.values())
 
-    def on_fresh_seeds(
-        self, stage: StageFacts, row: RowFacts
-    ) -> tuple[StageFacts, RowFacts] | None:
-        """The same point in a stage that confirms this one, once all its seeds are finished."""
-        for other in self.stages:
-            origin = self.study.spec.confirmed_by(other.stage.spec)
-            if origin is None or origin.name != stage.name:
-                continue
-            for again in other.rows:
-                if again.row.label == row.row.label and again.row.is_done and not again.broken:
-                    return other, again
-        return None
+    def on_fresh_seeds(self, stage: StageFacts, row: RowFacts) -> list[tuple[StageFacts, RowFacts]]:
+        """The same point in stages that confirm this one, where all its seeds are finished."""
+        confirming = (
+            other
+            for other in self.stages
+            if (origin := self.study.spec.confirmed_by(other.stage.spec)) is not None
+            and origin.name == stage.name
+        )
+        return [
+            (other, again)
+            for other in confirming
+            for again in other.rows
+            if again.row.label == row.row.label and again.row.is_done and not again.broken
+        ]
 
     @property
     def same_as_another(self) -> list[tuple[StageFacts, StageFacts]]:

@@ -83,7 +83,7 @@ def _words(context: Context, missing: Sequence[str]) -> str:
 def _turned_round(models: Sequence[Stressed]) -> str:
     """Where a model that is not the best on images as they are is the best on changed ones.
 
-    Of each change the largest amount; only what the choice of images does not explain.
+    Of each change the largest amount; only where the choice of images explains neither order.
     """
     rights = np.stack([model.right_RN for model in models])  # P x (1 + changes) x images
     shares = rights.mean(axis=2)
@@ -92,8 +92,9 @@ def _turned_round(models: Sequence[Stressed]) -> str:
     turned = []
     for kind, row in worst_of.items():
         other = int(shares[:, row].argmax())
+        before = paired_difference(rights[best, [0]], rights[other, [0]])
         gain = paired_difference(rights[other, [row]], rights[best, [row]])
-        if other != best and difference_interval(gain)[0] > 0:
+        if other != best and all(difference_interval(each)[0] > 0 for each in (before, gain)):
             turned.append(
                 f"{kind} {models[0].changes[row - 1][1]} ({models[other].name}, "
                 f"{proportion(shares[other, row])} against {proportion(shares[best, row])})"

@@ -219,25 +219,34 @@ def _on_fresh_seeds(
 
     A row that was ahead in a search may owe that to its seed.
     """
-    again = {row.label: context.on_fresh_seeds(stage, row) for row in (taken, over)}
-    known = {label: pair for label, pair in again.items() if pair is not None}
-    if not known:
+    again = [
+        {other.name: fresh for other, fresh in context.on_fresh_seeds(stage, row)}
+        for row in (taken, over)
+    ]
+    names = [name for name in again[0] if name in again[1]] or [*again[0], *again[1]]
+    if not names:
         return []
-    rows = [known[row.label][1] if row.label in known else row for row in (taken, over)]
+    rows = [found.get(names[0], row) for found, row in zip(again, (taken, over), strict=True)]
     found = between(context, *rows)
     if found is None:
         return []
-    where, _ = next(iter(known.values()))
-    figures = listing(
-        [
-            f"{label} has {proportion(row.mean(context.epoch, 'val', 'accuracy'))}"
-            for label, (_, row) in known.items()
-        ]
+    told = [
+        (row, fresh, proportion(fresh.mean(context.epoch, "val", "accuracy")))
+        for row, fresh in zip((taken, over), rows, strict=True)
+    ]
+    figures = [f"{row.label} has {figure}" for row, fresh, figure in told if fresh is not row]
+    figures[-1] += "".join(
+        f" ({row.label} was not trained again: {figure})"
+        for row, fresh, figure in told
+        if fresh is row
     )
     words: list[Inline] = [
         "by the seeds of this stage. On fresh ones (",
-        Ref(f"stage-{where.name}"),
-        (f") {figures}, and the difference is {points(found.difference)} points{ends_of(found)}, "),
+        Ref(f"stage-{names[0]}"),
+        (
+            f") {listing(figures)}, and the difference is {points(found.difference)} points"
+            f"{ends_of(found)}, "
+        ),
     ]
     if _is_tie(found):
         return [*words, *_of_a_tie(found, taken, over)]

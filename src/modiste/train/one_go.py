@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,8 @@ ScoresNK = npt.NDArray[np.float32]
 Listen = Callable[[float], bool]
 
 FITTED = "fitted in one go"
+# Of these nothing is said unless somebody asks.
+_UNASKED = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning)
 
 # How often somebody who wants to stop is heard.
 LISTEN_SECONDS = 0.05
@@ -86,15 +88,22 @@ def compute(
     """
     # Filters are the whole process's: they are put back when the fit is given up, whose thread
     # goes on for as long as it likes.
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("default")
-        for unasked in (DeprecationWarning, PendingDeprecationWarning):
-            warnings.simplefilter("ignore", unasked)
+    with heard() as said:
         found = beside(lambda: _computed(spec, data), listen)
     if found is None:
         return None
-    remarks = dict.fromkeys(str(warning.message).partition("\n")[0] for warning in heard)
+    remarks = dict.fromkeys(str(warning.message).partition("\n")[0] for warning in said)
     return replace(found, metrics={**found.metrics, "reason": "; ".join((FITTED, *remarks))})
+
+
+@contextmanager
+def heard() -> Iterator[list[warnings.WarningMessage]]:
+    """What is remarked meanwhile, whatever the filters say, and none of what Python leaves out."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        for unasked in _UNASKED:
+            warnings.simplefilter("ignore", unasked)
+        yield said
 
 
 def _computed(spec: RunSpec, data: TrainingData) -> RunRecord:

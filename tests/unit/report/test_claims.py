@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from modiste.report import claims, markdown, ties
-from modiste.report.blocks import SectionText
+from modiste.report.blocks import Ref, SectionText
 from modiste.report.claims import TestAnswer as Answer
 from modiste.report.context import Context, gather
 from modiste.report.html import Head
@@ -227,12 +227,44 @@ def test_a_choice_of_the_publication_is_answered_as_a_computed_one(
     gap = means[0] - means[1] if taken == 512 else means[1] - means[0]
     text = decided(context)
     fresh = text.partition("by the seeds of this stage. On fresh ones (")[2]
-    assert f"hidden\u00a0[512] has {means[0]:.4f}, and the difference is" in fresh
+    assert f"hidden\u00a0[512] has {means[0]:.4f}" in fresh
     assert f"{'+' if gap > 0 else '−'}{abs(100 * gap):.2f} points" in fresh
     assert fresh.endswith("which is no tie: hidden\u00a0[512] is the better one.")
     # And where a reader looks for the best of its family, they speak for it as well.
     ((stage, row),) = context.best_of_families
     assert (stage.name, row) == ("again", wide)
+    assert f"(hidden\u00a0[16] was not trained again: {means[1]:.4f})" in fresh
+
+
+def test_a_point_that_was_passed_over_is_not_the_best_since_fresh_seeds_humbled_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third of a search whose first two were flattered, which are all that was confirmed."""
+
+    def invented(spec: RunSpec, **_: Any) -> Invented:
+        place = [[512], [128], [64], [16]].index(list(spec.to_dict()["model"]["params"]["hidden"]))
+        fresh = spec.seed > 100
+        return Invented(0.886 - 0.002 * place - 0.02 * fresh, 12)
+
+    monkeypatch.setattr(report_fixture, "invent", invented)
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 16))
+    context, _ = answered(tmp_path / "flattered", published, STAGES[:2])
+    ((stage, row),) = context.best_of_families
+    assert (stage.name, row.row.label) == ("again", "hidden=[512]")
+
+
+def test_a_choice_is_put_to_the_stage_that_has_both_on_fresh_seeds(tmp_path: Path) -> None:
+    published = asked(group("wide", ["grid"], 512), group("narrow", ["grid"], 128))
+    published["stages"] = {
+        "grid": {"choice": {"taken": {"model.params.hidden": [128]},
+                            "over": {"model.params.hidden": [512]}}}
+    }  # fmt: skip
+    more = {"name": "more", "confirm": {"stage": "grid", "top": 2, "seeds": 3}}
+    one = {"name": "one", "confirm": {"stage": "grid", "top": 1, "seeds": 2}}
+    context, _ = answered(tmp_path / "two", published, [STAGES[0], one, more])
+    words = ties.decision(context, context.stage("grid"))
+    assert [part.ident for part in words if isinstance(part, Ref)] == ["stage-more"]
+    assert "was not trained again" not in "".join(map(str, words))
 
 
 def test_a_choice_between_equals_recommends_the_cheaper_one(folder: Path) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modiste.evaluate.contrast import Contrast
+from modiste.evaluate.contrast import Contrast, Pooled
 from modiste.evaluate.intervals import Difference
 from modiste.interval import Interval
 from modiste.report import answer, claims, prose
 from modiste.report.ensembles import _between, _verdict
 from modiste.report.markdown import code
 from modiste.report.numbers import bound
+from modiste.report.sections.claims import _softly
 from modiste.report.stress import Stressed, _turned_round
 
 
@@ -69,20 +70,28 @@ def test_a_published_test_accuracy_is_set_beside_ours_by_what_seeds_do(
 
     monkeypatch.setattr("modiste.report.answer.looks.scores", scores)
     # Of one run beside the mean of three: the root of 4/3 variances is 0.0012.
-    pooled = SimpleNamespace(variance=0.0012**2 / (1 + 1 / 3))
+    pooled = Pooled(0.0012**2 / (1 + 1 / 3), 10)
+    monkeypatch.setattr("modiste.report.answer.seeds_of", lambda _, spread: spread)
     row = SimpleNamespace(
         published=SimpleNamespace(test_accuracy=published),
         row=SimpleNamespace(fingerprints=("a", "b", "c")),
         label="wide",
-        spread=SimpleNamespace(pooled=pooled),
+        is_net=True,
     )
-    context: Any = SimpleNamespace(looks=(), published=SimpleNamespace(epoch="last"))
-    stage: Any = SimpleNamespace(rows=[row], title="The final MLP")
+    # Not that of the epoch that ranks: of the one whose figures are published.
+    spreads = SimpleNamespace(of=lambda *_: pooled)
+    context: Any = SimpleNamespace(
+        looks=(), published=SimpleNamespace(epoch="last"), published_spreads=spreads
+    )
+    stage: Any = SimpleNamespace(rows=[row], title="The final MLP", name="final")
     (sentence,) = answer._tested(context, stage)
-    start = (
-        "the final MLP reaches 0.9000 at the last epoch (mean of 3 seeds; 0.8900 at the best one)"
-    )
+    start = "the final MLP reaches 0.9000 at the last epoch "
     assert sentence == f"{start}(mean of 3 seeds; 0.8900 at the best one){words}"
+
+
+def test_where_nobody_knows_what_seeds_do_it_is_said() -> None:
+    words = answer._beside_published(0.9, 0.89, None, 1)
+    assert words.endswith("is 1.00 points above; how far a seed moves it is not known")
 
 
 def row_of(ours: float, published: float) -> Any:
@@ -123,6 +132,10 @@ def test_a_model_that_bears_a_change_better_than_the_best_one_is_named() -> None
     assert "blur" not in text
     assert "shift" not in text
     assert _turned_round([one]) == ""
+    # Where nobody can say which is the best on images as they are, no order turns round.
+    even = Stressed("even", one.right_RN.copy(), one.changes)
+    even.right_RN[2] = two.right_RN[2]
+    assert "noise" not in _turned_round([one, even])
 
 
 @pytest.mark.parametrize(("low", "is_firm"), [(0.001, True), (-0.0001, False)])
@@ -136,6 +149,17 @@ def test_an_answer_that_an_allowance_would_take_back_is_not_firm(low: float, is_
     claim: Any = SimpleNamespace()
     assert claims.ClaimAnswer(claim, [answered], "holds").is_firm == is_firm
     assert claims.ClaimAnswer(claim, [answered], "undecided").is_firm
+    # One test that fails is enough, whatever else is soft.
+    against = Contrast(0.90, 0.91, 0.001, 0.001, -0.016, -0.004)
+    fails = claims.TestAnswer(test, side, side, against, None, allowed=against)
+    assert claims.ClaimAnswer(claim, [answered, fails], "fails").is_firm
+    soft = claims.TestAnswer(test, side, side, against, None, allowed=allowed)
+    assert not claims.ClaimAnswer(claim, [answered, soft], "fails").is_firm
+    # The note stands under the table whose answers bear the mark.
+    claim.tests = [test]
+    undecided = claims.ClaimAnswer(claim, [answered], "undecided")
+    assert _softly([undecided], [undecided]) == []
+    assert bool(_softly([undecided], [answered])) == (not is_firm)
 
 
 def test_a_bar_in_a_code_span_is_a_bar_and_no_more() -> None:

@@ -80,6 +80,9 @@ def list_arrays(
     """
     images = {part: _images(path, given) for part, given in parts.items()}
     labels = {part: _labels(path, given) for part, given in parts.items()}
+    for part, found in labels.items():
+        if found.dtype == bool:  # numbers of classes that have names, or the names themselves
+            labels[part] = found.astype(np.str_ if class_names is None else np.int64)
     known = _class_names(path, parts, labels, class_names)
     check_classes(path, known)
     label_of = {name: label for label, name in enumerate(known)}
@@ -193,8 +196,6 @@ def _images(path: Path, given: Arrays) -> Array:
 
 def _labels(path: Path, given: Arrays) -> Array:
     labels, where = _unboxed(given.labels), f"{shown(path)}: {given.labels_name}"
-    if labels.dtype == bool:
-        labels = labels.astype(np.str_)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2:
@@ -202,7 +203,7 @@ def _labels(path: Path, given: Arrays) -> Array:
             f"{where}: {labels.shape[1]} numbers for each image; expected one label. Of one-hot "
             "labels, take .argmax(axis=1)."
         )
-    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+    if labels.ndim != 1 or labels.dtype.kind not in "iuUb":
         shape = " x ".join(f"{side:,}" for side in labels.shape)
         raise DataError(
             f"{where}: {shape or 'one'} of type {labels.dtype}; expected a whole number or a word "
@@ -228,7 +229,7 @@ def missing(labels: Any) -> int | None:
     dtype = getattr(labels, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return None
-    if dtype is None and not isinstance(labels, list | tuple):
+    if (dtype is None and not isinstance(labels, list | tuple)) or np.ndim(labels) == 0:
         return None
     for row, label in enumerate(labels):
         is_nan = isinstance(label, float | np.floating) and np.isnan(label)
@@ -241,6 +242,8 @@ def _unboxed(labels: Array) -> Array:
     """Words and whole numbers that came as Python objects, as a column of pandas hands them out."""
     if labels.dtype.kind not in "OT":
         return labels
+    if labels.size and all(isinstance(one, bool | np.bool_) for one in labels.flat):
+        return labels.astype(bool)
     for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
         if all(isinstance(one, kind) and not isinstance(one, bool) for one in labels.flat):
             return labels.astype(dtype)

@@ -106,15 +106,16 @@ def _claims_table(answers: Sequence[ClaimAnswer]) -> Table:
         ["The publication’s claims, answered."],
         columns,
         rows,
-        notes=_softly(answers),
+        notes=_softly(answers, answers),
     )
 
 
-def _softly(answers: Sequence[ClaimAnswer]) -> list[Words]:
+def _softly(
+    answers: Sequence[ClaimAnswer], shown: Sequence[ClaimAnswer | TestAnswer]
+) -> list[Words]:
     """What the mark at an answer means that does not bear an allowance; none without such."""
     number = sum(test.test.decides for found in answers for test in found.tests)
-    shown = [test for found in answers for test in found.tests]
-    if all(test.is_firm for test in shown):
+    if all(each.is_firm for each in shown):
         return []
     return [
         [
@@ -149,8 +150,9 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
         for group in (test.one, test.two)
         for name in group.stages
     ]
+    shown = [test for found in answers for test in found.tests]
     notes: list[Words] = [
-        *_softly(answers),
+        *_softly(answers, shown),
         ["* Shown beside; the claim does not stand or fall with it."],
         [
             (
@@ -160,7 +162,6 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
             )
         ],
     ]
-    shown = [test for found in answers for test in found.tests]
     if any(test.found is not None and not test.covers_seeds for test in shown):
         notes.append(["‖ Images only; the spread over seeds is not known, so nothing is decided."])
     if any(map(_is_of_seeds_only, shown)):

@@ -259,8 +259,8 @@ def _caption(context: Context) -> Words:
 
 
 _TIMES = (
-    "Times are those of one training as it went, on the processor and beside the other work of "
-    "that hour: they tell what it took, and compare no two models."
+    "Times are of one training, of several seeds in the mean, on the processor and beside the "
+    "other work of that hour: they tell what it took, and compare no two models."
 )
 
 
@@ -290,7 +290,10 @@ def _intervals(context: Context) -> Words:
         ),
     ]
     if context.looks:
-        words.append(" Those of test accuracies are Wilson’s and cover the choice of images alone.")
+        words.append(
+            " Those of test accuracies are Wilson’s and cover the choice of images alone; how far "
+            "seeds move these is taken from validation images."
+        )
     if _stored(context):
         words += [
             " Below, ",

@@ -368,6 +368,12 @@ def test_labels_that_came_as_python_objects_are_words_or_whole_numbers():
     )
     truths = from_arrays(images, numbers > 0)
     assert truths.train.class_names == ("False", "True")
+    assert from_arrays(images, (numbers > 0).astype(object)).digest == truths.digest
+    named = from_arrays(images, numbers > 0, class_names=["dark", "light"])
+    assert named.train.class_names == ("dark", "light")
+    assert named.train.labels_N.tolist() == truths.train.labels_N.tolist()
+    with pytest.raises(DataError, match="labels: one of type object"):
+        from_arrays(images, np.array(None))
     with pytest.raises(DataError, match=r"labels: 60 of type object; expected a whole number or"):
         from_arrays(images, np.array([1j, *words[1:]], object))
 
@@ -415,8 +421,11 @@ def test_pictures_of_a_palette_or_of_several_modes_are_no_arrays():
     assert len(from_arrays(grey, numbers).val) == len(from_arrays(images, numbers).val)
     with pytest.raises(InputError, match=r"images holds images of Pillow's mode P"):
         from_arrays([each.quantize(8) for each in colours], numbers)
-    with pytest.raises(InputError, match=r"modes L and RGB\. Convert all"):
+    with pytest.raises(InputError, match=r"modes L and RGB\. Bring all .*convert\('RGB'\)"):
         from_arrays([*grey[:9], *colours[9:]], numbers)
+    deep = [Image.fromarray(pixels.astype(np.uint16) * 200) for pixels in images]
+    with pytest.raises(InputError, match=r"modes I;16 and L\. Bring all to one mode first\.$"):
+        from_arrays([*grey[:9], *deep[9:]], numbers)  # what convert makes of those is cut off
 
 
 def test_arrays_in_memory_know_nothing_of_a_folder_that_is_called_as_they_are(
