@@ -395,7 +395,9 @@ def test_a_label_that_is_missing_is_named_and_makes_no_class(nothing):
 
 
 @pytest.mark.parametrize(
-    "named", [{"zero": 0, "one": 1, "two": 2}, {"a", "b", "c"}, "abc", [0, 1, 2], 3], ids=str
+    "named",
+    [{"zero": 0, "one": 1, "two": 2}, {"a", "b", "c"}, "abc", [0, 1, 2], 3],
+    ids=["a mapping", "a set", "a word", "numbers", "a number"],
 )
 def test_class_names_without_an_order_are_refused(named):
     images, numbers = arrays(60)
