@@ -103,6 +103,9 @@ def test_killed_half_way_it_goes_on_to_the_same_bits(place: Place, record: RunRe
     # Through Python, because only there a slice can be made shorter than a test may take.
     code = (
         "import modiste\n"
+        "import modiste.train.work\n"
+        # At every step, however fast these are.
+        "modiste.train.work.PATIENCE_SECONDS = 0.0\n"
         "from modiste.search.work_folder import WorkFolder\n"
         "save, load = WorkFolder.save, WorkFolder.load\n"
         "def loud_save(*args):\n"
@@ -113,7 +116,7 @@ def test_killed_half_way_it_goes_on_to_the_same_bits(place: Place, record: RunRe
         "    print('from the start' if found is None else 'goes on', flush=True)\n"
         "    return found\n"
         "WorkFolder.save, WorkFolder.load = loud_save, loud_load\n"
-        "answer = modiste.reproduce('run', out='again', data_folder='data', slice_seconds=0.05)\n"
+        "answer = modiste.reproduce('run', out='again', data_folder='data', slice_seconds=0.0)\n"
         "print(answer['verdict'])\n"
     )
     heard: list[list[str]] = []

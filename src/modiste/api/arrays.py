@@ -285,7 +285,7 @@ def _check_limits(X_ND: Array, fitted: str, limits: Limits) -> None:
         warnings.warn(
             f"X holds fractions, {here}, and this classifier {there}. They seem to be on another "
             "scale: do to X what was done to it for fit.",
-            stacklevel=5,
+            stacklevel=6,  # whoever asked `predict` or one of its kin
         )
 
 
