@@ -102,10 +102,10 @@ def test_a_file_that_was_changed_is_found_before_anything_is_trained(place: Plac
 def test_killed_half_way_it_goes_on_to_the_same_bits(place: Place, record: RunRecord) -> None:
     # Through Python, because only there a slice can be made shorter than a test may take.
     code = (
+        "import sys\n"
         "import modiste\n"
         "import modiste.train.work\n"
-        # At every step, however fast these are.
-        "modiste.train.work.PATIENCE_SECONDS = 0.0\n"
+        "slice_seconds = modiste.train.work.PATIENCE_SECONDS = float(sys.argv[1])\n"
         "from modiste.search.work_folder import WorkFolder\n"
         "save, load = WorkFolder.save, WorkFolder.load\n"
         "def loud_save(*args):\n"
@@ -116,14 +116,15 @@ def test_killed_half_way_it_goes_on_to_the_same_bits(place: Place, record: RunRe
         "    print('from the start' if found is None else 'goes on', flush=True)\n"
         "    return found\n"
         "WorkFolder.save, WorkFolder.load = loud_save, loud_load\n"
-        "answer = modiste.reproduce('run', out='again', data_folder='data', slice_seconds=0.0)\n"
+        "answer = modiste.reproduce('run', out='again', data_folder='data', slice_seconds=slice_seconds)\n"
         "print(answer['verdict'])\n"
     )
     heard: list[list[str]] = []
-    for num_saves in (2, None):
+    # At every step until it is killed, however fast these are.
+    for num_saves, pause in ((2, "0.0"), (None, "0.05")):
         lines: list[str] = []
         with subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", code, pause],
             cwd=place.root,
             env=place.variables(),
             stdout=subprocess.PIPE,
