@@ -116,7 +116,8 @@ def test_killed_half_way_it_goes_on_to_the_same_bits(place: Place, record: RunRe
         "    print('from the start' if found is None else 'goes on', flush=True)\n"
         "    return found\n"
         "WorkFolder.save, WorkFolder.load = loud_save, loud_load\n"
-        "answer = modiste.reproduce('run', out='again', data_folder='data', slice_seconds=slice_seconds)\n"
+        "given = {'out': 'again', 'data_folder': 'data', 'slice_seconds': slice_seconds}\n"
+        "answer = modiste.reproduce('run', **given)\n"
         "print(answer['verdict'])\n"
     )
     heard: list[list[str]] = []
