@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import platform
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -60,6 +61,10 @@ class DatabaseStudy:
     trials: tuple[FrozenTrial, ...]
 
 
+# Modules that import one another in a circle are seen half loaded by other threads.
+_LOADING = threading.Lock()
+
+
 def url_of(study_folder: Path) -> str:
     """The database of a study for which no other is named: a SQLite file."""
     return f"sqlite:///{study_folder.resolve() / 'work' / FILE}"
@@ -71,15 +76,17 @@ def open_storage(url: str) -> BaseStorage:
     Raises:
         StoreError: If it cannot be reached, or is none of Optuna's.
     """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
+    with _LOADING:
+        import optuna
+        from optuna.storages import RDBStorage
+        from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         found = _made(url)
         # A file that somebody deletes is made again, not written on, so none is kept open. A server
         # is not asked for a connection each time.
-        return found if url.startswith("sqlite") else optuna.storages.RDBStorage(url)
+        return found if url.startswith("sqlite") else RDBStorage(url)
     except ImportError as error:
         raise StoreError(
             f"{_shown(url)}: {error}. For PostgreSQL: pip install 'modiste[postgresql]', and "
