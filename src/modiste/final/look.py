@@ -79,16 +79,21 @@ def look(
         DataError: If the test images cannot be had.
     """
     target = folder_of(candidates, folder)
-    if is_stored(target) or files.finish_folder(target):
+    if _is_done(target):
         return target
     # Everything that can fail is done before the seal opens.
     models = {c.run.fingerprint: _models(c.run, source) for c in candidates}
     files.need_writable(next(path for path in (folder, *folder.parents) if path.exists()))
     with ledger.alone():
         # Whoever looked in between has left the answer.
-        if not is_stored(target):
+        if not _is_done(target):
             _measure(source, candidates, models, reason, ledger, target)
     return target
+
+
+def _is_done(target: Path) -> bool:
+    """Whether it was stored, be it by somebody who was killed before it was in its place."""
+    return is_stored(target) or files.finish_folder(target)
 
 
 def _measure(

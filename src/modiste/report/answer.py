@@ -230,10 +230,8 @@ def _tested(context: Context, stage: StageFacts) -> list[str]:
         epoch = f" at the {context.published.epoch} epoch" if row.is_net else ""
         spread = context.published_spreads.of(stage.name, row.row)
         beside = _beside_published(theirs, ours, seeds_of(row.row, spread), len(scores))
-        answer.append(
-            f"{name} reaches {proportion(ours)}{epoch} ({seeds}{_at_other_epoch(context, row)})"
-            f"{beside}"
-        )
+        also = _at_other_epoch(context, row, ours)
+        answer.append(f"{name} reaches {proportion(ours)}{epoch} ({seeds}{also}){beside}")
     return answer
 
 
@@ -257,16 +255,12 @@ def _beside_published(theirs: float, ours: float, seeds: Seeds, num_seeds: int) 
     return f"{words}, {abs(above) / error:.1f} times the standard error that seeds give that"
 
 
-def _at_other_epoch(context: Context, row: RowFacts) -> str:
-    """Our figure at the epoch that the published one was not taken for."""
+def _at_other_epoch(context: Context, row: RowFacts, ours: float) -> str:
+    """Our figure at the epoch that the published one was not taken for, where it is another."""
     (other,) = (epoch for epoch in EPOCHS if epoch != context.published.epoch)
     scores = looks.scores(context.looks, row.row.fingerprints, other)
-    ours = mean([score.accuracy for score in scores])
-    if ours is None or scores == looks.scores(
-        context.looks, row.row.fingerprints, context.published.epoch
-    ):
-        return ""
-    return f"; {proportion(ours)} at the {other} one"
+    found = mean([score.accuracy for score in scores])
+    return "" if found in (None, ours) else f"; {proportion(found)} at the {other} one"
 
 
 def _best_over_folds(context: Context) -> list[Inline]:

@@ -119,7 +119,7 @@ class Context:
             unique.setdefault(row.row.fingerprints, (stage, row))
         return list(unique.values())
 
-    @property
+    @cached_property
     def best_of_families(self) -> list[tuple[StageFacts, RowFacts]]:
         """Of each family, the row with the highest validation accuracy and its first stage.
 

@@ -103,11 +103,11 @@ class KeptNoise:
 
     def kept(self, layer: int, count: int, rate: float) -> Kept:
         """Never: for kernels on the CPU, where nothing is recorded."""
-        raise NotImplementedError
+        raise AssertionError("a step was recorded on a CPU")
 
     def drawn(self, layer: int, rate: float) -> Drawn:
         """Never, for the same reason."""
-        raise NotImplementedError
+        raise AssertionError("a step was recorded on a CPU")
 
 
 class ByteNoises:

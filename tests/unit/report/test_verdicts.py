@@ -156,10 +156,11 @@ def test_an_answer_that_an_allowance_would_take_back_is_not_firm(low: float, is_
     soft = claims.TestAnswer(test, side, side, against, None, allowed=allowed)
     assert not claims.ClaimAnswer(claim, [answered, soft], "fails").is_firm
     # The note stands under the table whose answers bear the mark.
-    claim.tests = [test]
     undecided = claims.ClaimAnswer(claim, [answered], "undecided")
-    assert _softly([undecided], [undecided]) == []
-    assert bool(_softly([undecided], [answered])) == (not is_firm)
+    published = SimpleNamespace(claims=[SimpleNamespace(tests=[test])])
+    context: Any = SimpleNamespace(published=published)
+    assert _softly(context, [undecided]) == []
+    assert bool(_softly(context, [answered])) == (not is_firm)
 
 
 def test_a_bar_in_a_code_span_is_a_bar_and_no_more() -> None:

@@ -49,7 +49,7 @@ def build(context: Context) -> Sequence[Block]:
     answers = claims.answer(context)
     return [
         Paragraph(_in_short(answers)),
-        _claims_table(answers),
+        _claims_table(context, answers),
         Paragraph(_reading(), "note"),
         _tests_table(context, answers),
     ]
@@ -88,7 +88,7 @@ def _reading() -> Words:
     ]
 
 
-def _claims_table(answers: Sequence[ClaimAnswer]) -> Table:
+def _claims_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
     rows = []
     for found in answers:
         claim = found.claim
@@ -106,22 +106,20 @@ def _claims_table(answers: Sequence[ClaimAnswer]) -> Table:
         ["The publication’s claims, answered."],
         columns,
         rows,
-        notes=_softly(answers, answers),
+        notes=_softly(context, answers),
     )
 
 
-def _softly(
-    answers: Sequence[ClaimAnswer], shown: Sequence[ClaimAnswer | TestAnswer]
-) -> list[Words]:
+def _softly(context: Context, shown: Sequence[ClaimAnswer | TestAnswer]) -> list[Words]:
     """What the mark at an answer means that does not bear an allowance; none without such."""
-    number = sum(test.test.decides for found in answers for test in found.tests)
     if all(each.is_firm for each in shown):
         return []
     return [
         [
             (
-                f"¤ Not if one allows for all {count(number)} tests that decide claims "
-                "(Bonferroni): the interval is wider then, and leaves the other answer open."
+                f"¤ Not if one allows for all {count(claims.num_deciding(context))} tests that "
+                "decide claims (Bonferroni): the interval is wider then, and leaves the other "
+                "answer open."
             )
         ]
     ]
@@ -152,7 +150,7 @@ def _tests_table(context: Context, answers: Sequence[ClaimAnswer]) -> Table:
     ]
     shown = [test for found in answers for test in found.tests]
     notes: list[Words] = [
-        *_softly(answers, shown),
+        *_softly(context, shown),
         ["* Shown beside; the claim does not stand or fall with it."],
         [
             (
